@@ -1,0 +1,52 @@
+"""The engine with its probes switched off, for the measurement of what they cost and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganbench.assemble import Program, Values
+from ganbench.game import Batch, Field, Game, bound_field, functional_field
+from ganbench.rules import Clock, Rule
+from ganbench.step import Freeze, State, Step, freeze_alone, freeze_masked
+
+
+class Bare(Program):
+    """A program whose steps measure nothing: no norm, no logit, and a guard that sees only the loss."""
+
+    columns = [("discriminator", "loss")]
+
+    def step(self, values: Values) -> Step:
+        """The mapped step without probes."""
+        game, rule, wrap = self._bound(values)
+        return bare_step(self, wrap(functional_field(_blind(game), self.modules)), rule, freeze_masked)
+
+    def step_alone(self, values: Values) -> Step:
+        """The eager step without probes."""
+        game, rule, wrap = self._bound(values)
+        modules = self.networks()
+        return bare_step(self, wrap(bound_field(_blind(game), modules)), rule, freeze_alone)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "columns":  # there is but one
+            super().__setattr__(name, value)
+
+
+def _blind(game: Game) -> Game:
+    return game._replace(observe=lambda player, out: {})
+
+
+def bare_step(program: Program, field: Field, rule: Rule, freeze: Freeze) -> Step:
+    """`ganbench.step.train_step` without its measurements. Its one probe is the last loss."""
+
+    def step(state: State, batches: Sequence[Batch], clock: Clock) -> tuple[State, Tensor]:
+        for turn, batch in zip(program.turns, batches, strict=True):
+            flow = field(turn, state.joint, state.buffers, batch)
+            joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
+            guard = torch.stack([flow.losses[player] for player in turn]).sum()
+            state = freeze(guard, clock, State(joint, memory, flow.buffers, state.died), state)
+        return state, guard[None]
+
+    return step

@@ -1,0 +1,183 @@
+"""From a resolved variant to a program: the networks, the step of one run, and what it draws."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganbench import optimizers, probes
+from ganbench.components import Data, Loss, Model, Technique, bind, create
+from ganbench.draws import Draw, isolated
+from ganbench.game import Batch, Field, Game, Joint, Out, bound_field, functional_field
+from ganbench.nets import Layout, Named, Nets, named_buffers, purified
+from ganbench.plugins import Catalogue
+from ganbench.rules import Rule, per_player
+from ganbench.step import State, Step, freeze_alone, freeze_masked, train_step
+
+Values = Mapping[str, Any]
+"""Swept values by path, e.g. {"r1.gamma": 0.1, "optimizer.generator.lr": 1e-4}: floats or 0-d tensors."""
+
+
+class Program:
+    """One structure of variant, ready to train: everything but the seed and the swept values.
+
+    Arguments:
+        config: a resolved variant (see `ganbench.suite`).
+        catalogue: where its components are.
+        data: the variant's data set, on the device.
+    """
+
+    def __init__(self, config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> None:
+        def made(kind: str, entry: Mapping[str, Any]) -> Any:
+            return create(catalogue.get(kind, entry["name"]).cls, entry["options"], entry["name"])
+
+        self.model: Model = made("model", config["model"])
+        self.loss: Loss = made("loss", config["loss"])
+        techniques: list[Technique] = [made("technique", entry) for entry in config["techniques"]]
+        self.techniques = sorted(techniques, key=lambda technique: technique.order)
+        self.optimizers = {player: optimizer(table) for player, table in config["optimizer"].items()}
+        self.batch_size: int = config["batch"]
+        self.dtype: torch.dtype = getattr(torch, config["precision"])
+        self.spec = data.spec
+        self.turns = self.model.turns()
+        self.modules = self._template(training=True)
+        self.sampling_modules = self._template(training=False)
+        self.layout = Layout(self.model.players(), self.modules)
+        self.columns = probes.columns(self.model.players())
+
+    # -- one run's beginning
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Freshly initialised networks, wrapped by the techniques."""
+        nets = {name: purified(net) for name, net in self.model.networks(self.spec).items()}
+        for technique in self.techniques:
+            nets = {name: technique.network(name, net) for name, net in nets.items()}
+        return {name: net.to(self.dtype) for name, net in nets.items()}
+
+    def initial(self, seed: int, values: Values) -> State:
+        """The state before the first step, on the CPU."""
+        with isolated(seed, "init"):
+            nets = self.networks()
+        joint = self.layout.pack(nets)
+        buffers = {
+            net: {k: v.clone() for k, v in named.items()} for net, named in named_buffers(nets).items()
+        }
+        return State(joint, self.rule(values).init(joint), buffers, torch.zeros((), dtype=torch.float64))
+
+    # -- one run's step
+
+    def step(self, values: Values) -> Step:
+        """The step of one run as a pure function: to be mapped over a stack."""
+        game, rule, wrap = self._bound(values)
+        field = wrap(functional_field(game, self.modules))
+        return train_step(self.turns, field, rule, self.columns, freeze_masked)
+
+    def step_alone(self, values: Values) -> Step:
+        """The same step, for one run executed eagerly on a CPU."""
+        game, rule, wrap = self._bound(values)
+        field = wrap(bound_field(game, copy.deepcopy(self.modules)))
+        return train_step(self.turns, field, rule, self.columns, freeze_alone)
+
+    def rule(self, values: Values) -> Rule:
+        """The optimisers, wrapped by the techniques."""
+        rule = per_player({p: _bind(o, f"optimizer.{p}.", values) for p, o in self.optimizers.items()})
+        for technique in self.techniques:
+            rule = _bind(technique, f"{technique.name}.", values).rule(rule)
+        return rule
+
+    def _bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
+        """Game, rule, and how techniques wrap a field, with swept values in their places."""
+        loss = _bind(self.loss, f"{self.loss.name}.", values)
+        techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
+
+        def objective(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
+            scalar: Tensor = getattr(loss, player)(out)
+            return scalar
+
+        def wrap(field: Field) -> Field:
+            for technique in techniques:
+                field = technique.field(field)
+            return field
+
+        for technique in techniques:
+            objective = technique.objective(objective)
+        game = Game(self.layout, self.turns, self.model.play, objective, probes.observe)
+        return game, self.rule(values), wrap
+
+    # -- what it reads
+
+    def draws(self) -> dict[str, Draw]:
+        """Every random tensor of one turn, by role."""
+        declared = dict(self.model.draws(self.spec, self.batch_size))
+        for technique in self.techniques:
+            extra = technique.draws(self.spec, self.batch_size)
+            clash = sorted(extra.keys() & declared.keys())
+            if clash:
+                raise ValueError(f"technique {technique.name!r} declares a draw that is taken: {clash[0]!r}")
+            declared |= extra
+        return declared
+
+    def batch(self, raw: Batch, samples: Batch) -> Batch:
+        """A turn's batch: its draws, and the samples (see `training_samples`) that its "index" names."""
+        batch = {name: tensor for name, tensor in raw.items() if name != "index"}
+        for name, tensor in samples.items():
+            batch[name] = tensor.index_select(0, raw["index"])
+        batch["data"] = as_float(batch["data"], self.dtype)
+        return batch
+
+    # -- what it can show
+
+    def sample(self, joint: Joint, buffers: Named, draws: Batch) -> Tensor:
+        """Generated samples at one run's point, networks in evaluation mode."""
+        named = {
+            net: values
+            for player, flat in joint.items()
+            for net, values in self.layout.named(player, self.layout.views(player, flat)).items()
+        }
+        with torch.no_grad():
+            return self.model.sample(Nets(self.sampling_modules, named, buffers, moving=False), draws)
+
+    def _template(self, training: bool) -> dict[str, nn.Module]:
+        """Modules that lend their structure; their own parameters are never used."""
+        with isolated(0, "template"):
+            nets = self.networks()
+        return {name: net.train(training).requires_grad_(False) for name, net in nets.items()}
+
+
+def optimizer(table: Mapping[str, Any]) -> optimizers.Optimizer:
+    """The optimiser that a resolved table describes."""
+    options = {key: value for key, value in table.items() if key != "name"}
+    made: optimizers.Optimizer = create(optimizers.OPTIMIZERS[table["name"]], options, "optimizer")
+    return made
+
+
+def training_samples(data: Data) -> dict[str, Tensor]:
+    """ "data" and, where there are any, "labels"."""
+    labels = {} if data.train_labels is None else {"labels": data.train_labels}
+    return {"data": data.train, **labels}
+
+
+def as_float(samples: Tensor, dtype: torch.dtype) -> Tensor:
+    """Samples in the range of the data: bytes as x / 127.5 - 1, the rest as they are."""
+    return samples.to(dtype) / 127.5 - 1 if samples.dtype == torch.uint8 else samples.to(dtype)
+
+
+def _bind(component: Any, prefix: str, values: Values) -> Any:
+    """The component with the swept values whose path begins with `prefix`; "betas.0" sets an entry."""
+    own = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
+    plain = {path: value for path, value in own.items() if "." not in path}
+    return bind(component, plain | _entries(component, own)) if own else component
+
+
+def _entries(component: Any, own: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Tuple options of which single entries are swept."""
+    tuples: dict[str, list[Any]] = {}
+    for path, value in own.items():
+        name, _, index = path.partition(".")
+        if index:
+            tuples.setdefault(name, list(getattr(component, name)))[int(index)] = value
+    return {name: tuple(entries) for name, entries in tuples.items()}

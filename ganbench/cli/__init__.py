@@ -1,0 +1,63 @@
+"""The command line. Commands load what they need when they run, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ganbench._version import __version__
+from ganbench.cli.plan import plan
+from ganbench.cli.plugins import plugins
+from ganbench.cli.report import report
+from ganbench.cli.run import run
+from ganbench.cli.suites import suites
+from ganbench.errors import BadInput
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="ganbench")
+def cli() -> None:
+    """Benchmarks of the training stability of GANs and VAEs.
+
+    Exit codes: 0 the suite completed (a diverged run is a result), 1 some run crashed or was incompatible,
+    2 bad input, 130 interrupted (the same command goes on).
+    """
+
+
+for _command in (run, plan, report, suites, plugins):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: bad input becomes plain sentences and exit code 2."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except BadInput as error:
+        _say(*(f"error: {problem}" for problem in error.problems))
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("GANBENCH_TRACEBACK"):
+            raise
+        _say(
+            f"internal error: {type(error).__name__}: {error}; set GANBENCH_TRACEBACK=1 to see where, and report it"
+        )
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        click.echo(line, err=True)

@@ -1,0 +1,84 @@
+"""Options that commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from ganbench.engine import Settings
+    from ganbench.plugins import Catalogue
+    from ganbench.suite import Suite
+
+_OPTIONS = (
+    click.option(
+        "--seeds", metavar="N|LIST", help="A count, or seeds such as 0,1,7, in place of the suite's."
+    ),
+    click.option("--steps", type=int, metavar="N", help="Training steps, in place of the suite's."),
+    click.option("--device", metavar="cpu|cuda", help="Default: CUDA where there is a device."),
+    click.option("--engine", default="auto", show_default=True, help="auto, loop, or an executor's name."),
+    click.option(
+        "--workers", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core, one a GPU."
+    ),
+    click.option("--out", type=click.Path(path_type=Path), help="Folder of results. Default: results/SUITE."),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value of the suite."
+    ),
+    click.option(
+        "--plugin", "plugin_files", multiple=True, metavar="FILE", help="A plugin that is a single file."
+    ),
+)
+
+
+def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that take a suite."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Request:
+    """A suite and how to train it, as the command line says."""
+
+    suite: str
+    seeds: str | None
+    steps: int | None
+    device: str | None
+    engine: str
+    workers: int | None
+    out: Path | None
+    overrides: tuple[str, ...]
+    plugin_files: tuple[str, ...]
+
+    def resolve(self) -> tuple[Suite, Catalogue, Settings, list[str], Path]:
+        """Suite, catalogue, settings, single-file plugins, folder of results."""
+        from ganbench.engine import settings
+        from ganbench.plugins import discover
+        from ganbench.session import results_root
+        from ganbench.suite import find_suite, load_suite, plugin_files
+
+        catalogue = discover(self.plugin_files)
+        path = find_suite(self.suite, catalogue)
+        files = [*self.plugin_files, *map(str, plugin_files(path))]
+        if len(files) > len(self.plugin_files):
+            catalogue = discover(files)
+        seeds = None if self.seeds is None else parse_seeds(self.seeds)
+        suite = load_suite(path, catalogue, overrides=self.overrides, seeds=seeds, steps=self.steps)
+        chosen = settings(self.device, self.engine, self.workers, catalogue)
+        return suite, catalogue, chosen, files, results_root(self.out, suite.name)
+
+
+def parse_seeds(text: str) -> int | list[int]:
+    """ "5" is a count, "0,1,7" a list."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(f"--seeds: {text!r} is neither a count nor a list such as 0,1,7") from None
+    return numbers if "," in text else numbers[0]

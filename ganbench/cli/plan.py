@@ -1,0 +1,106 @@
+"""`ganbench plan`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.cli.options import Request, suite_options
+
+if TYPE_CHECKING:
+    from ganbench.plan import Plan
+
+
+@click.command()
+@click.argument("suite")
+@suite_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(suite: str, as_json: bool, **options: Any) -> int:
+    """Show what `ganbench run SUITE` would train, and what that would cost. Trains nothing."""
+    from ganbench.plan import make_plan
+
+    resolved, catalogue, settings, _, root = Request(suite, **options).resolve()
+    made = make_plan(resolved, catalogue, root, settings)
+    if as_json:
+        click.echo(json.dumps(summary(made), indent=1))
+    else:
+        _show(made)
+    return 0
+
+
+def summary(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data."""
+    return {
+        "suite": plan.suite.name,
+        "variants": [variant.label for variant in plan.suite.variants],
+        "seeds": list(plan.suite.seeds),
+        "runs": len(plan.runs) + len(plan.failed),
+        "cached": plan.cached,
+        "resumed": [folder.path.name for folder in plan.resumed],
+        "incompatible": [{name: row[name] for name in ("label", "seed", "reason")} for row in plan.failed],
+        "stacks": [
+            {
+                "label": stack.config["label"],
+                "runs": len(stack.config["seeds"]),
+                "steps": stack.config["variants"][0]["steps"],
+                "engine": stack.config["engine"],
+                "seconds": round(stack.seconds, 1),
+                "memory": stack.memory,
+            }
+            for stack in plan.stacks
+        ],
+        "workers": plan.settings.workers,
+        "seconds": round(plan.seconds, 1),
+    }
+
+
+def _show(plan: Plan) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("stack", overflow="fold")
+    for name in ("runs", "steps", "trained", "time", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for stack in plan.stacks:
+        config, engine = stack.config, stack.config["engine"]
+        how = "loop" if engine["mapper"] == "loop" else engine["executor"]
+        steps = config["variants"][0]["steps"]
+        others = len(set(config["labels"])) - 1
+        label = config["label"] + (f" and {others} more" if others else "")
+        cells = (str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory))
+        table.add_row(Text(label), *cells)
+    variants, seeds = len(plan.suite.variants), len(plan.suite.seeds)
+    console.print(Text(f"{plan.suite.name}: {variants} variants x {seeds} seeds = {variants * seeds} runs"))
+    if plan.stacks:
+        console.print(table)
+    left = [f"{plan.cached} runs are already trained", f"{len(plan.resumed)} stacks would go on"]
+    if plan.failed:
+        left.append(f"{len(plan.failed)} runs are incompatible")
+    console.print(Text("; ".join(left)))
+    for reason in dict.fromkeys(f"{row['label']}: {row['reason']}" for row in plan.failed):
+        console.print(Text(f"incompatible: {reason}"))
+    workers = f"{plan.settings.workers} worker" + ("s" if plan.settings.workers > 1 else "")
+    started = f"predicted: {duration(plan.seconds)} on {workers} ({plan.settings.device})"
+    console.print(Text(started + (", unmeasured on GPUs" if plan.settings.device == "cuda" else "")))
+
+
+def duration(seconds: float) -> str:
+    """Such as "45 s", "12 min", "3.2 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Bytes, such as "3.1 MB"."""
+    for unit in ("kB", "MB"):
+        count /= 1e3
+        if count < 999.5:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1e3:.1f} GB"

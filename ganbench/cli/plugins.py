@@ -1,0 +1,116 @@
+"""`ganbench plugins`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from ganbench.plugins import Catalogue, Registered
+
+
+@click.group()
+def plugins() -> None:
+    """What the installed plugins provide."""
+
+
+_FILES = click.option(
+    "--plugin", "files", multiple=True, metavar="FILE", help="A plugin that is a single file."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@plugins.command("list")
+@_FILES
+@_JSON
+def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
+    """List plugins, their components, and what could not be loaded, with its traceback."""
+    from ganbench.plugins import discover
+
+    catalogue = discover(files)
+    if as_json:
+        click.echo(json.dumps(_listing(catalogue), indent=1))
+        return
+    for kind, components in catalogue.components.items():
+        click.echo(click.style(f"{kind}s", bold=True))
+        width = max(map(len, components), default=0)
+        for name, registered in sorted(components.items()):
+            click.echo(f"  {name:<{width}}  {registered.summary}")
+    click.echo(click.style("plugins", bold=True))
+    for name, owner in catalogue.plugins.items():
+        click.echo(f"  {name}: {owner}")
+    for failure in catalogue.failures:
+        click.echo(
+            click.style(f"failed: {failure.plugin} of {failure.distribution}: {failure.reason}", fg="red")
+        )
+        click.echo("".join(f"    {line}\n" for line in failure.traceback.splitlines()), nl=False)
+
+
+@plugins.command()
+@click.argument("name")
+@_FILES
+@_JSON
+def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
+    """Show the components called NAME: what they are, where they come from, their options."""
+    from ganbench.plugins import discover
+
+    catalogue = discover(files)
+    found = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
+    if not found:
+        every = {name for known in catalogue.components.values() for name in known}
+        raise BadInput(f"there is no component {name!r}; {nearest(name, every)}")
+    described = [_describe(kind, registered) for kind, registered in found.items()]
+    if as_json:
+        click.echo(json.dumps(described, indent=1))
+        return
+    for one in described:
+        click.echo(
+            click.style(f"{one['kind']} {one['name']}", bold=True) + f"  ({one['owner']})\n\n{one['doc']}\n"
+        )
+        for option in one["options"]:
+            swept = ", may be swept in a stack" if option["sweepable"] else ""
+            click.echo(f"  {option['name']}: {option['type']} = {option['default']}{swept}")
+
+
+def _listing(catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "components": {
+            kind: {name: _owner(registered) for name, registered in sorted(known.items())}
+            for kind, known in catalogue.components.items()
+        },
+        "plugins": catalogue.plugins,
+        "failures": [dataclasses.asdict(failure) for failure in catalogue.failures],
+    }
+
+
+def _describe(kind: str, registered: Registered) -> dict[str, Any]:
+    from ganbench.components import sweepable
+
+    swept = sweepable(registered.cls)
+    options = [
+        {
+            "name": field.name,
+            "type": str(field.type),
+            "default": None if field.default is dataclasses.MISSING else repr(field.default),
+            "sweepable": field.name in swept,
+        }
+        for field in dataclasses.fields(registered.cls)  # type: ignore[arg-type]
+    ]
+    doc = inspect.getdoc(registered.cls) or ""
+    return {
+        "kind": kind,
+        "name": registered.cls.name,
+        "owner": _owner(registered),
+        "doc": doc,
+        "options": options,
+    }
+
+
+def _owner(registered: Registered) -> str:
+    return f"{registered.distribution} {registered.version}"

@@ -1,0 +1,116 @@
+"""Live progress: bars on a terminal, plain lines elsewhere, nothing if quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+from rich.text import Text
+
+from ganbench.plan import Plan
+from ganbench.session import Watcher
+
+LINE_SECONDS = 10.0
+"""Time between lines about one stack."""
+
+
+class Quiet:
+    """Shows warnings only."""
+
+    def event(self, event: Mapping[str, Any], label: str) -> None:
+        """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """A line on standard error."""
+        click.echo(f"warning: {text}", err=True)
+
+
+class Lines(Quiet):
+    """A line when a stack starts or ends, and now and then between."""
+
+    def __init__(self, stacks: int) -> None:
+        self._stacks, self._ended = stacks, 0
+        self._told: dict[str, float] = {}
+
+    def event(self, event: Mapping[str, Any], label: str) -> None:
+        """A line, unless the last one about this stack was just now."""
+        kind, now = event["event"], time.monotonic()
+        if kind == "started":
+            click.echo(f"started  {label}", err=True)
+            self._told[event["stack"]] = now
+        elif kind == "finished":
+            self._ended += 1
+            click.echo(
+                f"ended    {label}: {outcomes(event)} ({self._ended} of {self._stacks} stacks)", err=True
+            )
+        elif kind == "split":
+            self._stacks += 1
+            click.echo(f"split    {label}: out of memory, going on with half the runs at once", err=True)
+        elif kind == "progress" and now - self._told.get(event["stack"], now) > LINE_SECONDS:
+            self._told[event["stack"]] = now
+            click.echo(f"training {label}: step {event['step']} of {event['steps']}", err=True)
+
+
+class Bars(Quiet):
+    """One bar for the suite, one for each stack in training."""
+
+    def __init__(self, progress: Progress, runs: int, cached: int, stacks: int) -> None:
+        self._progress, self._stacks = progress, stacks
+        self._tasks: dict[str, TaskID] = {}
+        self._all = progress.add_task("all runs", total=runs, completed=cached, what="")
+
+    def event(self, event: Mapping[str, Any], label: str) -> None:
+        """Move the bars."""
+        kind, name = event["event"], event["stack"]
+        if kind == "started":
+            description = label if len(label) <= 44 else label[:43] + "…"
+            self._tasks[name] = self._progress.add_task(
+                description, total=event["steps"], completed=event["step"], what=""
+            )
+        elif kind == "progress":
+            failed = f"{event['failed']} failed" if event["failed"] else ""
+            self._progress.update(self._tasks[name], completed=event["step"], what=failed)
+        elif kind in ("finished", "split", "stopped") and name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+        if kind == "finished":
+            self._progress.advance(self._all, len(event["rows"]))
+            self._progress.console.print(Text(f"{label}: {outcomes(event)}", style="dim"))
+
+    def warn(self, text: str) -> None:
+        """A line above the bars."""
+        self._progress.console.print(Text(f"warning: {text}", style="yellow"))
+
+
+def outcomes(event: Mapping[str, Any]) -> str:
+    """Such as "4 finished, 1 collapsed"."""
+    names = [row["outcome"] for row in event["rows"]]
+    return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
+
+
+@contextmanager
+def watcher(plan: Plan, quiet: bool) -> Iterator[Watcher]:
+    """The watcher that suits where standard error goes."""
+    stacks = len(plan.stacks) + len(plan.resumed)
+    if quiet:
+        yield Quiet()
+    elif not sys.stderr.isatty():
+        click.echo(f"{len(plan.runs)} runs, {plan.cached} of them already trained", err=True)
+        yield Lines(stacks)
+    else:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[what]}", style="red"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            yield Bars(progress, len(plan.runs), plan.cached, stacks)

@@ -1,0 +1,73 @@
+"""`ganbench run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.cli.options import Request, suite_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ganbench.frames import Results
+    from ganbench.session import Session
+
+
+@click.command()
+@click.argument("suite")
+@suite_options
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
+def run(suite: str, quiet: bool, as_json: bool, **options: Any) -> int:
+    """Train SUITE (a name, see `ganbench suites`, or a file) and report.
+
+    What is already trained is not trained again; an interrupted suite goes on where it stopped.
+    """
+    from ganbench.cli.progress import watcher
+    from ganbench.plan import make_plan
+    from ganbench.pool import Pool
+    from ganbench.session import Session
+
+    resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
+    with Pool(settings.workers, files) as pool:
+        plan = make_plan(resolved, catalogue, root, settings)
+        with watcher(plan, quiet or as_json) as watching:
+            session = Session(plan, catalogue, root, watching)
+            session.run(pool)
+    return _conclude(session, root, suite, as_json)
+
+
+def _conclude(session: Session, root: Path, suite: str, as_json: bool) -> int:
+    """The table, where things are, what went wrong; the exit code."""
+    from ganbench.frames import load
+    from ganbench.report import write_report
+
+    results = load(root)
+    paths = write_report(results, root)
+    if as_json:
+        click.echo(results.summary().to_json(orient="records"))
+    else:
+        _show(results)
+        click.echo(f"rows    {root / 'stacks'}\nreport  {paths[0]}")
+    for line in session.lines:
+        click.echo(f"\n{line}", err=True)
+    if session.interrupted:
+        click.echo(f"interrupted; `ganbench run {suite}` with the same options goes on from here", err=True)
+        return 130
+    return int(results.runs["outcome"].isin(["crashed", "incompatible"]).any())
+
+
+def _show(results: Results) -> None:
+    from rich.console import Console
+
+    from ganbench.report import summary_table
+
+    console = Console()
+    console.print(summary_table(results.summary(), console.width))
+    broken = results.runs[results.runs["outcome"].isin(["crashed", "incompatible"])]
+    for (outcome, variant), rows in broken.groupby(["outcome", "variant"], sort=False):
+        console.print(
+            f"{outcome}: {variant}: {rows['reason'].iloc[0]}", style="red", markup=False, highlight=False
+        )

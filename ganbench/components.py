@@ -1,0 +1,324 @@
+"""What a plugin can provide: one abstract class a kind of component.
+
+A component is a frozen dataclass whose fields are its options. Options are validated once, by
+pydantic (`create`). A field typed `float` may be swept inside a stack: while training it is then a
+0-d tensor, so never branch on it in Python. Every other field is structural: variants that differ
+in it train in different stacks.
+
+Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import reprlib
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ganbench.errors import BadInput, Problem, nearest
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from ganbench.draws import Draw
+    from ganbench.game import Field, Nets, Objective, Turn
+    from ganbench.rules import Rule
+
+    Batch = Mapping[str, Tensor]
+    Out = dict[str, Tensor]
+
+Direction = Literal["higher", "lower"]
+
+
+class Component(ABC):
+    """What every kind has: a name, options (dataclass fields), and a docstring citing its paper."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    places: ClassVar[tuple[str, ...]] = ()
+    """Options that say where files lie on this machine: they do not identify a run."""
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model may know of its data: the shape of one sample and the number of classes."""
+
+    shape: tuple[int, ...]
+    classes: int = 0
+
+    @property
+    def numel(self) -> int:
+        """Numbers in one sample."""
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set in memory.
+
+    Arguments:
+        train: N x shape. uint8 (images; read as x / 127.5 - 1) or floating (points, as they are).
+        test: the held-out part, like `train`.
+        train_labels, test_labels: int64 vectors, or None.
+        classes: number of classes, 0 where unlabelled.
+        modes: K x d centres of a mixture, or None.
+        sigma: standard deviation of each mode, or None.
+    """
+
+    train: Tensor
+    test: Tensor
+    train_labels: Tensor | None = None
+    test_labels: Tensor | None = None
+    classes: int = 0
+    modes: Tensor | None = None
+    sigma: float | None = None
+
+    @property
+    def spec(self) -> DataSpec:
+        """What a model may know of it."""
+        return DataSpec(tuple(self.train.shape[1:]), self.classes)
+
+
+class Dataset(Component):
+    """Where data come from."""
+
+    kind = "dataset"
+
+    @abstractmethod
+    def load(self, root: Path | None) -> Data:
+        """The data. `root` is where files may lie (GANBENCH_DATA); raise BadInput where it lacks."""
+
+
+class Model(Component):
+    """Networks, who owns them (players), who moves when (turns), and how they meet (play)."""
+
+    kind = "model"
+    family: ClassVar[str]
+    """Which losses fit: "adversarial" or "variational", or a word of your own."""
+
+    @abstractmethod
+    def players(self) -> dict[str, tuple[str, ...]]:
+        """Player name -> the names of its networks. Players never share a network."""
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Who moves together, in order, in one step. Default: each player once, one after another."""
+        return tuple((player,) for player in self.players())
+
+    @abstractmethod
+    def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
+        """Freshly initialised networks of one run, by name. Called under that run's own stream."""
+
+    def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
+        """Every random tensor that `play` reads from its batch, beside "data" and "labels"."""
+        return {}
+
+    @abstractmethod
+    def play(self, player: str, nets: Nets, batch: Batch) -> Out:
+        """What `player`'s objective needs, e.g. real_logits and fake_logits. Pure.
+
+        `nets[name]` calls a network; `batch` holds "data" (B x shape), "labels" where the data set
+        has them, and the declared draws.
+        """
+
+    @abstractmethod
+    def sample_draws(self, spec: DataSpec, n: int) -> dict[str, Draw]:
+        """The random tensors that `sample` reads."""
+
+    @abstractmethod
+    def sample(self, nets: Nets, batch: Batch) -> Tensor:
+        """Generated samples, n x shape, in the range of the data."""
+
+
+class Loss(Component):
+    """Objectives: one method a player, named as the player, from `play`'s out to a scalar."""
+
+    kind = "loss"
+    family: ClassVar[str]
+    critic: ClassVar[bool] = False
+    """Whether its discriminator is a critic: without a decision boundary, so that accuracies mean nothing."""
+
+
+class Technique(Component):
+    """A stabiliser. It wraps one or more of four arrows; what it does not wrap it returns as is."""
+
+    kind = "technique"
+    order: ClassVar[int] = 0
+    """Techniques are applied in this order, the lowest innermost; equal ones in the order of the suite."""
+
+    def network(self, name: str, net: nn.Module) -> nn.Module:
+        """Wrap a network at its construction (spectral norm, …)."""
+        return net
+
+    def objective(self, inner: Objective) -> Objective:
+        """Wrap (player, nets, batch, out) -> scalar (penalties, …)."""
+        return inner
+
+    def field(self, inner: Field) -> Field:
+        """Wrap the gradient vector field (consensus, …)."""
+        return inner
+
+    def rule(self, inner: Rule) -> Rule:
+        """Wrap the optimiser (TTUR, weight clipping, averaging, …)."""
+        return inner
+
+    def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
+        """Random tensors that the wrapped arrows read from the batch. Prefix them with your name."""
+        return {}
+
+    def fits(self, model: Model, loss: Loss) -> str | None:
+        """None, or one sentence saying why this technique cannot be used with them."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a metric sees: one run's samples at one step, and the data they imitate.
+
+    Arguments:
+        samples: n x shape, float, in the range of the data.
+        data: the data set.
+        real: n -> n real training samples, float, always the same for the same n.
+        features: (extractor name, samples) -> n x d features, float64, on the CPU; real samples
+            from `real` are extracted once and cached.
+        generator: the metric's own random stream.
+        point: player -> parameters (a flat vector), where a metric looks at the game itself.
+    """
+
+    samples: Tensor
+    data: Data
+    real: Callable[[int], Tensor]
+    features: Callable[[str, Tensor], Tensor]
+    generator: torch.Generator
+    point: Mapping[str, Tensor]
+
+
+class Metric(Component):
+    """A measurement at an evaluation step. It may give several values."""
+
+    kind = "metric"
+    values: ClassVar[dict[str, Direction]]
+    """Value name -> which direction is better. The first is the metric's own."""
+    extractor: str = ""
+    """Name of the feature extractor, "" where none is used (an option where a metric has one)."""
+
+    def extractor_for(self, data: Data) -> str:
+        """Name of the extractor that `measure` asks for on these data, "" where it asks for none."""
+        return self.extractor
+
+    def fits(self, data: Data) -> str | None:
+        """None, or one sentence saying why this metric cannot be taken on these data."""
+        return None
+
+    @abstractmethod
+    def measure(self, evaluation: Evaluation) -> dict[str, float]:
+        """All of `values`. May be inf or nan where that is the truth."""
+
+
+class Extractor(Component):
+    """Maps samples to features for FID and its family."""
+
+    kind = "extractor"
+
+    @abstractmethod
+    def prepare(self, data: Data, cache: Path) -> Callable[[Tensor], Tensor]:
+        """A function from n x shape samples (float, range of the data) to n x d features.
+
+        Called once a process and data set; train or load what is needed, keeping files under
+        `cache`. Several processes may call it at once.
+        """
+
+    @abstractmethod
+    def digest(self, data: Data) -> str:
+        """A hash of everything the features depend on (weights, or what they are trained on)."""
+
+
+class Executor(Component):
+    """How a step is executed: as it is, compiled, captured as a graph, …"""
+
+    kind = "executor"
+
+    def available(self, device: str) -> str | None:
+        """None, or one sentence saying why it cannot be used on `device`."""
+        return None
+
+    @abstractmethod
+    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[..., None]:
+        """A faster function that does what `step(*state)` does: update tensors of `state` in place."""
+
+
+KINDS: dict[str, type[Component]] = {
+    base.kind: base for base in (Model, Loss, Technique, Dataset, Metric, Extractor, Executor)
+}
+
+
+def create(cls: type[Component], options: Mapping[str, Any], where: str = "") -> Any:
+    """A validated component. Unknown or ill-typed options raise BadInput, all of them at once.
+
+    Options are read as JSON and strictly: a list may be a tuple, but "1" and true are not numbers.
+    """
+    try:
+        return _adapter(cls).validate_json(json.dumps(dict(options), default=str), strict=True)
+    except ValidationError as error:
+        raise BadInput(_problems(error, [f.name for f in dataclasses.fields(cls)], where)) from None  # type: ignore[arg-type]
+
+
+def options_of(component: Any) -> dict[str, Any]:
+    """All options of a component with their values, JSON-able."""
+    return _adapter(type(component)).dump_python(component, mode="json")  # type: ignore[no-any-return, arg-type]
+
+
+def sweepable(cls: type[Component]) -> frozenset[str]:
+    """Names of the options that can be swept inside a stack.
+
+    Those typed float, of components that are asked anew in every step. Networks are built once a stack,
+    so the options of models, and of techniques that wrap networks, are structural.
+    """
+    builds_networks = issubclass(cls, Model) or (
+        issubclass(cls, Technique) and cls.network is not Technique.network
+    )
+    if builds_networks or not dataclasses.is_dataclass(cls):
+        return frozenset()
+    hints = typing.get_type_hints(cls)
+    return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)
+
+
+def bind(component: Any, values: Mapping[str, Any]) -> Any:
+    """A copy of `component` with `values` in place of its options, unvalidated (they may be tensors)."""
+    bound = object.__new__(type(component))
+    bound.__dict__.update(component.__dict__)
+    bound.__dict__.update(values)
+    return bound
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _problems(error: ValidationError, known: list[str], where: str) -> list[Problem]:
+    problems = []
+    for item in error.errors():
+        path = ".".join([where, *map(str, item["loc"])] if where else map(str, item["loc"]))
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            problems.append(Problem(path, f"unknown option; {nearest(str(item['loc'][-1]), known)}"))
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            got = f" (got {reprlib.repr(item['input'])})" if item["loc"] else ""
+            problems.append(Problem(path, message + got))
+    return problems

@@ -1,0 +1,73 @@
+"""What a stack was trained with: packages, commit, machine, flags."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganbench._version import __version__
+
+PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
+FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """All of it, JSON-able."""
+    return {
+        "ganbench": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": str(device),
+        "gpu": _gpu() if device.type == "cuda" else None,
+        "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "command": " ".join(["ganbench", *sys.argv[1:]]),
+    }
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of this checkout; None where ganbench is installed as a package."""
+    here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@cache
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpu() -> dict[str, Any]:
+    properties = torch.cuda.get_device_properties(0)
+    driver = None
+    try:
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        driver = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    memory = properties.total_memory
+    return {"name": properties.name, "memory": memory, "driver": driver, "cuda": torch.version.cuda}

@@ -1,0 +1,96 @@
+"""Metrics of a stack's runs at one step. Evaluation has streams of its own and disturbs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench.assemble import Program, Values, as_float
+from ganbench.components import Data, Evaluation, Extractor, Metric, create
+from ganbench.draws import draw, stream
+from ganbench.mapping import Runs, unstacked
+from ganbench.plugins import Catalogue
+from ganbench.sources import cache_root
+from ganbench.step import State
+
+Row = dict[str, Any]
+"""run (index in the stack), step, metric, value, n, extractor, weights."""
+
+
+class Evaluator:
+    """Takes the variant's metrics. Raises BadInput at once where one of them cannot be taken."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], catalogue: Catalogue, program: Program, runs: Runs, data: Data
+    ) -> None:
+        self._program, self._runs, self._data, self._catalogue = program, runs, data, catalogue
+        self._n: int = settings["samples"]
+        self._metrics: list[Metric] = [
+            create(catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
+            for entry in settings["metrics"]
+        ]
+        self._extractors: dict[str, Callable[[Tensor], Tensor]] = {}
+        self._real: dict[int, Tensor] = {}
+        self._real_features: dict[tuple[str, int], Tensor] = {}
+        for metric in self._metrics:
+            self._extractor(metric.extractor_for(data))
+
+    def measure(self, state: State, step: int, alive: Sequence[int]) -> list[Row]:
+        """Rows of the runs in `alive` at a stacked state."""
+        return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
+
+    def _measure_one(self, run: int, state: State, step: int) -> list[Row]:
+        seed, values = self._runs.seeds[run], self._runs.values[run]
+        point, weights = self._point(state, values)
+        device = self._data.train.device
+        declared = self._program.model.sample_draws(self._program.spec, self._n)
+        draws = draw(declared, stream(device, seed, "evaluate", step), self._program.dtype)
+        evaluation = Evaluation(
+            samples=self._program.sample(point, state.buffers, draws),
+            data=self._data,
+            real=self._real_samples,
+            features=self._features,
+            generator=stream(device, seed, "metric", step),
+            point=point,
+        )
+        return [
+            Row(run=run, step=step, metric=name, value=value, n=self._n, weights=weights, extractor=extractor)
+            for metric in self._metrics
+            for extractor in [metric.extractor_for(self._data)]
+            for name, value in metric.measure(evaluation).items()
+        ]
+
+    def _point(self, state: State, values: Values) -> tuple[dict[str, Tensor], str]:
+        """Where metrics are taken, and whether that is an average."""
+        point = self._program.rule(values).evaluated(state.joint, state.memory)
+        averaged = any(point[player] is not flat for player, flat in state.joint.items())
+        return point, "ema" if averaged else "raw"
+
+    def _real_samples(self, n: int) -> Tensor:
+        """The same n training samples every time; all of them where there are fewer."""
+        if n not in self._real:
+            train = self._data.train
+            order = torch.randperm(len(train), generator=stream("cpu", 0, "real", n))[:n]
+            self._real[n] = as_float(train[order.to(train.device)], self._program.dtype)
+        return self._real[n]
+
+    def _features(self, name: str, samples: Tensor) -> Tensor:
+        known = next((n for n, real in self._real.items() if real is samples), None)
+        if known is None:
+            return self._extract(name, samples)
+        if (name, known) not in self._real_features:
+            self._real_features[name, known] = self._extract(name, samples)
+        return self._real_features[name, known]
+
+    def _extract(self, name: str, samples: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._extractor(name)(samples).to("cpu", torch.float64)
+
+    def _extractor(self, name: str) -> Callable[[Tensor], Tensor]:
+        if name and name not in self._extractors:
+            extractor: Extractor = create(self._catalogue.get("extractor", name).cls, {}, name)
+            self._extractors[name] = extractor.prepare(self._data, cache_root() / "extractors")
+        return self._extractors.get(name, lambda samples: samples)

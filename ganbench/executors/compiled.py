@@ -1,0 +1,61 @@
+"""Compile the whole step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganbench.components import Executor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Compiled(Executor):
+    """torch.compile with fullgraph=True (Ansel et al. 2024, doi:10.1145/3620665.3640366).
+
+    The step is first traced to a graph of tensor operations, gradients and the map over runs included, so a
+    component may use any Python that does not depend on a tensor's value.
+    """
+
+    name = "compiled"
+
+    def available(self, device: str) -> str | None:
+        """On a CPU it needs a C++ compiler."""
+        if device == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+            return "there is no C++ compiler (g++ or clang++) on this machine"
+        return None
+
+    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+        """The compiled step. Compiles on copies, so that no training step is taken."""
+        import torch
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        on_cpu = all(tensor.device.type == "cpu" for tensor in state)
+        table = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
+        graph = make_fx(step, decomposition_table=table, tracing_mode="fake")(*state)
+        compiled = torch.compile(graph, fullgraph=True, dynamic=False)
+        compiled(*(tensor.clone() for tensor in state))
+        return lambda: compiled(*state)
+
+
+SKINNY = 2
+"""A matrix product with a dimension up to this is not worth a call of the BLAS on a CPU."""
+
+
+def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
+    """Batched product as sums of elementwise ones, which fuse with their neighbours, where it is skinny."""
+    import torch
+
+    (rows, inner), columns = a.shape[1:], b.shape[2]
+    if inner <= SKINNY:
+        terms = [a[:, :, i, None] * b[:, None, i] for i in range(inner)]
+        return sum(terms[1:], terms[0])
+    if columns <= SKINNY:
+        return torch.stack([(a * b[:, None, :, j]).sum(2) for j in range(columns)], dim=2)
+    if rows <= SKINNY:
+        return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(rows)], dim=1)
+    return NotImplemented

@@ -1,0 +1,54 @@
+"""Capture the compiled step as a CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganbench.components import Executor
+from ganbench.executors.compiled import Compiled
+from ganbench.executors.eager import Eager
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WARM_UP = 3
+"""Calls before the capture: libraries choose algorithms and allocate workspaces in the first ones."""
+
+
+@dataclass(frozen=True)
+class CudaGraph(Executor):
+    """One launch a step: the step captured as a CUDA graph, compiled first unless `compiled` is off."""
+
+    name = "cuda-graph"
+    compiled: bool = True
+
+    def available(self, device: str) -> str | None:
+        """CUDA only."""
+        return None if device.startswith("cuda") else "CUDA graphs need a CUDA device"
+
+    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+        """The graph's replay. Warming up takes steps, so the state is put back before the capture."""
+        import torch
+
+        run = (Compiled() if self.compiled else Eager()).prepare(step, state)
+        kept = [tensor.clone() for tensor in state]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                state_position_reset(state, kept)
+                run()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            run()
+        state_position_reset(state, kept)
+        return graph.replay
+
+
+def state_position_reset(state: tuple[Tensor, ...], kept: list[Tensor]) -> None:
+    """Put every tensor back as it was."""
+    for tensor, value in zip(state, kept, strict=True):
+        tensor.copy_(value)

@@ -1,0 +1,23 @@
+"""Execute a step as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ganbench.components import Executor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Eager(Executor):
+    """Operation by operation: nothing to wait for, slow for small networks."""
+
+    name = "eager"
+
+    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+        """The step itself."""
+        return lambda: step(*state)

@@ -1,0 +1,85 @@
+"""The plugin contract, on one page. A plugin implements the hooks it needs with `@hookimpl`.
+
+A plugin is a module (or a package) named by an entry point in the group `ganbench`. Each component
+hook returns a list of component classes (see `ganbench.components`). The observer hooks are told of
+a run's life, in the process that the user started, one call at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from ganbench.components import Dataset, Executor, Extractor, Loss, Metric, Model, Technique
+
+PROJECT = "ganbench"
+API_VERSION = 1
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def ganbench_models() -> Sequence[type[Model]]:
+    """Models: networks, players, turns and how they meet."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_losses() -> Sequence[type[Loss]]:
+    """Losses: one objective a player."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_techniques() -> Sequence[type[Technique]]:
+    """Stability techniques."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_datasets() -> Sequence[type[Dataset]]:
+    """Data sets."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_metrics() -> Sequence[type[Metric]]:
+    """Metrics, taken at evaluation steps."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_extractors() -> Sequence[type[Extractor]]:
+    """Feature extractors for FID and its family."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_executors() -> Sequence[type[Executor]]:
+    """Ways to execute a training step."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_suites() -> Sequence[Path]:
+    """Suite files (*.toml), found by their stem."""
+    raise NotImplementedError
+
+
+@hookspec
+def ganbench_stack_started(stack: Mapping[str, Any]) -> None:
+    """A stack begins or resumes. `stack`: id, label, variants, seeds, steps, step, engine, folder."""
+
+
+@hookspec
+def ganbench_evaluated(stack: Mapping[str, Any], step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A stack was evaluated. `rows`: one mapping a (run, metric): run, variant, seed, metric, value."""
+
+
+@hookspec
+def ganbench_stack_finished(stack: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+    """A stack ended. `runs`: its rows of results, one a run."""

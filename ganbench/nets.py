@@ -1,0 +1,211 @@
+"""Networks as functions of parameters, buffers and input, and one run's parameters as flat vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Named = dict[str, dict[str, Tensor]]
+"""network -> name -> tensor"""
+
+ALIGN = 16
+"""Parameters begin at multiples of this many numbers: 64 bytes in float32, a cache line."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one parameter lies in its player's vector."""
+
+    net: str
+    name: str
+    offset: int
+    shape: torch.Size
+
+    @property
+    def numel(self) -> int:
+        """Numbers it holds."""
+        return self.shape.numel()
+
+    @property
+    def padding(self) -> int:
+        """Unused numbers behind it."""
+        return -self.numel % ALIGN
+
+
+class Layout:
+    """How each player's parameters lie in one vector. Players never share a network."""
+
+    def __init__(self, players: Mapping[str, tuple[str, ...]], nets: Mapping[str, nn.Module]) -> None:
+        owned = [net for names in players.values() for net in names]
+        if sorted(owned) != sorted(nets):
+            raise ValueError(f"players own {sorted(owned)}, but the networks are {sorted(nets)}")
+        _assert_disjoint(nets)
+        self.slots: dict[str, list[Slot]] = {}
+        self.sizes: dict[str, int] = {}
+        for player, names in players.items():
+            slots, offset = [], 0
+            for net in names:
+                for name, parameter in nets[net].named_parameters():
+                    slots.append(Slot(net, name, offset, parameter.shape))
+                    offset += slots[-1].numel + slots[-1].padding
+            self.slots[player], self.sizes[player] = slots, offset
+
+    def views(self, player: str, flat: Tensor) -> list[Tensor]:
+        """The parameters as views of the player's vector, in slot order."""
+        return [flat[s.offset : s.offset + s.numel].view(s.shape) for s in self.slots[player]]
+
+    def named(self, player: str, tensors: Iterable[Tensor]) -> Named:
+        """Tensors in slot order by network and name."""
+        result: Named = {}
+        for slot, tensor in zip(self.slots[player], tensors, strict=True):
+            result.setdefault(slot.net, {})[slot.name] = tensor
+        return result
+
+    def flatten(self, player: str, tensors: Iterable[Tensor]) -> Tensor:
+        """One vector of tensors in slot order; padding is zero."""
+        parts = []
+        for slot, tensor in zip(self.slots[player], tensors, strict=True):
+            parts.append(tensor.reshape(-1))
+            if slot.padding:
+                parts.append(tensor.new_zeros(slot.padding))
+        return torch.cat(parts)
+
+    def pack(self, nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """Every player's vector, copied from modules."""
+        return {
+            player: self.flatten(player, [nets[s.net].get_parameter(s.name).detach() for s in slots])
+            for player, slots in self.slots.items()
+        }
+
+
+def _assert_disjoint(nets: Mapping[str, nn.Module]) -> None:
+    owner: dict[int, str] = {}
+    for net, module in nets.items():
+        for name, parameter in module.named_parameters():
+            if owner.setdefault(id(parameter), net) != net:
+                raise ValueError(
+                    f"{net}.{name} also belongs to {owner[id(parameter)]}: players share a parameter"
+                )
+
+
+class Nets:
+    """The networks at one point of the game: `nets[name](x)`.
+
+    Calls in training thread the buffers (batch norm's statistics, spectral norm's vectors) from one call
+    to the next. `nets.frozen[name](x)` uses them and leaves them as they are, which is what penalties want.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], parameters: Named, buffers: Named, moving: bool = True
+    ) -> None:
+        self._modules, self._parameters, self.buffers, self._moving = modules, parameters, buffers, moving
+
+    def __getitem__(self, net: str) -> Callable[..., Any]:
+        def call(*inputs: Any) -> Any:
+            buffers = dict(self.buffers[net])
+            values = {**self._parameters[net], **buffers}
+            out = functional_call(self._modules[net], values, inputs)
+            if self._moving and buffers:
+                self.buffers = {**self.buffers, net: {name: values[name] for name in buffers}}
+            return out
+
+        return call
+
+    @property
+    def frozen(self) -> Nets:
+        """The same networks with buffers that never move."""
+        return Nets(self._modules, self._parameters, self.buffers, moving=False)
+
+
+class BoundNets(Nets):
+    """`Nets` over modules that own their run's parameters and buffers: no cost a call, eager only."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], moving: bool = True) -> None:
+        self._modules, self._moving = modules, moving
+
+    def __getitem__(self, net: str) -> Callable[..., Any]:
+        module = self._modules[net]
+        return (
+            module if self._moving or not _stateful(module) else lambda *inputs: _call_frozen(module, inputs)
+        )
+
+    @property
+    def frozen(self) -> Nets:
+        """The same networks with buffers that never move."""
+        return BoundNets(self._modules, moving=False)
+
+
+def _stateful(module: nn.Module) -> bool:
+    return next(module.buffers(), None) is not None
+
+
+def _call_frozen(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    """Buffers are rebound, never written into, so the old ones need only be put back."""
+    kept = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
+    try:
+        return module(*inputs)
+    finally:
+        for part, buffers in kept:
+            part._buffers.update(buffers)
+
+
+def named_buffers(nets: Mapping[str, nn.Module]) -> Named:
+    """All buffers by network and name."""
+    return {net: dict(module.named_buffers()) for net, module in nets.items()}
+
+
+def set_buffers(nets: Mapping[str, nn.Module], buffers: Named) -> None:
+    """Rebind buffers by network and name."""
+    for net, named in buffers.items():
+        for path, tensor in named.items():
+            owner, _, name = path.rpartition(".")
+            nets[net].get_submodule(owner)._buffers[name] = tensor
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167) whose statistics are rebound, not
+    written into, so that they can be threaded through a mapped step. Drop-in for torch's over B x C x …
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, source: nn.modules.batchnorm._BatchNorm) -> None:
+        super().__init__()
+        if not source.track_running_stats or source.momentum is None:
+            raise ValueError("batch norm must track running statistics with a fixed momentum")
+        self.weight, self.bias = source.weight, source.bias
+        self.eps, self.momentum = source.eps, source.momentum
+        self.register_buffer("running_mean", source.running_mean)
+        self.register_buffer("running_var", source.running_var)
+        self.train(source.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x … to the same shape."""
+        if not self.training:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        out, mean, inverse_std = torch.native_batch_norm(
+            x, self.weight, self.bias, None, None, True, 0.0, self.eps
+        )
+        count = x.numel() / x.shape[1]
+        with torch.no_grad():
+            variance = (inverse_std.detach().pow(-2) - self.eps) * (count / (count - 1))
+            self.running_mean = self.running_mean + self.momentum * (mean.detach() - self.running_mean)
+            self.running_var = self.running_var + self.momentum * (variance - self.running_var)
+        return out
+
+
+def purified(net: nn.Module) -> nn.Module:
+    """`net` with torch's batch norms replaced by threadable ones."""
+    if isinstance(net, nn.modules.batchnorm._BatchNorm):
+        return BatchNorm(net)
+    for name, child in net.named_children():
+        setattr(net, name, purified(child))
+    return net

@@ -1,0 +1,259 @@
+"""From a suite to stacks: run keys, what is already there, what is left to train, and what it will cost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganbench import cost
+from ganbench.assemble import Program
+from ganbench.components import Data, create
+from ganbench.engine import Choice, Settings, choose
+from ganbench.errors import BadInput, Problem
+from ganbench.plugins import Catalogue
+from ganbench.sources import Sources
+from ganbench.store import StackFolder, stack_folders
+from ganbench.suite import Suite, Variant, canonical, structure
+
+SCHEMA = 1
+"""Of rows and keys. Raising it retrains everything."""
+_UNFINISHED = ("crashed", "timed_out")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A variant with a seed."""
+
+    key: str
+    variant: Variant
+    seed: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs to be trained at once: the content of a config.json, and what it is predicted to cost."""
+
+    config: dict[str, Any]
+    seconds: float
+    memory: int
+
+
+@dataclass
+class Plan:
+    """What a suite comes to."""
+
+    suite: Suite
+    settings: Settings
+    runs: list[Run] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    cached: int = 0
+    resumed: list[StackFolder] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
+    directions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of what is left to start, with all workers busy."""
+        longest = max((stack.seconds for stack in self.stacks), default=0.0)
+        return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
+
+    def lock(self) -> dict[str, Any]:
+        """The resolved suite, as it is written beside the results."""
+        return {
+            "schema": SCHEMA,
+            "suite": self.suite.name,
+            "description": self.suite.description,
+            "source": str(self.suite.path),
+            "keys": [run.key for run in self.runs] + [row["key"] for row in self.failed],
+            "seeds": list(self.suite.seeds),
+            "compare": self.suite.compare,
+            "verdict": self.suite.verdict,
+            "directions": self.directions,
+            "variants": [
+                {"label": v.label, "config": v.config, "swept": v.swept} for v in self.suite.variants
+            ],
+            "failed": self.failed,
+        }
+
+
+def make_plan(suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> Plan:
+    """Plan the suite against what lies in `root`. Trains nothing.
+
+    Raises BadInput where data cannot be had or a metric cannot be taken.
+    """
+    return _Planner(suite, catalogue, root, settings).plan()
+
+
+class _Planner:
+    def __init__(self, suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> None:
+        self._suite, self._catalogue, self._root, self._settings = suite, catalogue, root, settings
+        self._sources = Sources(catalogue)
+
+    def plan(self) -> Plan:
+        plan = Plan(self._suite, self._settings, directions=self._directions())
+        groups: dict[str, list[Run]] = {}
+        for variant in self._suite.variants:
+            shared, values = ({}, {}) if variant.unavailable else structure(variant.config, self._catalogue)
+            reason = variant.unavailable or self._misfit(variant)
+            identity = {} if reason else self._identity(variant.config)
+            for seed in self._suite.seeds:
+                key = _hash({"variant": variant.config, "seed": seed, **identity})
+                if reason:
+                    row = {"key": key, "label": variant.label, "seed": seed, "outcome": "incompatible"}
+                    plan.failed.append({**row, "reason": reason})
+                else:
+                    plan.runs.append(Run(key, variant, seed, values))
+                    groups.setdefault(canonical(shared), []).append(plan.runs[-1])
+        covered = self._covered(plan)
+        pieces = -(-self._settings.workers // max(1, len(groups)))
+        for runs in groups.values():
+            plan.stacks += self._stacks(runs, [run for run in runs if run.key not in covered], pieces)
+        return plan
+
+    def _covered(self, plan: Plan) -> set[str]:
+        """Keys that need no new stack: done, or in a stack that can be resumed."""
+        wanted = {run.key for run in plan.runs}
+        folders = stack_folders(self._root)
+        done = {key for folder in folders for key in finished_keys(folder)} & wanted
+        plan.cached, covered = len(done), set(done)
+        for folder in folders:
+            keys = set(folder.config().get("keys", ()))
+            if keys and keys <= wanted - covered and self._resumable(folder):
+                plan.resumed.append(folder)
+                covered |= keys
+        return covered
+
+    def _resumable(self, folder: StackFolder) -> bool:
+        config = folder.config()
+        same = config.get("engine", {}).get("device") == self._settings.device
+        return same and config.get("schema") == SCHEMA and folder.status().get("state") in (None, "training")
+
+    def _stacks(self, group: Sequence[Run], missing: Sequence[Run], pieces: int) -> list[Stack]:
+        if not missing:
+            return []
+        varying = [path for path in group[0].values if len({run.values[path] for run in group}) > 1]
+        steps = group[0].variant.config["steps"]
+        measured = self._cost(group[0].variant.config)
+        choice = choose(measured, len(missing), steps, pieces, self._settings, self._catalogue)
+        cuts = np.cumsum([0, *choice.sizes])
+        parts = [missing[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+        return [self._stack(part, varying, choice) for part in parts]
+
+    def _stack(self, runs: Sequence[Run], varying: Sequence[str], choice: Choice) -> Stack:
+        config = {
+            "schema": SCHEMA,
+            "suite": self._suite.name,
+            "label": runs[0].variant.label,
+            "labels": [run.variant.label for run in runs],
+            "variants": [run.variant.config for run in runs],
+            "seeds": [run.seed for run in runs],
+            "keys": [run.key for run in runs],
+            "swept": [run.variant.swept for run in runs],
+            "values": [{path: run.values[path] for path in varying} for run in runs],
+            "verdict": self._suite.verdict,
+            "directions": self._directions(),
+            "engine": choice.record(self._settings, len(runs)),
+            "versions": self._versions(runs[0].variant.config),
+        }
+        share = len(runs) / sum(choice.sizes)
+        return Stack(config, choice.seconds * share, choice.memory)
+
+    def _cost(self, config: Mapping[str, Any]) -> cost.Cost | None:
+        """None where a component breaks: the run itself will tell."""
+        data = self._sources.load(config["dataset"])
+        try:
+            return cost.measure(Program(config, self._catalogue, data), {}, data)
+        except Exception:
+            return None
+
+    def _misfit(self, variant: Variant) -> str | None:
+        """Why the variant's parts do not fit together, or None. A metric that cannot be taken is bad input."""
+        config = variant.config
+        data = self._sources.load(config["dataset"])
+        self._check_metrics(variant, data)
+        try:
+            Program(config, self._catalogue, data)
+        except BadInput as error:
+            return str(error)
+        except Exception:
+            return None  # a crash is an outcome of the run
+        return None
+
+    def _check_metrics(self, variant: Variant, data: Data) -> None:
+        problems = []
+        for entry in variant.config["evaluate"]["metrics"]:
+            cls: Any = self._catalogue.get("metric", entry["name"]).cls
+            reason = create(cls, entry["options"], entry["name"]).fits(data)
+            if reason:
+                problems.append(Problem(f"variant {variant.label}", reason))
+        if problems:
+            raise BadInput(problems)
+
+    def _identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run's key holds beside variant and seed."""
+        return {
+            "schema": SCHEMA,
+            "data": self._sources.digest(config["dataset"]),
+            "components": {
+                f"{kind} {entry['name']}": [
+                    registered.distribution,
+                    registered.version,
+                    registered.source_hash,
+                ]
+                for kind, entry in parts(config)
+                for registered in [self._catalogue.get(kind, entry["name"])]
+            },
+            "places": self._places(config),
+        }
+
+    def _places(self, config: Mapping[str, Any]) -> list[str]:
+        """Options that are left out of the key (see `_hash`)."""
+        return sorted(
+            f"{entry['name']}.{option}"
+            for kind, entry in parts(config)
+            for option in self._catalogue.get(kind, entry["name"]).cls.places
+        )
+
+    def _versions(self, config: Mapping[str, Any]) -> dict[str, str]:
+        found = (
+            (kind, entry["name"], self._catalogue.get(kind, entry["name"])) for kind, entry in parts(config)
+        )
+        return {f"{kind} {name}": f"{found.distribution} {found.version}" for kind, name, found in found}
+
+    def _directions(self) -> dict[str, str]:
+        """Metric value -> which direction is better."""
+        names = {e["name"] for v in self._suite.variants for e in v.config["evaluate"]["metrics"]}
+        known = self._catalogue.components["metric"]
+        tables = [known[name].cls.values for name in sorted(names & known.keys())]  # type: ignore[attr-defined]
+        return {value: direction for table in tables for value, direction in table.items()}
+
+
+def parts(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(kind, {"name", "options"}) of every component of a resolved variant."""
+    single = [(kind, config[kind]) for kind in ("model", "loss", "dataset")]
+    several = [("technique", entry) for entry in config["techniques"]]
+    return [*single, *several, *(("metric", entry) for entry in config["evaluate"]["metrics"])]
+
+
+def finished_keys(folder: StackFolder) -> Iterable[str]:
+    """Keys of the runs of a stack that need not be trained again."""
+    runs = folder.runs()
+    return list(runs.loc[~runs["outcome"].isin(_UNFINISHED), "key"])
+
+
+def _hash(identity: Mapping[str, Any]) -> str:
+    """The run key: SHA-256 of canonical JSON, options that name places on this machine left out."""
+    identity = json.loads(canonical(identity))
+    for place in identity.pop("places", ()):
+        name, _, option = place.partition(".")
+        for _, entry in parts(identity["variant"]):
+            if entry["name"] == name:
+                entry["options"].pop(option, None)  # type: ignore[attr-defined]
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()

@@ -1,0 +1,198 @@
+"""Discovery of plugins: lazy, one by one, so that a broken one harms only the suites that need it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from ganbench import executors, hookspecs
+from ganbench._version import __version__
+from ganbench.components import KINDS, Component
+from ganbench.errors import BadInput, nearest
+
+GROUP = "ganbench"
+_HOOKS = {
+    "model": "ganbench_models",
+    "loss": "ganbench_losses",
+    "technique": "ganbench_techniques",
+    "dataset": "ganbench_datasets",
+    "metric": "ganbench_metrics",
+    "extractor": "ganbench_extractors",
+    "executor": "ganbench_executors",
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A component and where it came from."""
+
+    cls: type[Component]
+    plugin: str
+    distribution: str
+    version: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the component's docstring."""
+        return (inspect.getdoc(self.cls) or "").partition("\n")[0]
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the file that defines the component (of its qualified name where none can be read)."""
+        return _file_hash(self.source_file or self.cls.__qualname__)
+
+    @property
+    def source_file(self) -> str | None:
+        """The file that defines the component."""
+        try:
+            return inspect.getsourcefile(self.cls)
+        except (TypeError, OSError):
+            return None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin, or one component of it, that could not be used."""
+
+    plugin: str
+    distribution: str
+    reason: str
+    traceback: str = ""
+
+
+@dataclass
+class Catalogue:
+    """Everything the installed plugins provide."""
+
+    manager: pluggy.PluginManager
+    components: dict[str, dict[str, Registered]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    suites: dict[str, Path] = field(default_factory=dict)
+    plugins: dict[str, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def get(self, kind: str, name: str) -> Registered:
+        """The component of that kind and name; BadInput names the nearest one."""
+        known = self.components[kind]
+        if name not in known:
+            raise BadInput(f"unknown {kind} {name!r}; {nearest(name, known)}")
+        return known[name]
+
+    def names(self, kind: str) -> list[str]:
+        """All names of that kind, sorted."""
+        return sorted(self.components[kind])
+
+
+def discover(files: Iterable[Path | str] = ()) -> Catalogue:
+    """Load every entry point of the group `ganbench`, then `files` (single-file plugins)."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    catalogue = Catalogue(manager)
+    _add(catalogue, "core", hookspecs.PROJECT, __version__, lambda: executors)
+    for entry in _entry_points():
+        dist = entry.dist
+        owner, version = (dist.name, dist.version) if dist else ("?", "0")
+        _add(catalogue, entry.name, owner, version, entry.load)
+    for path in map(Path, files):
+        _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path))
+    return catalogue
+
+
+def _entry_points() -> Sequence[metadata.EntryPoint]:
+    """Ours first, then by owner: when two plugins want one name, the later is the one reported."""
+    found = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+
+    def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
+        owner = entry.dist.name if entry.dist else "?"
+        return owner != hookspecs.PROJECT, owner, entry.name
+
+    return sorted(found.values(), key=order)
+
+
+def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any) -> None:
+    """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
+    manager = catalogue.manager
+    try:
+        plugin = load()
+        manager.register(plugin, name=name)
+        unknown = [
+            impl
+            for impl in dir(plugin)
+            if impl.startswith("ganbench_")
+            and getattr(getattr(plugin, impl), "ganbench_impl", None)
+            and not hasattr(hookspecs, impl)
+        ]
+        if unknown:
+            hooks = [hook for hook in dir(hookspecs) if hook.startswith("ganbench_")]
+            raise TypeError(f"no such hook: {unknown[0]}; {nearest(unknown[0], hooks)}")
+        provided = [(kind, cls) for kind, hook in _HOOKS.items() for cls in _call(plugin, hook)]
+        suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
+    except (Exception, SystemExit) as error:
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        reason = f"{type(error).__name__}: {error}"
+        catalogue.failures.append(Failure(name, owner, reason, traceback.format_exc()))
+        return
+    catalogue.plugins[name] = f"{owner} {version}"
+    for kind, cls in provided:
+        reason = _misfit(catalogue, kind, cls)
+        if reason:
+            catalogue.failures.append(Failure(name, owner, reason))
+        else:
+            catalogue.components[kind][cls.name] = Registered(cls, name, owner, version)
+    for path in suites:
+        catalogue.suites.setdefault(path.stem, path)
+
+
+def _call(plugin: Any, hook: str) -> Sequence[Any]:
+    """What this one plugin answers to a hook (pluggy calls all at once: no isolation)."""
+    function = getattr(plugin, hook, None)
+    if function is None or getattr(function, "ganbench_impl", None) is None:
+        return ()
+    return function()
+
+
+def _misfit(catalogue: Catalogue, kind: str, cls: Any) -> str:
+    """Why `cls` cannot be registered, or an empty string."""
+    label = getattr(cls, "__qualname__", repr(cls))
+    if not (isinstance(cls, type) and issubclass(cls, KINDS[kind])):
+        return f"{label} is not a {KINDS[kind].__name__} class"
+    if not isinstance(getattr(cls, "name", None), str):
+        return f"{label} has no name"
+    if inspect.isabstract(cls):
+        return f"{label} lacks {', '.join(sorted(cls.__abstractmethods__))}"
+    if not hasattr(cls, "__dataclass_fields__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return f"{label} is not a frozen dataclass"
+    taken = catalogue.components[kind].get(cls.name)
+    if taken:
+        return f"the {kind} name {cls.name!r} is taken by {taken.distribution} {taken.version}"
+    return ""
+
+
+def _load_file(path: Path) -> ModuleType:
+    name = f"ganbench_file_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise FileNotFoundError(f"no Python file at {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _file_hash(path: str) -> str:
+    file = Path(path)
+    content = file.read_bytes() if file.is_file() else path.encode()
+    return hashlib.sha256(content).hexdigest()

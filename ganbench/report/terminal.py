@@ -1,0 +1,110 @@
+"""The summary as a table for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ganbench.report.tables import interval, number, percent, plain_text
+
+_GAP = 3  # between columns
+_LABEL = 28  # least width of labels in the wide layout
+_OUTCOMES = 24  # greatest width of outcomes in the wide layout
+
+
+def summary_table(frame: pd.DataFrame, width: int) -> Table:
+    """`Results.summary()` as a table that fits in `width` columns, 80 or more.
+
+    Failure rates have their 95% Wilson interval, values n and their 95% bootstrap interval. Where there
+    is room each stands on one line; else metric and outcomes stand below the variant.
+    """
+    rows: list[dict[Any, Any]] = frame.to_dict("records")
+    columns = _wide(rows)
+    room = _room(columns, width)
+    wide = room >= _LABEL
+    if not wide:
+        columns = _narrow(rows)
+        room = _room(columns, width)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        show_lines=not wide,
+        caption=_caption(frame),
+        caption_justify="left",
+    )
+    table.add_column("variant", max_width=room)
+    for header in columns:
+        table.add_column(header, no_wrap=True)
+    for index, row in enumerate(rows):
+        label = Text("\n".join(break_label(plain_text(row["variant"]), room)))
+        if not wide:
+            below = f"{plain_text(row['metric'])}: {row['outcomes']}" if row["metric"] else row["outcomes"]
+            label.append("\n" + "\n".join(break_label(below, room)), style="dim")
+        table.add_row(label, *(Text("\n".join(cells[index])) for cells in columns.values()))
+    return table
+
+
+def break_label(label: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, broken after "/", "+", "," or a space where possible."""
+    lines = [""]
+    for piece in re.findall(rf"[^/+, ]{{1,{width}}}[/+, ]*|[/+, ]+", label):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.strip() for line in lines]
+
+
+Columns = dict[str, list[list[str]]]
+"""Header -> the lines of each row's cell."""
+
+
+def _wide(rows: list[dict[Any, Any]]) -> Columns:
+    return {
+        "failed": [["  ".join(_failed(row))] for row in rows],
+        "outcomes": [break_label(row["outcomes"], _OUTCOMES) for row in rows],
+        "metric": [break_label(plain_text(row["metric"]), _OUTCOMES) for row in rows],
+        "final": [[" ".join(_value(row, "final"))] for row in rows],
+        "best": [[" ".join(_value(row, "best"))] for row in rows],
+    }
+
+
+def _narrow(rows: list[dict[Any, Any]]) -> Columns:
+    return {
+        "failed": [_failed(row) for row in rows],
+        "final": [_value(row, "final") for row in rows],
+        "best": [_value(row, "best") for row in rows],
+    }
+
+
+def _room(columns: Columns, width: int) -> int:
+    """What the columns leave for the labels; never below 12."""
+    taken = [
+        max([len(header), *(len(line) for cell in cells for line in cell)])
+        for header, cells in columns.items()
+    ]
+    return max(12, width - sum(taken) - _GAP * len(columns))
+
+
+def _failed(row: Mapping[Any, Any]) -> list[str]:
+    low, high = percent(row["failure_low"]), percent(row["failure_high"])
+    return [f"{row['failures']} of {row['runs']}", f"{percent(row['failure_rate'])} [{low}, {high}]"]
+
+
+def _value(row: Mapping[Any, Any], when: str) -> list[str]:
+    span = interval(row[f"{when}_low"], row[f"{when}_high"])
+    return [f"{number(row[when])} (n={row['n']})", *([span] if span else [])]
+
+
+def _caption(frame: pd.DataFrame) -> Text:
+    told = frame[frame["metric"] != ""].drop_duplicates("metric")
+    pairs = zip(told["metric"], told["direction"], strict=True)
+    better = ", ".join(f"{plain_text(metric)}: {direction} is better" for metric, direction in pairs)
+    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs rank worst."
+    return Text(f"{text} {better}".strip())

@@ -1,0 +1,139 @@
+"""Running a plan: stacks to workers, events to observers and to whoever watches, failures to rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ganbench.errors import BadInput
+from ganbench.files import FolderLock
+from ganbench.plan import Plan
+from ganbench.plugins import Catalogue
+from ganbench.pool import Pool
+from ganbench.rows import failed_rows
+from ganbench.store import StackFolder, write_lock
+from ganbench.suite import canonical
+
+Event = dict[str, Any]
+
+
+class Watcher(Protocol):
+    """Whoever shows what happens."""
+
+    def event(self, event: Mapping[str, Any], label: str) -> None:
+        """Something happened to the stack of that label."""
+
+    def warn(self, text: str) -> None:
+        """Something to tell the user that stops nothing."""
+
+
+@dataclass
+class Session:
+    """One run of a plan.
+
+    Arguments:
+        root: the suite's folder of results.
+        lines: what to say at its end, such as tracebacks of crashes.
+    """
+
+    plan: Plan
+    catalogue: Catalogue
+    root: Path
+    watcher: Watcher
+    interrupted: bool = False
+    lines: list[str] = field(default_factory=list)
+
+    def run(self, pool: Pool) -> None:
+        """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
+        with FolderLock(self.root) as lock:
+            write_lock(self.root, self.plan.lock())
+            self._folders = {folder.path.name: folder for folder in self._prepare()}
+            self._refreshed = time.monotonic()
+            try:
+                self._follow(pool, pool.train([str(f.path) for f in self._folders.values()]), lock)
+            except KeyboardInterrupt:
+                self.interrupted = True
+                self._follow(pool, pool.stop(), lock)
+
+    def _prepare(self) -> Iterator[StackFolder]:
+        """Folders of the resumed stacks, then of the new ones, the longest first."""
+        yield from self.plan.resumed
+        for stack in sorted(self.plan.stacks, key=lambda stack: -stack.seconds):
+            yield self._folder(stack.config)
+
+    def _folder(self, config: Mapping[str, Any]) -> StackFolder:
+        identity = canonical({"keys": config["keys"], "engine": config["engine"]})
+        folder = StackFolder.create(self.root, config["label"], identity)
+        folder.write_config(config)
+        return folder
+
+    def _follow(self, pool: Pool, events: Iterable[Event], lock: FolderLock) -> None:
+        for event in events:
+            folder = self._folders[event["stack"]]
+            config = folder.config()
+            if event["event"] == "out_of_memory":
+                event = self._out_of_memory(pool, folder, config, event)
+            elif event["event"] == "failed":
+                event = self._failed(folder, config, event)
+            self.watcher.event(event, config["label"])
+            self._observe(event, folder, config)
+            if time.monotonic() - self._refreshed > 60:
+                self._refreshed = time.monotonic()
+                lock.refresh()
+
+    def _failed(self, folder: StackFolder, config: Mapping[str, Any], event: Event) -> Event:
+        rows = failed_rows(folder, "crashed", event["reason"])
+        folder.write_runs(rows)
+        folder.write_status({**folder.status(), "state": "crashed", "reason": event["reason"]})
+        if event.get("traceback"):
+            self.lines.append(f"{config['label']}: {event['traceback'].rstrip()}")
+        return {**event, "event": "finished", "rows": rows}
+
+    def _out_of_memory(self, pool: Pool, folder: StackFolder, config: dict[str, Any], event: Event) -> Event:
+        """Halve the stack and go on; a single run that does not fit has crashed."""
+        count = len(config["seeds"])
+        if count == 1:
+            return self._failed(folder, config, {**event, "reason": f"out of memory: {event['reason']}"})
+        folder.write_status({"state": "split"})
+        folder.drop_checkpoint()
+        folder.drop_traces_after(0)
+        for part in (slice(0, count // 2), slice(count // 2, count)):
+            half = {k: v[part] if isinstance(v, list) and len(v) == count else v for k, v in config.items()}
+            half["engine"] = {**config["engine"], "size": len(half["seeds"])}
+            smaller = self._folder(half)
+            self._folders[smaller.path.name] = smaller
+            pool.add(str(smaller.path))
+        return {**event, "event": "split"}
+
+    def _observe(self, event: Event, folder: StackFolder, config: Mapping[str, Any]) -> None:
+        """Tell the observer plugins. One that breaks is reported and changes nothing."""
+        hook = self.catalogue.manager.hook
+        stack = {
+            "id": folder.path.name,
+            "label": config["label"],
+            "variants": config["labels"],
+            "seeds": config["seeds"],
+            "steps": config["variants"][0]["steps"],
+            "engine": config["engine"],
+            "folder": str(folder.path),
+        }
+        try:
+            if event["event"] == "started":
+                hook.ganbench_stack_started(stack={**stack, "step": event["step"]})
+            elif event["event"] == "evaluated":
+                hook.ganbench_evaluated(stack=stack, step=event["step"], rows=event["rows"])
+            elif event["event"] == "finished":
+                hook.ganbench_stack_finished(stack=stack, runs=event["rows"])
+        except Exception as error:
+            self.watcher.warn(f"an observer plugin raised {type(error).__name__}: {error}")
+
+
+def results_root(out: Path | None, suite: str) -> Path:
+    """The folder of a suite's results: `out` if it is given, else results/<suite> here."""
+    root = out or Path("results") / suite
+    if root.exists() and not root.is_dir():
+        raise BadInput(f"{root} is a file: results need a folder")
+    return root

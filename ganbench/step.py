@@ -1,0 +1,99 @@
+"""Where a training step happens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganbench.game import Batch, Field, Flow, Joint, Turn
+from ganbench.nets import Named
+from ganbench.probes import PLAYER_PROBES, Column
+from ganbench.rules import Clock, Memory, Rule
+
+
+class State(NamedTuple):
+    """Everything that a step changes, of one run (or, with a leading axis, of a stack)."""
+
+    joint: Joint
+    memory: Memory
+    buffers: Named
+    died: Tensor
+    """float64 0-d: the step at which a non-finite number appeared, 0 while there is none."""
+
+
+Step = Callable[[State, Sequence[Batch], Clock], tuple[State, Tensor]]
+"""(state, one batch a turn, clock) -> (state, probes)"""
+
+
+Freeze = Callable[[Tensor, Clock, State, State], State]
+"""(guard, clock, new, old) -> new while the guard is finite, else old with its time of death"""
+
+
+def train_step(
+    turns: Sequence[Turn],
+    field: Field,
+    rule: Rule,
+    columns: Sequence[Column],
+    freeze: Freeze,
+) -> Step:
+    """One step of one run: every turn moves its players along the field.
+
+    A run whose loss, gradient or update is not finite is frozen at its last finite state. A square that
+    overflows the optimiser's memory overflows the gradient's norm first, so the norm is guard enough.
+    """
+
+    def step(state: State, batches: Sequence[Batch], clock: Clock) -> tuple[State, Tensor]:
+        seen: dict[Column, Tensor] = {}
+        for turn, batch in zip(turns, batches, strict=True):
+            flow = field(turn, state.joint, state.buffers, batch)
+            joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
+            measured = _measure(turn, flow, state.joint, joint)
+            guard = torch.stack([measured[player, name] for player in turn for name in _GUARDS]).sum()
+            state = freeze(guard, clock, State(joint, memory, flow.buffers, state.died), state)
+            seen |= measured
+        absent = torch.full_like(guard, torch.nan)
+        return state, torch.stack([seen.get(column, absent) for column in columns])
+
+    return step
+
+
+_GUARDS = ("loss", "grad_norm", "update_norm")
+
+
+def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column, Tensor]:
+    """The probes of a turn's movers."""
+    seen: dict[Column, Tensor] = {}
+    for player in turn:
+        vectors = (flow.gradients[player], after[player] - before[player], after[player])
+        norms = [torch.linalg.vector_norm(vector) for vector in vectors]
+        values = dict(zip(PLAYER_PROBES, [flow.losses[player], *norms], strict=True))
+        seen |= {(player, name): value for name, value in (values | flow.outs[player]).items()}
+    return seen
+
+
+def freeze_alone(guard: Tensor, clock: Clock, new: State, old: State) -> State:
+    """Freeze by looking: for one run, on a CPU, that is not stepped again once it died."""
+    return new if math.isfinite(guard.item()) else old._replace(died=torch.full_like(old.died, clock))
+
+
+def freeze_masked(guard: Tensor, clock: Clock, new: State, old: State) -> State:
+    """Freeze without looking, so that it can be mapped and captured."""
+    died = torch.where((old.died == 0) & ~torch.isfinite(guard), clock, old.died)
+    alive = died == 0
+
+    def pick(new: Tensor, old: Tensor) -> Tensor:
+        return old if new is old else torch.where(alive, new, old)
+
+    return State(
+        {player: pick(new.joint[player], old.joint[player]) for player in old.joint},
+        {name: pick(new.memory[name], old.memory[name]) for name in old.memory},
+        {
+            net: {name: pick(new.buffers[net][name], old.buffers[net][name]) for name in names}
+            for net, names in old.buffers.items()
+        },
+        died,
+    )

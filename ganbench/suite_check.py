@@ -1,0 +1,109 @@
+"""What of a suite can be checked without its variants: every name, and every table of options by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganbench import suite_cells, suite_sweeps
+from ganbench.errors import nearest
+from ganbench.optimizers import OPTIMIZERS
+from ganbench.plugins import Catalogue
+from ganbench.suite_document import Document
+from ganbench.suite_file import Problems, brief, printable
+from ganbench.suite_sweeps import is_sweep
+
+
+@dataclass
+class Checker:
+    """Takes note of all that is wrong, and of what must not be looked at again.
+
+    Arguments:
+        missing: (kind, name) -> why that component is not there, where a failed plugin may have it.
+        unknown: names that no plugin can be blamed for.
+        faulty: components whose options are bad, and places of bad optimisers.
+    """
+
+    catalogue: Catalogue
+    problems: Problems
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+    faulty: set[str] = field(default_factory=set)
+
+    def check(self, document: Document) -> None:
+        """Check all names, and all tables of options, each by itself."""
+        for kind, name, where in suite_cells.mentions(document):
+            self._check_name(kind, name, where)
+        for name, table in document.options.items():
+            self._check_options(name, table, f"options.{name}", {})
+        for index, entry in enumerate(document.matrix.include if document.matrix else ()):
+            for name, table in entry.options.items():
+                kept = {} if name in self.faulty else suite_sweeps.first(document.options.get(name, {}))
+                self._check_options(name, table, f"matrix.include.{index}.options.{name}", kept)
+        for table, where in suite_cells.optimizers(document):
+            self._check_optimizer(table, where)
+
+    def _check_name(self, kind: str, name: str, where: str) -> None:
+        known, failures = self.catalogue.components[kind], self.catalogue.failures
+        if name in known or (kind, name) in self.missing:
+            return
+        # Where plugins failed, a name may be theirs: then only what is nearly equal is taken for a typo.
+        if failures and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.reason}" for f in failures]
+            self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
+            return
+        self.unknown.add(name)
+        self.problems.add(where, f"unknown {kind} {brief(name)}; {nearest(name, known)}")
+
+    def _check_options(self, name: str, table: Mapping[str, Any], where: str, kept: dict[str, Any]) -> None:
+        for kind in ("dataset", "model", "loss", "technique", "metric"):
+            registered = self.catalogue.components[kind].get(name)
+            if registered is None:
+                continue
+            if kind == "metric" and any(map(is_sweep, table.values())):
+                self.problems.add(where, "the options of a metric cannot be swept")
+                self.faulty.add(name)
+            elif not suite_sweeps.check(registered.cls, {**kept, **table}, where, self.problems):
+                self.faulty.add(name)
+
+    def _check_optimizer(self, table: Mapping[str, Any], where: str) -> None:
+        base = own(table)
+        sound = self._check_optimizer_options(base, where)
+        for player, override in players_of(table).items() if base.get("name") in list(OPTIMIZERS) else ():
+            kept = suite_sweeps.first(base) if sound else {"name": base["name"]}
+            sound &= self._check_optimizer_options(inherit(kept, override), f"{where}.{player}")
+        if not sound:
+            self.faulty.add(where)
+
+    def _check_optimizer_options(self, table: Mapping[str, Any], where: str) -> bool:
+        options = dict(table)
+        name = options.pop("name", None)
+        if name is None:
+            self.problems.add(f"{where}.name", f"is missing; {nearest('', OPTIMIZERS)}")
+        elif name not in list(OPTIMIZERS):  # it may be a list or a table
+            known = nearest(str(name), OPTIMIZERS)
+            self.problems.add(f"{where}.name", f"unknown optimizer {brief(name)}; {known}")
+        else:
+            return suite_sweeps.check(OPTIMIZERS[name], options, where, self.problems)
+        return False
+
+
+def own(table: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimiser table without the tables of single players."""
+    return {key: value for key, value in table.items() if key not in players_of(table)}
+
+
+def players_of(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The tables of single players in an optimiser table."""
+    options = {field.name for cls in OPTIMIZERS.values() for field in dataclasses.fields(cls)} | {"name"}  # type: ignore[arg-type]
+    return {k: v for k, v in table.items() if isinstance(v, dict) and not is_sweep(v) and k not in options}
+
+
+def inherit(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """A player's optimiser. One that names another optimiser than the base inherits none of its options."""
+    if override.get("name", base.get("name")) != base.get("name"):
+        return dict(override)
+    return {**base, **override}

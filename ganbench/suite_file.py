@@ -1,0 +1,124 @@
+"""A suite file as raw data: reading TOML, `--set`, and collecting what is wrong with it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ganbench.errors import BadInput, Problem
+
+_LARGEST_FILE = 10_000_000  # bytes
+
+
+class Problems:
+    """Collects problems. Each is told once; one below an overridden path names the override."""
+
+    def __init__(self) -> None:
+        self.found: dict[Problem, None] = {}
+        self.renamed: dict[str, str] = {}
+        self._places: set[str] = set()
+
+    def add(self, where: str, what: str) -> None:
+        """Take note that `what` is wrong at `where`."""
+        self._places.add(where)
+        for path, shown in self.renamed.items():
+            if where == path:
+                where = shown
+            elif where.startswith(path + "."):
+                where = f"{shown}: {where}"
+        self.found[Problem(printable(where), what)] = None
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Take note of several."""
+        for problem in problems:
+            self.add(problem.where, problem.what)
+
+    def below(self, where: str) -> bool:
+        """Whether there is one at `where` or below it."""
+        return any(place == where or place.startswith(where + ".") for place in self._places)
+
+    def check(self) -> None:
+        """Raise BadInput where there is any."""
+        if self.found:
+            raise BadInput(self.found)
+
+
+def brief(value: Any) -> str:
+    """A value as it can stand in a message: one line, not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """`text` without control characters (keys of a hostile file are printed on a terminal)."""
+    safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The raw document. Whatever is wrong with the file becomes BadInput."""
+    where = printable(str(path))
+    try:
+        if path.exists() and not path.is_file():
+            kind = "a directory" if path.is_dir() else "not a regular file"
+            raise BadInput(Problem(where, f"is {kind}; a suite is a TOML file"))
+        if path.exists() and path.stat().st_size > _LARGEST_FILE:
+            raise BadInput(Problem(where, "is too large to be a suite (more than 10 MB)"))
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(Problem(where, "there is no such file")) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(Problem(where, f"cannot be read: {reason}")) from None
+    return _parse(content, where)
+
+
+def _parse(content: bytes, where: str) -> dict[str, Any]:
+    if b"\0" in content:
+        raise BadInput(Problem(where, "is a binary file; a suite is a TOML file"))
+    if not content.strip():
+        raise BadInput(Problem(where, "is empty; a suite begins with schema = 1"))
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadInput(Problem(where, f"is not UTF-8 (at line {line})")) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(Problem(where, f"is not TOML: {printable(str(error))}")) from None
+    except (ValueError, RecursionError) as error:
+        what = "is nested too deeply" if isinstance(error, RecursionError) else f"is not TOML: {error}"
+        raise BadInput(Problem(where, what)) from None
+
+
+def override(document: dict[str, Any], text: str) -> str:
+    """Apply `path=value` to the raw document; return the path. BadInput where it cannot be."""
+    shown = f"--set {text}"
+    path, equals, value = text.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or not all(keys):
+        raise BadInput(Problem(shown, "must look like defaults.steps=100"))
+    place: Any = document
+    for depth, key in enumerate(keys):
+        index: Any = key
+        if isinstance(place, list):
+            index = int(key) if key.isdecimal() and len(key) < 9 else -1
+            if not 0 <= index < len(place):
+                raise BadInput(Problem(shown, f"{key!r} is not one of the {len(place)} entries there"))
+        elif not isinstance(place, dict):
+            raise BadInput(Problem(shown, f"{'.'.join(keys[:depth])} is not a table"))
+        if depth == len(keys) - 1:
+            place[index] = _value(value)
+        else:
+            place = place.setdefault(index, {}) if isinstance(place, dict) else place[index]
+    return ".".join(keys)
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or else the bare string (so that `--set defaults.loss=hinge` needs no quotes)."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text.strip()
+    return parsed["value"] if set(parsed) == {"value"} else text.strip()

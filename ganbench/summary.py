@@ -1,0 +1,86 @@
+"""One row a variant: failure rate, and values over seeds in which failed runs rank worst."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ganbench import stats
+
+COLUMNS = (
+    *("variant", "runs", "failures", "failure_rate", "failure_low", "failure_high", "outcomes"),
+    *("metric", "direction", "statistic", "final", "final_low", "final_high"),
+    *("best", "best_low", "best_high", "n"),
+)
+IQM_FROM = 4
+"""Fewer runs than this have no middle half worth the name: they get the median."""
+
+
+def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mapping[str, str]) -> pd.DataFrame:
+    """One row a variant, in order of first appearance.
+
+    Arguments:
+        runs: one row a run: variant, outcome, final_<metric>, best_<metric>.
+        metrics: variant -> the metric to show; without one the values are NaN.
+        directions: metric -> "higher" or "lower"; lower where it is not named.
+    """
+    rows = [
+        _row(str(variant), rows, metrics.get(str(variant), ""), directions)
+        for variant, rows in runs.groupby("variant", sort=False, observed=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str, str]) -> dict[str, object]:
+    failed = (rows["outcome"] != "finished").to_numpy()
+    count, failures = len(rows), int(failed.sum())
+    rate = stats.wilson(failures, count)
+    direction = directions.get(metric, "lower") if metric else ""
+    row: dict[str, object] = {
+        "variant": variant,
+        "runs": count,
+        "failures": failures,
+        "failure_rate": failures / count,
+        "failure_low": rate.low,
+        "failure_high": rate.high,
+        "outcomes": _outcomes(rows["outcome"]),
+        "metric": metric,
+        "direction": direction,
+        "statistic": "IQM" if count >= IQM_FROM else "median",
+        "n": count,
+    }
+    for when in ("final", "best"):
+        estimate, low, high = math.nan, math.nan, math.nan
+        if metric:
+            values = ranked_values(rows, f"{when}_{metric}", failed, direction)
+            estimate, low, high = _estimate(values, f"{variant}|{metric}|{when}")
+        row |= {when: estimate, f"{when}_low": low, f"{when}_high": high}
+    return row
+
+
+def ranked_values(rows: pd.DataFrame, column: str, failed: np.ndarray, direction: str) -> np.ndarray:
+    """A column's values; inf (-inf where higher is better) for failed runs and for those without a value."""
+    worst = -math.inf if direction == "higher" else math.inf
+    if column not in rows:
+        return np.full(len(rows), worst)
+    values = rows[column].to_numpy(dtype=np.float64)
+    return np.where(failed | np.isnan(values), worst, values)
+
+
+def _estimate(values: np.ndarray, identity: str) -> tuple[float, float, float]:
+    """The statistic and its bootstrap interval. The draws depend on the identity alone, not on other rows."""
+    statistic = stats.iqm if len(values) >= IQM_FROM else stats.median
+    seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
+    interval = stats.bootstrap_interval(values, statistic, np.random.default_rng(seed))
+    return float(statistic(values)), interval.low, interval.high
+
+
+def _outcomes(outcomes: pd.Series) -> str:
+    """Such as "4 finished, 1 collapsed": finished first, then the most frequent."""
+    counts = {str(name): int(count) for name, count in outcomes.value_counts().items()}
+    ordered = sorted(counts.items(), key=lambda item: (item[0] != "finished", -item[1], item[0]))
+    return ", ".join(f"{count} {name}" for name, count in ordered)

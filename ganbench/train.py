@@ -1,0 +1,226 @@
+"""Training one stack, from its folder's config.json to its rows. Interrupt it anywhere: it goes on from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ganbench.assemble import Program
+from ganbench.components import Data
+from ganbench.draws import CHUNK
+from ganbench.environment import environment
+from ganbench.errors import BadInput
+from ganbench.evaluate import Evaluator, Row
+from ganbench.mapping import Looped, Mapped, Runs, Trainer
+from ganbench.plugins import Catalogue
+from ganbench.probes import LOGIT_PROBES, PLAYER_PROBES
+from ganbench.rows import run_rows
+from ganbench.sources import Sources, on_device
+from ganbench.step import State
+from ganbench.store import StackFolder
+
+Event = dict[str, Any]
+Tell = Callable[[Event], None]
+CHECKPOINT_SECONDS = 20.0
+"""Time between checkpoints."""
+TELL_SECONDS = 0.2
+"""Time between reports of progress."""
+FLUSH_STEPS = 2048
+"""Steps whose probes are held in memory at most."""
+
+
+@dataclass
+class StackTraining:
+    """One stack in training.
+
+    Arguments:
+        folder: where its config is and its rows go.
+        tell: receives events: started, progress, evaluated, finished.
+        stop: asked after every chunk; when true, the stack is left resumable.
+    """
+
+    folder: StackFolder
+    catalogue: Catalogue
+    sources: Sources
+    tell: Tell
+    stop: Callable[[], bool]
+
+    def run(self) -> None:
+        """Train to the end or until stopped. Raises whatever a component raises."""
+        config = self.folder.config()
+        self._steps: int = config["variants"][0]["steps"]
+        self._every: int = config["variants"][0]["evaluate"]["every"]
+        self._config = config
+        self._died: list[int] = [0] * len(config["seeds"])
+        self._flushed, self._probes, self._evals = 0, list[Tensor](), list[Row]()
+        self._seconds, self._since = 0.0, time.monotonic()
+        device = torch.device(config["engine"]["device"])
+        self._data = on_device(self.sources.load(config["variants"][0]["dataset"]), device)
+        self._trainer, self._evaluator = self._built(config, device)
+        self._resume()
+        self._begin()
+        if self._train():
+            self._finish()
+
+    # -- beginning
+
+    def _built(self, config: Mapping[str, Any], device: torch.device) -> tuple[Trainer, Evaluator]:
+        variant, engine = config["variants"][0], config["engine"]
+        program = Program(variant, self.catalogue, self._data)
+        runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
+        evaluator = Evaluator(variant["evaluate"], self.catalogue, program, runs, self._data)
+        return build_trainer(program, runs, self._data, device, engine, self.catalogue), evaluator
+
+    def _begin(self) -> None:
+        self.folder.write_env(environment(self._trainer.device))
+        self._write_status("training")
+        self.tell({"event": "started", "step": self._trainer.step, "steps": self._steps})
+
+    def _resume(self) -> None:
+        kept = self.folder.checkpoint()
+        step = kept[1]["step"] if kept else 0
+        self.folder.drop_traces_after(step)
+        self.folder.drop_evals_after(step)
+        if kept:
+            tensors, meta = kept
+            self._trainer.restore(_from_arrays(self._trainer.state(), tensors), step)
+            self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
+            self._evals = self.folder.evals().to_dict("records")
+
+    # -- the loop
+
+    def _train(self) -> bool:
+        """Advance to the end. False if stopped on the way."""
+        saved = told = time.monotonic()
+        while self._trainer.step < self._steps and not all(self._died):
+            self._advance()
+            now = time.monotonic()
+            if now - told > TELL_SECONDS:
+                told = now
+                self._tell_progress()
+            if self.stop():
+                self._checkpoint()
+                return False
+            if now - saved > CHECKPOINT_SECONDS:
+                saved = now
+                self._checkpoint()
+            elif self._trainer.step - self._flushed >= FLUSH_STEPS:
+                self._flush()
+        return True
+
+    def _advance(self) -> None:
+        """To the end of the chunk, or to the next evaluation or the last step if that is nearer."""
+        trainer, step = self._trainer, self._trainer.step
+        ends = (step - step % CHUNK + CHUNK, step - step % self._every + self._every, self._steps)
+        self._probes.append(trainer.advance(min(ends) - step))
+        self._died = trainer.died()  # the one look at the device
+        if trainer.step % self._every == 0 or trainer.step == self._steps:
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        alive = [run for run, died in enumerate(self._died) if not died]
+        rows = self._evaluator.measure(self._trainer.state(), self._trainer.step, alive)
+        self._evals += rows
+        labels, seeds = self._config["labels"], self._config["seeds"]
+        named = [row | {"variant": labels[row["run"]], "seed": seeds[row["run"]]} for row in rows]
+        self.tell({"event": "evaluated", "step": self._trainer.step, "rows": named})
+
+    def _tell_progress(self) -> None:
+        failed = sum(map(bool, self._died))
+        self.tell({"event": "progress", "step": self._trainer.step, "steps": self._steps, "failed": failed})
+
+    # -- on disk
+
+    def _flush(self) -> None:
+        if self._probes:
+            first, probes = self._flushed + 1, torch.cat(self._probes)
+            columns = trace_columns(probes.numpy(), first, self._trainer.program.columns, self._died)
+            self.folder.write_traces(first, self._trainer.step, columns)
+            self._probes, self._flushed = [], self._trainer.step
+
+    def _checkpoint(self) -> None:
+        self._flush()
+        self.folder.write_evals(self._evals)
+        meta = {"step": self._trainer.step, "died": self._died, "seconds": self._elapsed()}
+        self.folder.write_checkpoint(_to_arrays(self._trainer.state()), meta)
+        self._write_status("training")
+
+    def _finish(self) -> None:
+        self._flush()
+        self.folder.write_evals(self._evals)
+        critic = self._trainer.program.loss.critic
+        rows = run_rows(self.folder, self._data, critic, self._died, self._elapsed())
+        self.folder.write_runs(rows)
+        self._write_status("finished")
+        self.folder.drop_checkpoint()
+        self.tell({"event": "finished", "rows": rows})
+
+    def _write_status(self, state: str) -> None:
+        self.folder.write_status({"state": state, "step": self._trainer.step, "steps": self._steps})
+
+    def _elapsed(self) -> float:
+        """Seconds of training so far, those before an interruption included."""
+        return self._seconds + time.monotonic() - self._since
+
+
+def build_trainer(
+    program: Program,
+    runs: Runs,
+    data: Data,
+    device: torch.device,
+    engine: Mapping[str, Any],
+    catalogue: Catalogue,
+) -> Trainer:
+    """The trainer that a stack's provenance names."""
+    if engine["chunk"] != CHUNK:
+        raise BadInput(
+            f"this stack was begun with chunks of {engine['chunk']} steps, not {CHUNK}: train it anew"
+        )
+    if engine["mapper"] == "loop":
+        return Looped(program, runs, data, device)
+    executor: Any = catalogue.get("executor", engine["executor"]).cls()
+    return Mapped(program, runs, data, device, executor)
+
+
+def trace_columns(
+    probes: np.ndarray, first: int, columns: list[tuple[str, str]], died: list[int]
+) -> dict[str, np.ndarray]:
+    """Rows (run, step, player) of a block of probes, steps x runs x columns; none after a run's death."""
+    steps, runs, _ = probes.shape
+    at = {column: index for index, column in enumerate(columns)}
+    step, run = (
+        grid.ravel() for grid in np.meshgrid(np.arange(first, first + steps), np.arange(runs), indexing="ij")
+    )
+    end = np.array([d or np.iinfo(np.int64).max for d in died])
+    keep = step <= end[run]
+    parts: list[dict[str, np.ndarray]] = []
+    for player in dict.fromkeys(player for player, _ in columns):
+        part = {"run": run[keep].astype(np.int32), "step": step[keep]}
+        part["player"] = np.full(int(keep.sum()), player)
+        for name in PLAYER_PROBES + LOGIT_PROBES:
+            index = at.get((player, name))
+            values = np.full(steps * runs, np.nan) if index is None else probes[:, :, index].ravel()
+            part[name] = values[keep].astype(np.float32)
+        parts.append(part)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _to_arrays(state: State) -> dict[str, np.ndarray]:
+    """A state as named arrays."""
+    leaves = pytree.tree_leaves(state)
+    return {f"{index:04d}": leaf.detach().cpu().numpy() for index, leaf in enumerate(leaves)}
+
+
+def _from_arrays(like: State, arrays: Mapping[str, np.ndarray]) -> State:
+    """The state whose arrays these are."""
+    leaves, spec = pytree.tree_flatten(like)
+    loaded = [torch.from_numpy(arrays[f"{index:04d}"]).to(leaf.device) for index, leaf in enumerate(leaves)]
+    state: State = pytree.tree_unflatten(loaded, spec)
+    return state

@@ -1,0 +1,52 @@
+"""The built-in components of ganbench. They come through the entry point group like anybody else's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ganbench
+from ganbench_builtin import datasets, extractors, losses, metrics, models, techniques
+
+
+@ganbench.hookimpl
+def ganbench_models():
+    """Built-in models."""
+    return models.ALL
+
+
+@ganbench.hookimpl
+def ganbench_losses():
+    """Built-in losses."""
+    return losses.ALL
+
+
+@ganbench.hookimpl
+def ganbench_techniques():
+    """Built-in techniques."""
+    return techniques.ALL
+
+
+@ganbench.hookimpl
+def ganbench_datasets():
+    """Built-in data sets."""
+    return datasets.ALL
+
+
+@ganbench.hookimpl
+def ganbench_metrics():
+    """Built-in metrics."""
+    return metrics.ALL
+
+
+@ganbench.hookimpl
+def ganbench_extractors():
+    """Built-in feature extractors."""
+    return extractors.ALL
+
+
+@ganbench.hookimpl
+def ganbench_suites():
+    """Suites that are shipped: beside this package in a wheel, in `benchmarks` in a checkout."""
+    here = Path(__file__).parent
+    folders = (here / "suites", here.parent.parent / "benchmarks")
+    return sorted(path for folder in folders for path in folder.glob("*.toml"))

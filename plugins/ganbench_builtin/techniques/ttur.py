@@ -1,0 +1,42 @@
+"""Two time-scale update rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+import ganbench
+from ganbench.game import Joint
+from ganbench.rules import Clock, Memory, Rule
+from ganbench_builtin.techniques._fits import needs_players
+
+
+@dataclass(frozen=True)
+class TTUR(ganbench.Technique):
+    """Two time scales: the discriminator learns faster (Heusel et al. 2017, arXiv:1706.08500).
+
+    Its steps are `ratio` times as long, which for every rule that is linear in its learning rate equals
+    `ratio` times the learning rate.
+    """
+
+    name = "ttur"
+    order = -10  # it scales what the optimiser does, before any projection
+    ratio: Annotated[float, Field(gt=0)] = 4.0
+
+    def rule(self, inner: Rule) -> Rule:
+        """Lengthens the discriminator's step."""
+
+        def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
+            moved, memory = inner.apply(gradients, joint, memory, clock)
+            if "discriminator" in gradients:
+                old = joint["discriminator"]
+                moved = moved | {"discriminator": old + self.ratio * (moved["discriminator"] - old)}
+            return moved, memory
+
+        return inner._replace(apply=apply)
+
+    def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
+        """Needs a discriminator."""
+        return needs_players(self, model, "discriminator")
