@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ganbench.draws import Draw
-    from ganbench.game import Field, Nets, Objective, Turn
+    from ganbench.game import Field, Objective, Turn
+    from ganbench.nets import Nets
     from ganbench.rules import Rule
 
     Batch = Mapping[str, Tensor]

@@ -98,7 +98,7 @@ class _Counter(TorchDispatchMode):
     """Counts operations that compute, their arithmetic, and the bytes they write."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.flops = self.written = 0
         self.convolutional = False
 

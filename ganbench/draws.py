@@ -44,7 +44,7 @@ def isolated(seed: int, *role: object) -> Iterator[None]:
     The global generator is put back as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(stream("cpu", seed, *role).initial_seed())
+        torch.default_generator.manual_seed(stream("cpu", seed, *role).initial_seed())
         yield
 
 

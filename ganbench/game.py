@@ -125,10 +125,11 @@ def bound_field(game: Game, modules: Mapping[str, nn.Module]) -> Field:
 
 def _take_over(layout: Layout, modules: Mapping[str, nn.Module]) -> tuple[Joint, dict[str, list[Tensor]]]:
     """Make every parameter a leaf that is a view of its player's vector."""
-    flats, leaves = layout.pack(modules), {}
+    flats, leaves = layout.pack(modules), dict[str, list[Tensor]]()
     for player, slots in layout.slots.items():
-        leaves[player] = [nn.Parameter(view) for view in layout.views(player, flats[player])]
-        for slot, leaf in zip(slots, leaves[player], strict=True):
+        held = [nn.Parameter(view) for view in layout.views(player, flats[player])]
+        leaves[player] = list(held)
+        for slot, leaf in zip(slots, held, strict=True):
             owner, _, name = slot.name.rpartition(".")
             modules[slot.net].get_submodule(owner)._parameters[name] = leaf
     return flats, leaves

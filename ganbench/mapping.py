@@ -149,7 +149,9 @@ class Mapped(Trainer):
         self._executor = executor
         self._state = stacked([_initial(program, *run, device) for run in _each(runs)])
         self._values = {
-            path: torch.tensor([values[path] for values in runs.values], dtype=torch.float64, device=device)
+            path: torch.tensor(
+                [values[path] for values in runs.values], dtype=_precision(path, program), device=device
+            )
             for path in runs.values[0]
         }
         self._clock = torch.ones((), dtype=torch.float64, device=device)
@@ -225,6 +227,11 @@ def in_place_step(
     probes.index_copy_(0, position, seen[None])
     position.add_(1)
     clock.add_(1)
+
+
+def _precision(path: str, program: Program) -> torch.dtype:
+    """Optimisers count in float64; a component's option has the precision of what it is multiplied with."""
+    return torch.float64 if path.startswith("optimizer.") else program.dtype
 
 
 def stacked(states: Sequence[State]) -> State:

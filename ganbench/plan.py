@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ class _Planner:
         measured = self._cost(group[0].variant.config)
         choice = choose(measured, len(missing), steps, pieces, self._settings, self._catalogue)
         cuts = np.cumsum([0, *choice.sizes])
-        parts = [missing[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+        parts = [missing[first:last] for first, last in itertools.pairwise(cuts)]
         return [self._stack(part, varying, choice) for part in parts]
 
     def _stack(self, runs: Sequence[Run], varying: Sequence[str], choice: Choice) -> Stack:
@@ -174,7 +175,7 @@ class _Planner:
             return None
 
     def _misfit(self, variant: Variant) -> str | None:
-        """Why the variant's parts do not fit together, or None. A metric that cannot be taken is bad input."""
+        """Why the variant's parts do not fit together, or None. A metric that does not fit is bad input."""
         config = variant.config
         data = self._sources.load(config["dataset"])
         self._check_metrics(variant, data)
@@ -210,8 +211,20 @@ class _Planner:
                 for kind, entry in parts(config)
                 for registered in [self._catalogue.get(kind, entry["name"])]
             },
+            "extractors": self._extractors(config),
             "places": self._places(config),
         }
+
+    def _extractors(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Name -> digest of the extractors that the metrics ask for."""
+        data = self._sources.load(config["dataset"])
+        metrics = [
+            create(self._catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
+            for entry in config["evaluate"]["metrics"]
+        ]
+        names = {metric.extractor_for(data) for metric in metrics} - {""}
+        known = {name: create(self._catalogue.get("extractor", name).cls, {}, name) for name in sorted(names)}
+        return {name: extractor.digest(data) for name, extractor in known.items()}
 
     def _places(self, config: Mapping[str, Any]) -> list[str]:
         """Options that are left out of the key (see `_hash`)."""
@@ -222,10 +235,11 @@ class _Planner:
         )
 
     def _versions(self, config: Mapping[str, Any]) -> dict[str, str]:
-        found = (
-            (kind, entry["name"], self._catalogue.get(kind, entry["name"])) for kind, entry in parts(config)
-        )
-        return {f"{kind} {name}": f"{found.distribution} {found.version}" for kind, name, found in found}
+        return {
+            f"{kind} {entry['name']}": f"{registered.distribution} {registered.version}"
+            for kind, entry in parts(config)
+            for registered in [self._catalogue.get(kind, entry["name"])]
+        }
 
     def _directions(self) -> dict[str, str]:
         """Metric value -> which direction is better."""
@@ -235,7 +249,7 @@ class _Planner:
         return {value: direction for table in tables for value, direction in table.items()}
 
 
-def parts(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def parts(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """(kind, {"name", "options"}) of every component of a resolved variant."""
     single = [(kind, config[kind]) for kind in ("model", "loss", "dataset")]
     several = [("technique", entry) for entry in config["techniques"]]
@@ -250,10 +264,10 @@ def finished_keys(folder: StackFolder) -> Iterable[str]:
 
 def _hash(identity: Mapping[str, Any]) -> str:
     """The run key: SHA-256 of canonical JSON, options that name places on this machine left out."""
-    identity = json.loads(canonical(identity))
-    for place in identity.pop("places", ()):
+    told: dict[str, Any] = json.loads(canonical(identity))
+    for place in told.pop("places", ()):
         name, _, option = place.partition(".")
-        for _, entry in parts(identity["variant"]):
+        for _, entry in parts(told["variant"]):
             if entry["name"] == name:
-                entry["options"].pop(option, None)  # type: ignore[attr-defined]
-    return hashlib.sha256(canonical(identity).encode()).hexdigest()
+                entry["options"].pop(option, None)
+    return hashlib.sha256(canonical(told).encode()).hexdigest()

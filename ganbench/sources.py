@@ -64,7 +64,7 @@ def digest(data: Data) -> str:
 
 def on_device(data: Data, device: torch.device) -> Data:
     """The same data on another device."""
-    tensors = {
+    tensors: dict[str, Any] = {
         field.name: value.to(device)
         for field in dataclasses.fields(data)
         if isinstance(value := getattr(data, field.name), Tensor)

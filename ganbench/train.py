@@ -1,4 +1,4 @@
-"""Training one stack, from its folder's config.json to its rows. Interrupt it anywhere: it goes on from there."""
+"""Training one stack, from its folder's config.json to its rows; resumable wherever it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ganbench.assemble import Program
-from ganbench.components import Data
 from ganbench.draws import CHUNK
 from ganbench.environment import environment
 from ganbench.errors import BadInput
 from ganbench.evaluate import Evaluator, Row
+from ganbench.mappable import why_not_mappable
 from ganbench.mapping import Looped, Mapped, Runs, Trainer
 from ganbench.plugins import Catalogue
 from ganbench.probes import LOGIT_PROBES, PLAYER_PROBES
@@ -76,7 +76,29 @@ class StackTraining:
         program = Program(variant, self.catalogue, self._data)
         runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
         evaluator = Evaluator(variant["evaluate"], self.catalogue, program, runs, self._data)
-        return build_trainer(program, runs, self._data, device, engine, self.catalogue), evaluator
+        if engine["chunk"] != CHUNK:
+            begun = engine["chunk"]
+            raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
+        trainer = self._mapped(program, runs, device) if engine["mapper"] == "map" else None
+        return trainer or Looped(program, runs, self._data, device), evaluator
+
+    def _mapped(self, program: Program, runs: Runs, device: torch.device) -> Trainer | None:
+        """The mapped trainer, prepared; None, with the reason on record, where that cannot be."""
+        config = self._config
+        reason = why_not_mappable(config["variants"][0], config["values"], self.catalogue, self._data)
+        if not reason:
+            executor: Any = self.catalogue.get("executor", config["engine"]["executor"]).cls()
+            trainer = Mapped(program, runs, self._data, device, executor)
+            try:
+                trainer.load_chunk()
+                return trainer
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                reason = f"the executor failed: {str(error).strip().partition(chr(10))[0]}"
+        config["engine"] |= {"mapper": "loop", "executor": "eager", "why": reason}
+        self.folder.write_config(config)
+        return None
 
     def _begin(self) -> None:
         self.folder.write_env(environment(self._trainer.device))
@@ -92,7 +114,9 @@ class StackTraining:
             tensors, meta = kept
             self._trainer.restore(_from_arrays(self._trainer.state(), tensors), step)
             self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
-            self._evals = self.folder.evals().to_dict("records")
+            self._evals = [
+                {str(k): v for k, v in row.items()} for row in self.folder.evals().to_dict("records")
+            ]
 
     # -- the loop
 
@@ -168,25 +192,6 @@ class StackTraining:
     def _elapsed(self) -> float:
         """Seconds of training so far, those before an interruption included."""
         return self._seconds + time.monotonic() - self._since
-
-
-def build_trainer(
-    program: Program,
-    runs: Runs,
-    data: Data,
-    device: torch.device,
-    engine: Mapping[str, Any],
-    catalogue: Catalogue,
-) -> Trainer:
-    """The trainer that a stack's provenance names."""
-    if engine["chunk"] != CHUNK:
-        raise BadInput(
-            f"this stack was begun with chunks of {engine['chunk']} steps, not {CHUNK}: train it anew"
-        )
-    if engine["mapper"] == "loop":
-        return Looped(program, runs, data, device)
-    executor: Any = catalogue.get("executor", engine["executor"]).cls()
-    return Mapped(program, runs, data, device, executor)
 
 
 def trace_columns(

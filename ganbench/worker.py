@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -35,13 +36,12 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     from ganbench.sources import Sources
 
     torch.set_num_threads(1)
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns of absent CUDA
     catalogue = discover(plugin_files)
     train = Trainer(catalogue, Sources(catalogue), pipe.send, stop)
-    while not stopping:
-        path = pipe.recv()
-        if path is None:
-            return
-        train(Path(path))
+    with contextlib.suppress(EOFError):  # who started this is gone
+        while not stopping and (path := pipe.recv()) is not None:
+            train(Path(path))
 
 
 def own_group(pid: int) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganbench.assemble import Program, Values
+from ganbench.components import Data
 from ganbench.game import Batch, Field, Game, bound_field, functional_field
+from ganbench.plugins import Catalogue
 from ganbench.rules import Clock, Rule
 from ganbench.step import Freeze, State, Step, freeze_alone, freeze_masked
 
@@ -16,7 +20,9 @@ from ganbench.step import Freeze, State, Step, freeze_alone, freeze_masked
 class Bare(Program):
     """A program whose steps measure nothing: no norm, no logit, and a guard that sees only the loss."""
 
-    columns = [("discriminator", "loss")]
+    def __init__(self, config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> None:
+        super().__init__(config, catalogue, data)
+        self.columns = [("discriminator", "loss")]
 
     def step(self, values: Values) -> Step:
         """The mapped step without probes."""
@@ -26,12 +32,8 @@ class Bare(Program):
     def step_alone(self, values: Values) -> Step:
         """The eager step without probes."""
         game, rule, wrap = self._bound(values)
-        modules = self.networks()
-        return bare_step(self, wrap(bound_field(_blind(game), modules)), rule, freeze_alone)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "columns":  # there is but one
-            super().__setattr__(name, value)
+        field = wrap(bound_field(_blind(game), copy.deepcopy(self.modules)))
+        return bare_step(self, field, rule, freeze_alone)
 
 
 def _blind(game: Game) -> Game:

@@ -27,7 +27,7 @@ class Case:
         batch: samples a batch.
         r1: R1's weight, 0 for none.
         convolutional: whether it trains on 28 x 28 images, which a CPU takes one by one.
-        tall_order: the least speed-up at 16 runs that issue 2 asks for on one CPU thread (at 1 run where
+        target: the least speed-up at 16 runs that issue 2 asks for on one CPU thread (at 1 run where
             `convolutional`).
         probe_runs: stack size at which the probes' cost is taken on a CPU.
         probe_limit: the most that the probes may cost there, as a fraction.
@@ -38,7 +38,7 @@ class Case:
     batch: int
     r1: float
     convolutional: bool
-    tall_order: float
+    target: float
     probe_runs: int
     probe_limit: float
 
@@ -74,10 +74,10 @@ class Case:
         return (1, 4) if self.convolutional and device.type == "cpu" else COUNTS
 
 
-def _mlp(width: int, batch: int, r1: float, tall_order: float, probe_runs: int, probe_limit: float) -> Case:
+def _mlp(width: int, batch: int, r1: float, target: float, probe_runs: int, probe_limit: float) -> Case:
     model = {"name": "mlp-gan", "options": {"hidden": [width, width], "latent": 2}}
     name = f"mlp-2x{width}" + ("-r1" if r1 else "")
-    return Case(name, model, batch, r1, False, tall_order, probe_runs, probe_limit)
+    return Case(name, model, batch, r1, False, target, probe_runs, probe_limit)
 
 
 CASES = {

@@ -90,7 +90,7 @@ class HandWritten:
 
     def _move(self, player: int, loss: Tensor) -> None:
         self._adams[player].zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._adams[player].step()
 
 

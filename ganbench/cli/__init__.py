@@ -51,9 +51,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("GANBENCH_TRACEBACK"):
             raise
-        _say(
-            f"internal error: {type(error).__name__}: {error}; set GANBENCH_TRACEBACK=1 to see where, and report it"
-        )
+        _say(f"internal error: {type(error).__name__}: {error}; GANBENCH_TRACEBACK=1 shows where")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

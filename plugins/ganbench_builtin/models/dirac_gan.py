@@ -56,6 +56,6 @@ class DiracGAN(Adversarial):
         """generator: theta; discriminator: x -> psi x."""
         if spec.shape != (1,):
             raise ganbench.BadInput(
-                f"dirac-gan plays on one-dimensional data such as 'point', not on samples of shape {spec.shape}"
+                f"dirac-gan plays on one number a sample, as in 'point', not on samples of shape {spec.shape}"
             )
         return {"generator": _Position(self.theta), "discriminator": _Slope(self.psi)}

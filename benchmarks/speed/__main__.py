@@ -1,0 +1,115 @@
+"""The command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from benchmarks.speed import equal, measure
+from benchmarks.speed.cases import CASES
+from benchmarks.speed.machine import ROOT, describe
+from benchmarks.speed.measure import Effort
+from benchmarks.speed.sides import Bench
+from benchmarks.speed.table import Results
+from ganbench.errors import BadInput, nearest
+from ganbench.plugins import discover
+
+QUICK = Effort(rounds=2, seconds=0.0, single_rounds=1, single_steps=64)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write. Returns the exit code: 2 for bad input."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(given)
+    try:
+        names = _cases(options.cases)
+        device = _device(options.device)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    torch.set_num_threads(options.threads)
+    results = Results(describe(device), shlex.join(["python", "-m", "benchmarks.speed", *given]))
+    with _cold_cache():
+        for name in names:
+            _measure(name, device, options.quick, results)
+    print(results.markdown())
+    print("written:", *results.write(options.out / device.type))
+    return 0
+
+
+def _measure(name: str, device: torch.device, quick: bool, results: Results) -> None:
+    """One case: equality first, then the figures. Quick ones compile nothing and mean nothing."""
+    effort = QUICK if quick else Effort()
+    bench = Bench(CASES[name], discover(), device, compiled=not quick)
+    _say(f"{name}: both sides equal?")
+    results.differences[name] = equal.check(bench)
+    for runs, mapper in measure.sizes(bench):
+        if quick and runs > 2:
+            continue
+        _say(f"{name}: {runs} runs {mapper}")
+        results.throughputs.append(measure.throughput(bench, runs, effort, mapper))
+    if device.type == "cuda":
+        results.throughputs.append(measure.captured(bench, effort))
+    if not bench.case.convolutional:
+        _say(f"{name}: a single run")
+        results.singles.append(measure.single(bench, effort))
+    _say(f"{name}: probes")
+    results.probes.append(measure.probe_cost(bench, effort))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("benchmarks.speed", description=sys.modules["benchmarks.speed"].__doc__)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: CUDA where there is one")
+    parser.add_argument("--cases", default=",".join(CASES), help="comma-separated, of: %(default)s")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed", help="folder of the tables")
+    parser.add_argument("--threads", type=int, default=1, help="of both sides on a CPU (default 1)")
+    parser.add_argument("--quick", action="store_true", help="uncompiled, to test the benchmark itself")
+    return parser
+
+
+def _cases(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in CASES:
+            raise BadInput(f"--cases: unknown case {name!r}; {nearest(name, CASES)}")
+    return names
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        here = "cpu or cuda" if torch.cuda.is_available() else "cpu"
+        raise BadInput(f"--device: {name!r} is not here; choose {here}")
+    return torch.device(name)
+
+
+@contextmanager
+def _cold_cache() -> Iterator[None]:
+    """Compile from nothing, unless the environment names a cache to keep."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    if name in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            del os.environ[name]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Can a component be mapped over a stack? Found out, not trusted."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ganbench.assemble import Program, Values
+from ganbench.components import Data
+from ganbench.executors.eager import Eager
+from ganbench.mapping import Looped, Mapped, Runs
+from ganbench.plugins import Catalogue
+
+STEPS = 2
+TOLERANCE = 1e-8
+
+
+def why_not_mappable(
+    config: Mapping[str, Any], values: Sequence[Values], catalogue: Catalogue, data: Data
+) -> str | None:
+    """None where two runs, two steps and float64 give the same one by one and mapped; else a sentence.
+
+    Arguments:
+        values: swept values of the runs; the first and the last are tried.
+    """
+    device = data.train.device
+    program = Program({**config, "precision": "float64"}, catalogue, data)
+    runs = Runs((0, 1), (values[0], values[-1]))
+    generator = torch.get_rng_state()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        looped, mapped = Looped(program, runs, data, device), Mapped(program, runs, data, device, Eager())
+        looped.advance(STEPS)  # what raises here is a crash, not a matter of mapping
+        try:
+            mapped.advance(STEPS)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            return f"it cannot be mapped: {str(error).strip().partition(chr(10))[0]}"
+    if not torch.equal(generator, torch.get_rng_state()):
+        return "it draws from torch's global generator"
+    slow = [str(warning.message) for warning in caught if "performance drop" in str(warning.message)]
+    if slow:
+        return f"it has an operation without a batching rule: {slow[0].partition('.')[0]}"
+    pairs = zip(pytree.tree_leaves(looped.state()), pytree.tree_leaves(mapped.state()), strict=True)
+    worst = max(((a - b).abs().max().item() for a, b in pairs if a.numel()), default=0.0)
+    if not worst < TOLERANCE:
+        return f"mapped and one by one it differs by {worst:.1g} after {STEPS} steps in float64"
+    return None

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import importlib.abc
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+import hypothesis
+import pytest
+import torch
+
+TOYS = Path(__file__).with_name("toys.py")
+BLOCK = "GANBENCH_TESTS_BLOCK_BUILTINS"
+"""Set it to run the core's tests where the built-ins cannot be imported."""
+
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("ganbench", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("ganbench")
+
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] == "ganbench_builtin":
+            raise ImportError("ganbench_builtin is blocked")
+
+
+if os.environ.get(BLOCK):
+    sys.meta_path.insert(0, Blocker())
+
+
+def pytest_collection_modifyitems(items):
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs CUDA"))
+
+
+@pytest.fixture(scope="session")
+def toys():
+    """A catalogue of the core's executors and the toys, whatever else is installed."""
+    from ganbench import plugins
+
+    with mock.patch.object(plugins, "_entry_points", return_value=[]):
+        catalogue = plugins.discover([TOYS])
+    assert catalogue.failures == []
+    return catalogue
+
+
+@pytest.fixture(scope="session")
+def blob(toys):
+    return toys.get("dataset", "toy-blob").cls().load(None)
+
+
+@pytest.fixture(scope="session")
+def builtins():
+    """A catalogue as users have it."""
+    from ganbench import plugins
+
+    return plugins.discover()

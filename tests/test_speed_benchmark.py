@@ -1,0 +1,113 @@
+"""The speed benchmark: its two sides are equal, and it ends in a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.speed import equal, timing
+from benchmarks.speed.cases import CASES, Case
+from benchmarks.speed.measure import Throughput
+from benchmarks.speed.sides import Bench, advance
+from benchmarks.speed.table import cuts
+from benchmarks.speed.timing import Spread, Task
+from ganbench.plugins import Catalogue, discover
+
+ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return discover()
+
+
+def small_dcgan() -> Case:
+    return Case("dcgan", {"name": "dcgan", "options": {"width": 4}}, 8, 0.0, True, 0.9, 1, 0.05)
+
+
+@pytest.mark.parametrize("mapper", ["loop", "vmap"])
+@pytest.mark.parametrize(
+    "case", [CASES["mlp-2x32"], CASES["mlp-2x32-r1"], small_dcgan()], ids=lambda case: case.name
+)
+def test_both_sides_train_the_same(catalogue: Catalogue, case: Case, mapper: str) -> None:
+    bench = Bench(case, catalogue, CPU, "float64", compiled=False)
+    assert equal.difference(bench, bench.engine(2, mapper)) < equal.TOLERANCE
+
+
+def test_the_check_sees_a_difference(catalogue: Catalogue) -> None:
+    bench = Bench(CASES["mlp-2x32-r1"], catalogue, CPU, "float64", compiled=False)
+    trainer = Bench(CASES["mlp-2x32"], catalogue, CPU, "float64", compiled=False).engine(1, "loop")
+    assert equal.difference(bench, trainer) > 1e-6
+
+
+@pytest.mark.parametrize("mapper", ["loop", "vmap"])
+def test_without_probes_the_weights_are_the_same(catalogue: Catalogue, mapper: str) -> None:
+    bench = Bench(CASES["mlp-2x32"], catalogue, CPU, "float64", compiled=False)
+    both = [bench.engine(2, mapper, probes=probes) for probes in (True, False)]
+    for trainer in both:
+        advance(trainer, 5)
+    for player, measured in both[0].state().joint.items():
+        torch.testing.assert_close(both[1].state().joint[player], measured, rtol=0, atol=1e-12)
+    assert len(both[1].program.columns) == 1
+
+
+def test_the_hand_written_loop_sees_every_sample_once_an_epoch(catalogue: Catalogue) -> None:
+    bench = Bench(small_dcgan(), catalogue, CPU)
+    loop = bench.hand_written()
+    seen = torch.cat([loop.next_index() for _ in range(len(bench.data.train) // loop.batch)])
+    assert len(seen.unique()) == len(seen) == len(bench.data.train)
+
+
+def test_rounds_interleave() -> None:
+    order: list[str] = []
+    tasks = [Task(lambda n, name=name: order.append(name)) for name in "ab"]
+    rates = timing.rounds(tasks, count=3, seconds=0.0)
+    assert order[-6:] == list("ababab")
+    assert [len(rate) for rate in rates] == [3, 3]
+
+
+def test_cutting_takes_the_best_stack_that_divides() -> None:
+    def row(runs: int, ratio: float) -> Throughput:
+        spread = Spread(ratio, ratio, ratio)
+        return Throughput("mlp-2x128", "vmap compiled", runs, 1.0, spread, spread, spread)
+
+    rows = cuts([row(1, 2.0), row(2, 3.0), row(4, 1.0)])
+    assert rows == [
+        ("mlp-2x128", "1", "2.00", "2.00", "1"),
+        ("mlp-2x128", "2", "3.00", "3.00", "2"),
+        ("mlp-2x128", "4", "1.00", "3.00", "2"),
+    ]
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed", *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_writes_its_tables(tmp_path: Path) -> None:
+    done = command("--quick", "--device", "cpu", "--cases", "mlp-2x32-r1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "cpu.json").read_text())
+    assert {row["runs"] for row in written["throughputs"]} == {1, 2}
+    assert all(row["ratio"]["low"] > 0 for row in written["throughputs"])
+    assert written["differences"]["mlp-2x32-r1"] < equal.TOLERANCE
+    assert written["machine"]["torch"] == torch.__version__
+    table = (tmp_path / "cpu.md").read_text()
+    assert "--quick" in table
+    assert "mlp-2x32-r1 | loop" in table
+
+
+def test_bad_options_are_told() -> None:
+    done = command("--cases", "mlp-2x33")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == "--cases: unknown case 'mlp-2x33'; did you mean 'mlp-2x32'?"
