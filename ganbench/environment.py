@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -34,7 +33,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "gpu": _gpu() if device.type == "cuda" else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "command": " ".join(["ganbench", *sys.argv[1:]]),
     }
 
 

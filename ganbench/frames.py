@@ -139,8 +139,10 @@ class Results:
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
-        """The distinct environments that the stacks were trained in."""
-        found = {json.dumps(env, sort_keys=True): env for env in (f.env() for f in self.folders) if env}
+        """The distinct environments that the shown runs were trained in."""
+        used = set(self._homes.values())
+        envs = (folder.env() for index, folder in enumerate(self.folders) if index in used)
+        found = {json.dumps(env, sort_keys=True): env for env in envs if env}
         return list(found.values())
 
     @property
@@ -206,6 +208,11 @@ class Results:
         frame = runs_frame(pa.concat_tables(tables, promote_options="permissive"))
         if "keys" in self.lock:
             frame = frame[frame["key"].isin(self._wanted)]
+        named = zip(frame["key"], frame["variant"], strict=True)
+        frame["variant"] = [self._names.get(key, label) for key, label in named]
+        for entry in self.lock.get("variants", ()):
+            for path, value in (entry.get("swept") or {}).items():
+                frame.loc[frame["variant"] == entry["label"], path] = float(value)
         order = frame["outcome"].isin(_NO_RESULT).sort_values(kind="stable").index
         return frame.loc[order].drop_duplicates("key", ignore_index=True)
 
@@ -239,6 +246,7 @@ class Results:
         """The rows of the runs that are shown, with key, variant and seed in place of the index `run`."""
         stack = self._stacks[index]
         keys, labels, seeds = (list(stack.get(name, ())) for name in ("keys", "labels", "seeds"))
+        labels = [self._names.get(key, label) for key, label in zip(keys, labels, strict=True)]
         shown = [self._homes.get(key, index) == index and self._shows(key) for key in keys]
         run = table.column("run").to_numpy()
         known = np.where((run >= 0) & (run < len(keys)), run, len(keys))
@@ -253,6 +261,11 @@ class Results:
 
     def _shows(self, key: str) -> bool:
         return "keys" not in self.lock or key in self._wanted
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Key -> label by which the suite knows the run now (a sweep may have been added since)."""
+        return dict(zip(self.lock.get("keys", ()), self.lock.get("labels", ()), strict=False))
 
     @cached_property
     def _wanted(self) -> frozenset[str]:

@@ -73,6 +73,7 @@ class Plan:
             "description": self.suite.description,
             "source": str(self.suite.path),
             "keys": [run.key for run in self.runs] + [row["key"] for row in self.failed],
+            "labels": [run.variant.label for run in self.runs] + [row["label"] for row in self.failed],
             "seeds": list(self.suite.seeds),
             "compare": self.suite.compare,
             "verdict": self.suite.verdict,
@@ -160,11 +161,18 @@ class _Planner:
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
             "directions": self._directions(),
+            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,  # type: ignore[attr-defined]
+            "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),
             "versions": self._versions(runs[0].variant.config),
         }
         share = len(runs) / sum(choice.sizes)
         return Stack(config, choice.seconds * share, choice.memory)
+
+    def _modes(self, config: Mapping[str, Any]) -> int | None:
+        """How many modes the data have, where that is known."""
+        modes = self._sources.load(config["dataset"]).modes
+        return None if modes is None else len(modes)
 
     def _cost(self, config: Mapping[str, Any]) -> cost.Cost | None:
         """None where a component breaks: the run itself will tell."""

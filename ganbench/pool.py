@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -24,11 +25,11 @@ class Pool:
     """`with Pool(2, plugins) as pool: for event in pool.train(folders): ...`
 
     Each event names its stack by the name of its folder. A worker that dies gives the event "failed" for
-    what it trained, and is replaced.
+    what it trained, and is replaced. So is one that takes longer than `timeout` seconds for a stack.
     """
 
-    def __init__(self, workers: int, plugin_files: Sequence[str]) -> None:
-        self._size, self._plugins = workers, list(plugin_files)
+    def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
+        self._size, self._plugins, self._timeout = workers, list(plugin_files), timeout
         self._workers: list[_Worker] = []
         self._waiting: deque[str] = deque()
 
@@ -52,6 +53,7 @@ class Pool:
             for pipe in wait([one.pipe for one in busy], timeout=1.0):
                 one = next(one for one in busy if one.pipe is pipe)
                 yield self._heard(one)
+            self._give_up(busy)
             self._hand_out()
 
     def stop(self) -> Iterator[Event]:
@@ -69,11 +71,24 @@ class Pool:
             if self._waiting and not one.path:
                 one.send(self._waiting.popleft())
 
+    def _give_up(self, busy: Sequence[_Worker]) -> None:
+        """Kill whoever takes too long; its pipe will tell."""
+        for one in busy:
+            if one.path and not one.late and time.monotonic() - one.since > self._timeout:
+                one.late = True
+                one.signal(signal.SIGKILL)
+
     def _heard(self, one: _Worker) -> Event:
         try:
             event: Event = one.pipe.recv()
         except (EOFError, OSError):
-            event = {"event": "failed", "stack": os.path.basename(one.path), "reason": one.obituary()}
+            late = f"the stack took longer than {self._timeout:g} s and was stopped"
+            event = {
+                "event": "failed",
+                "stack": os.path.basename(one.path),
+                "outcome": "timed_out" if one.late else "crashed",
+                "reason": late if one.late else one.obituary(),
+            }
             self._workers[self._workers.index(one)] = self._start()
         if event["event"] in ("finished", "failed", "out_of_memory", "stopped"):
             one.path = ""
@@ -89,7 +104,7 @@ class _Worker:
     def __init__(self, plugin_files: list[str]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.path = ""
+        self.path, self.since, self.late = "", 0.0, False
         with _environment():
             self.process = context.Process(target=worker.main, args=(theirs, plugin_files), daemon=True)
             self.process.start()
@@ -98,7 +113,7 @@ class _Worker:
 
     def send(self, path: str) -> None:
         """Have it train the stack in that folder."""
-        self.path = path
+        self.path, self.since = path, time.monotonic()
         with contextlib.suppress(OSError):  # it died while it waited: `recv` will tell
             self.pipe.send(path)
 

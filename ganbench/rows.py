@@ -6,15 +6,28 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganbench.components import Data, create
+from ganbench.components import create
 from ganbench.outcome import Thresholds, Verdict, judge
 from ganbench.store import StackFolder
 
 
-def run_rows(
-    folder: StackFolder, data: Data, critic: bool, died: Sequence[int], seconds: float
-) -> list[dict[str, Any]]:
-    """Rows of a stack that trained to its end, judged from what it wrote."""
+def rejudge(folder: StackFolder, verdict: Mapping[str, Any]) -> None:
+    """Judge a finished stack again, by other thresholds."""
+    old = folder.runs().sort_values("seed", kind="stable").set_index("key")
+    config = {**folder.config(), "verdict": dict(verdict)}
+    folder.write_config(config)
+    mine = old.loc[config["keys"]]
+    died = [step if step < budget else 0 for step, budget in zip(mine["steps"], mine["budget"], strict=True)]
+    folder.write_runs(run_rows(folder, died, float(mine["seconds"].sum())))
+
+
+def run_rows(folder: StackFolder, died: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+    """Rows of a stack that trained to its end, judged from what it wrote.
+
+    Arguments:
+        died: the step at which each run was frozen, 0 where it was not.
+        seconds: of the whole stack; each run is given its share.
+    """
     config = folder.config()
     traces, evals = folder.traces(), folder.evals()
     thresholds = create(Thresholds, config["verdict"], "verdict")  # type: ignore[arg-type]
@@ -28,8 +41,8 @@ def run_rows(
             thresholds=thresholds,
             budget=variant["steps"],
             directions=config["directions"],
-            critic=critic,
-            modes=None if data.modes is None else len(data.modes),
+            critic=config["critic"],
+            modes=config["modes"],
         )
         steps = died[run] or variant["steps"]
         rows.append(_row(config, run, _named(verdict, config, variant), steps, seconds / len(died), folder))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ganbench.errors import BadInput
-from ganbench.files import FolderLock
+from ganbench.files import FolderLock, plain
 from ganbench.plan import Plan
 from ganbench.plugins import Catalogue
 from ganbench.pool import Pool
-from ganbench.rows import failed_rows
-from ganbench.store import StackFolder, write_lock
+from ganbench.rows import failed_rows, rejudge
+from ganbench.store import StackFolder, stack_folders, write_lock
 from ganbench.suite import canonical
 
 Event = dict[str, Any]
@@ -49,7 +51,9 @@ class Session:
     def run(self, pool: Pool) -> None:
         """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
         with FolderLock(self.root) as lock:
-            write_lock(self.root, self.plan.lock())
+            command = shlex.join(["ganbench", *sys.argv[1:]])
+            write_lock(self.root, {**self.plan.lock(), "command": command})
+            self._rejudge()
             self._folders = {folder.path.name: folder for folder in self._prepare()}
             self._refreshed = time.monotonic()
             try:
@@ -57,6 +61,13 @@ class Session:
             except KeyboardInterrupt:
                 self.interrupted = True
                 self._follow(pool, pool.stop(), lock)
+
+    def _rejudge(self) -> None:
+        """Verdicts of earlier runs by the thresholds that the suite has now."""
+        for folder in stack_folders(self.root):
+            finished = folder.status().get("state") == "finished"
+            if finished and folder.config()["verdict"] != plain(self.plan.suite.verdict):
+                rejudge(folder, self.plan.suite.verdict)
 
     def _prepare(self) -> Iterator[StackFolder]:
         """Folders of the resumed stacks, then of the new ones, the longest first."""
@@ -85,7 +96,7 @@ class Session:
                 lock.refresh()
 
     def _failed(self, folder: StackFolder, config: Mapping[str, Any], event: Event) -> Event:
-        rows = failed_rows(folder, "crashed", event["reason"])
+        rows = failed_rows(folder, event.get("outcome", "crashed"), event["reason"])
         folder.write_runs(rows)
         folder.write_status({**folder.status(), "state": "crashed", "reason": event["reason"]})
         if event.get("traceback"):

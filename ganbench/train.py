@@ -179,8 +179,7 @@ class StackTraining:
     def _finish(self) -> None:
         self._flush()
         self.folder.write_evals(self._evals)
-        critic = self._trainer.program.loss.critic
-        rows = run_rows(self.folder, self._data, critic, self._died, self._elapsed())
+        rows = run_rows(self.folder, self._died, self._elapsed())
         self.folder.write_runs(rows)
         self._write_status("finished")
         self.folder.drop_checkpoint()

@@ -239,14 +239,10 @@ def test_input_grad_inside_a_field(make, through):
     layout = Layout({"p": ("d",)}, nets)
     seen = {}
 
-    def place(w):
-        return X * w.sum() if through else X
-
     def play(player, nets, batch):
         return {"probe": nets["d"](batch["data"])}
 
     def objective(player, nets, batch, out):
-        # sum of w, read through the network's own parameter: d(log-slope) is awkward, so use the output
         x = batch["data"] + (nets["d"](batch["data"]) if through else 0.0)
         slope = ganbench.input_grad(nets.frozen["d"], x)
         return slope.square().sum(1).mean()

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from benchmarks.speed import equal, timing
+from benchmarks.speed.__main__ import main
 from benchmarks.speed.cases import CASES, Case
+from benchmarks.speed.loop import Captured
 from benchmarks.speed.measure import Throughput
 from benchmarks.speed.sides import Bench, advance
 from benchmarks.speed.table import cuts
@@ -65,6 +67,20 @@ def test_the_hand_written_loop_sees_every_sample_once_an_epoch(catalogue: Catalo
     assert len(seen.unique()) == len(seen) == len(bench.data.train)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_captured_loop_trains_as_the_plain_one(catalogue: Catalogue) -> None:
+    bench = Bench(CASES["mlp-2x32-r1"], catalogue, torch.device("cuda"))
+    assert equal.check(bench) < equal.TOLERANCE
+    loop = bench.hand_written(capturable=True)
+    captured = Captured(loop)
+    before = [weight.clone() for weight in loop.generator.parameters()]
+    captured.run(3)
+    for old, weight in zip(before, loop.generator.parameters(), strict=True):
+        assert weight.isfinite().all()
+        assert not torch.equal(old, weight)
+
+
 def test_rounds_interleave() -> None:
     order: list[str] = []
     tasks = [Task(lambda n, name=name: order.append(name)) for name in "ab"]
@@ -107,7 +123,18 @@ def test_the_command_writes_its_tables(tmp_path: Path) -> None:
     assert "mlp-2x32-r1 | loop" in table
 
 
-def test_bad_options_are_told() -> None:
-    done = command("--cases", "mlp-2x33")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == "--cases: unknown case 'mlp-2x33'; did you mean 'mlp-2x32'?"
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--cases", "mlp-2x33"), "--cases: unknown case 'mlp-2x33'; did you mean 'mlp-2x32'?"),
+        (("--threads", "0"), "--threads: 0 is not a number of threads; choose 1 or more"),
+        (("--device", "tpu"), "--device: 'tpu' is not here; choose cpu"),
+    ],
+)
+def test_bad_options_are_told(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    assert main(options) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,7 +259,7 @@ def variant(
         "model": entry(model),
         "loss": entry(loss),
         "techniques": [entry(name) for name in techniques],
-        "optimizer": dict(table) if "name" not in table else {player: dict(table) for player in players},
+        "optimizer": {player: copy.deepcopy(table.get(player, table)) for player in players},
         "batch": batch,
         "precision": precision,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,21 +26,21 @@ QUICK = Effort(rounds=2, seconds=0.0, single_rounds=1, single_steps=64)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write. Returns the exit code: 2 for bad input."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(given)
+    options = _parser().parse_args(arguments)
     try:
         names = _cases(options.cases)
         device = _device(options.device)
+        _use_threads(options.threads)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
-    torch.set_num_threads(options.threads)
-    results = Results(describe(device), shlex.join(["python", "-m", "benchmarks.speed", *given]))
+    results = Results(describe(device), _command(device, names, options.threads, options.quick))
     with _cold_cache():
         for name in names:
             _measure(name, device, options.quick, results)
+            files = results.write(options.out / device.type)  # after every case: nothing measured is lost
     print(results.markdown())
-    print("written:", *results.write(options.out / device.type))
+    print("written:", *files)
     return 0
 
 
@@ -73,6 +72,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1, help="of both sides on a CPU (default 1)")
     parser.add_argument("--quick", action="store_true", help="uncompiled, to test the benchmark itself")
     return parser
+
+
+def _command(device: torch.device, names: Sequence[str], threads: int, quick: bool) -> str:
+    """What to type for the same measurement."""
+    words = ["--device", device.type, "--cases", ",".join(names), "--threads", str(threads)]
+    return " ".join(["python -m benchmarks.speed", *words, *["--quick"] * quick])
+
+
+def _use_threads(count: int) -> None:
+    if count < 1:
+        raise BadInput(f"--threads: {count} is not a number of threads; choose 1 or more")
+    torch.set_num_threads(count)
 
 
 def _cases(text: str) -> list[str]:

@@ -118,5 +118,5 @@ class Captured:
         for _ in range(steps):
             index.copy_(self.loop.next_index())
             for noise in noises:
-                noise.normal_(generator=self.loop._random)
+                noise.copy_(self.loop.noise())
             self._graph.replay()

@@ -96,7 +96,7 @@ def _describe(kind: str, registered: Registered) -> dict[str, Any]:
     options = [
         {
             "name": field.name,
-            "type": str(field.type),
+            "type": getattr(field.type, "__name__", str(field.type)),
             "default": None if field.default is dataclasses.MISSING else repr(field.default),
             "sweepable": field.name in swept,
         }

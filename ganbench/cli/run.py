@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("suite")
 @suite_options
+@click.option("--timeout", type=float, metavar="SECONDS", help="Give up a stack that takes longer.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
-def run(suite: str, quiet: bool, as_json: bool, **options: Any) -> int:
+def run(suite: str, timeout: float | None, quiet: bool, as_json: bool, **options: Any) -> int:
     """Train SUITE (a name, see `ganbench suites`, or a file) and report.
 
     What is already trained is not trained again; an interrupted suite goes on where it stopped.
@@ -31,7 +33,7 @@ def run(suite: str, quiet: bool, as_json: bool, **options: Any) -> int:
     from ganbench.session import Session
 
     resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
-    with Pool(settings.workers, files) as pool:
+    with Pool(settings.workers, files, timeout or math.inf) as pool:
         plan = make_plan(resolved, catalogue, root, settings)
         with watcher(plan, quiet or as_json) as watching:
             session = Session(plan, catalogue, root, watching)

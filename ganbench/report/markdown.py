@@ -167,7 +167,9 @@ def _reproduce(results: Results) -> str:
     runs = results.runs
     seeds = ", ".join(str(seed) for seed in sorted(runs["seed"].unique()))
     used = sorted({f"{k} {v}" for text in runs["versions"].dropna().unique() for k, v in _versions(text)})
-    lines = [
+    command = results.lock.get("command")
+    lines = [f"- Command: {code(str(command))}"] if command else []
+    lines += [
         f"- Suite: {code(f'ganbench run {shlex.quote(results.name)}')}, or its file; seeds {seeds}. "
         "Runs already in the results folder are not trained again: give another one with `--out`.",
         "- Everything that was resolved from the suite, defaults included, is in `suite.lock.json`.",

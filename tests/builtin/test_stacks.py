@@ -1,0 +1,116 @@
+"""Every built-in combination trains the same run alone and in a stack, and takes swept values as options."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils import _pytree as pytree
+from toys import variant
+
+from ganbench.assemble import Program
+from ganbench.components import Data, create
+from ganbench.draws import CHUNK, stream
+from ganbench.executors import Eager
+from ganbench.mapping import Looped, Mapped, Runs, unstacked
+from ganbench.plugins import discover
+from ganbench_builtin import losses, models, techniques
+
+CPU = torch.device("cpu")
+SMALL = {
+    "mlp-gan": {"hidden": [8, 8]},
+    "dcgan": {"width": 4, "latent": 4},
+    "mlp-vae": {"hidden": [8], "latent": 2},
+}
+PAIRS = [
+    ("spectral-norm", "r1"), ("wgan-gp", "gradient-clipping"), ("r1", "ema"), ("ttur", "weight-clipping"),
+    ("gradient-clipping", "spectral-norm", "ema", "ttur"),
+]
+
+
+def combinations():
+    """(model, loss, techniques) for all that fit: each technique alone, and a few together."""
+    known = {cls.name: cls for cls in techniques.ALL}
+    for model in models.ALL:
+        for loss in losses.ALL:
+            if loss.family != model.family:
+                continue
+            chosen = [(), *((name,) for name in known), *(PAIRS if loss is losses.NonSaturating else [])]
+            for names in chosen:
+                if all(known[name]().fits(model(), loss()) is None for name in names):
+                    yield model.name, loss.name, names
+
+
+ALL = list(combinations())
+
+
+def test_combinations_are_many():
+    assert len(ALL) == 3 * (5 * 8 + len(PAIRS)) + 3
+    assert [names for model, _, names in ALL if model == "mlp-vae"] == [(), ("ema",), ("gradient-clipping",)]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """The catalogue, and small data for each model."""
+    catalogue = discover()
+    load = lambda name, **options: create(catalogue.get("dataset", name).cls, options).load(None)  # noqa: E731
+    images = torch.randint(0, 256, (40, 1, 28, 28), dtype=torch.uint8, generator=stream("cpu", 0, "images"))
+    data = {
+        "mlp-gan": load("ring", size=500),
+        "dirac-gan": load("point"),
+        "mlp-vae": load("digits"),
+        "dcgan": Data(train=images, test=images[:2]),
+    }
+    return catalogue, data
+
+
+def program(world, model, loss, names=(), **changes):
+    catalogue, data = world
+    players = ("vae",) if model == "mlp-vae" else ("generator", "discriminator")
+    defaults = {"options": SMALL, "players": players, "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]}}
+    return Program(variant(model, loss, names, **(defaults | changes)), catalogue, data[model]), data[model]
+
+
+def train(trainer, steps):
+    rows = []
+    while steps:
+        now = min(steps, CHUNK - trainer.step % CHUNK)
+        rows.append(trainer.advance(now))
+        steps -= now
+    return torch.cat(rows)
+
+
+def close(a, b, tolerance=1e-9):
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def check_solo_is_stacked(world, model, loss, names, steps):
+    made, data = program(world, model, loss, names, batch=4 if model == "dcgan" else 8)
+    runs = Runs((0, 1), ({}, {}))
+    looped, mapped = Looped(made, runs, data, CPU), Mapped(made, runs, data, CPU, Eager())
+    rows, mapped_rows = train(looped, steps), train(mapped, steps)
+    close(looped.state(), mapped.state())
+    close(rows, mapped_rows)
+    assert looped.died() == [0, 0]
+    start = made.initial(0, {}).joint
+    assert all((flat[0] - start[player]).norm() > 1e-6 for player, flat in looped.state().joint.items())
+
+
+def label(combination):
+    model, loss, names = combination
+    return f"{model}/{loss}/{'+'.join(names) or 'plain'}"
+
+
+@pytest.mark.parametrize("combination", [c for c in ALL if c[0] != "dcgan"], ids=label)
+def test_solo_is_stacked(world, combination):
+    check_solo_is_stacked(world, *combination, steps=200)
+
+
+@pytest.mark.parametrize("combination", [c for c in ALL if c[0] == "dcgan"], ids=label)
+def test_solo_is_stacked_with_convolutions(world, combination):
+    check_solo_is_stacked(world, *combination, steps=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combination", [c for c in ALL if c[0] == "dcgan"], ids=label)
+def test_solo_is_stacked_with_convolutions_for_long(world, combination):
+    check_solo_is_stacked(world, *combination, steps=200)
