@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Done(NamedTuple):
 class InlinePool:
     """Trains in this process, so that there is nothing to start. The interface of `ganbench.pool.Pool`."""
 
-    def __init__(self, workers: int, plugin_files: Sequence[str]) -> None:
+    def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
         catalogue = plugins.discover(plugin_files)
         self._events: deque[dict[str, Any]] = deque()
         self._train = worker.Trainer(catalogue, Sources(catalogue), self._events.append, lambda: False)

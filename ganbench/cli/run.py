@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,10 +40,10 @@ def run(suite: str, timeout: float | None, quiet: bool, as_json: bool, **options
         with watcher(plan, quiet or as_json) as watching:
             session = Session(plan, catalogue, root, watching)
             session.run(pool)
-    return _conclude(session, root, suite, as_json)
+    return _conclude(session, root, as_json)
 
 
-def _conclude(session: Session, root: Path, suite: str, as_json: bool) -> int:
+def _conclude(session: Session, root: Path, as_json: bool) -> int:
     """The table, where things are, what went wrong; the exit code."""
     from ganbench.frames import load
     from ganbench.report import write_report
@@ -56,7 +58,8 @@ def _conclude(session: Session, root: Path, suite: str, as_json: bool) -> int:
     for line in session.lines:
         click.echo(f"\n{line}", err=True)
     if session.interrupted:
-        click.echo(f"interrupted; `ganbench run {suite}` with the same options goes on from here", err=True)
+        again = shlex.join(["ganbench", *sys.argv[1:]])
+        click.echo(f"interrupted; `{again}` goes on from here", err=True)
         return 130
     return int(results.runs["outcome"].isin(["crashed", "incompatible"]).any())
 

@@ -8,7 +8,7 @@ from torch.utils import _pytree as pytree
 from toys import variant
 
 from ganbench.assemble import Program
-from ganbench.components import Data, create
+from ganbench.components import Data, create, sweepable
 from ganbench.draws import CHUNK, stream
 from ganbench.executors import Eager
 from ganbench.mapping import Looped, Mapped, Runs, unstacked
@@ -100,17 +100,74 @@ def label(combination):
     return f"{model}/{loss}/{'+'.join(names) or 'plain'}"
 
 
-@pytest.mark.parametrize("combination", [c for c in ALL if c[0] != "dcgan"], ids=label)
+def ordinary(model):
+    """Of one model: every loss plain, every technique with one of the losses, and the pairs."""
+    own = [combination for combination in ALL if combination[0] == model]
+    plain = [loss for _, loss, names in own if not names]
+    single = [names for names in dict.fromkeys(names for *_, names in own) if len(names) == 1]
+    chosen = {(model, plain[i % len(plain)], names) for i, names in enumerate(single)}
+    return [c for c in own if c in chosen or len(c[2]) != 1]
+
+
+ORDINARY = [c for c in ALL if c[0] == "mlp-gan"] + ordinary("mlp-vae") + ordinary("dirac-gan")
+REST = [c for c in ALL if c not in ORDINARY]
+
+
+@pytest.mark.parametrize("combination", ORDINARY, ids=label)
 def test_solo_is_stacked(world, combination):
     check_solo_is_stacked(world, *combination, steps=200)
 
 
-@pytest.mark.parametrize("combination", [c for c in ALL if c[0] == "dcgan"], ids=label)
+@pytest.mark.parametrize("combination", ordinary("dcgan"), ids=label)
 def test_solo_is_stacked_with_convolutions(world, combination):
     check_solo_is_stacked(world, *combination, steps=5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("combination", [c for c in ALL if c[0] == "dcgan"], ids=label)
-def test_solo_is_stacked_with_convolutions_for_long(world, combination):
+@pytest.mark.parametrize("combination", REST, ids=label)
+def test_solo_is_stacked_in_every_other_combination(world, combination):
     check_solo_is_stacked(world, *combination, steps=200)
+
+
+SWEEPS = [
+    ("optimizer.generator.lr", (1e-4, 2e-3), ()),
+    ("optimizer.discriminator.lr", (1e-4, 2e-3), ()),
+    ("optimizer.discriminator.betas.0", (0.0, 0.9), ()),
+    ("r1.gamma", (0.1, 5.0), ("r1",)),
+    ("wgan-gp.weight", (0.5, 10.0), ("wgan-gp",)),
+    ("wgan-gp.target", (0.0, 1.0), ("wgan-gp",)),
+    ("weight-clipping.limit", (0.05, 0.5), ("weight-clipping",)),
+    ("ttur.ratio", (1.0, 5.0), ("ttur",)),
+    ("ema.decay", (0.5, 0.99), ("ema",)),
+    ("gradient-clipping.max_norm", (0.01, 0.2), ("gradient-clipping",)),
+]
+
+
+def test_every_option_of_a_technique_that_can_be_swept_is_swept_here():
+    possible = {f"{cls.name}.{option}" for cls in techniques.ALL for option in sweepable(cls)}
+    assert possible == {path for path, *_ in SWEEPS if not path.startswith("optimizer")}
+
+
+@pytest.mark.parametrize(("path", "values", "names"), SWEEPS, ids=[path for path, *_ in SWEEPS])
+def test_a_swept_value_is_that_option(world, path, values, names):
+    steps = 100
+    made, data = program(world, "mlp-gan", "wasserstein", names)
+    swept = Mapped(made, Runs((3, 3), tuple({path: value} for value in values)), data, CPU, Eager())
+    rows = train(swept, steps)
+    for run, value in enumerate(values):
+        alone = Looped(with_value(world, names, path, value), Runs((3,), ({},)), data, CPU)
+        close(train(alone, steps)[:, 0], rows[:, run])
+        close(unstacked(alone.state(), 0), unstacked(swept.state(), run))
+    first, second = (pytree.tree_leaves(unstacked(swept.state(), run)) for run in (0, 1))
+    assert max((a - b).abs().max() for a, b in zip(first, second, strict=True)) > 1e-3
+
+
+def with_value(world, names, path, value):
+    """The program whose plain option is the value."""
+    owner, *rest = path.split(".")
+    if owner != "optimizer":
+        return program(world, "mlp-gan", "wasserstein", names, options=SMALL | {owner: {rest[0]: value}})[0]
+    player, option, *entry = rest
+    tables = {who: {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]} for who in ("generator", "discriminator")}
+    tables[player][option] = [value, 0.999] if entry else value
+    return program(world, "mlp-gan", "wasserstein", names, optimizer=tables)[0]

@@ -1,0 +1,358 @@
+"""Plugins that break, each in its own way: the suite ends, the others' rows are complete, the culprit is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+from running import TOY, Done, assert_same_rows, ganbench_here, ganbench_process, rows
+
+import ganbench
+
+LOSS = '''
+from dataclasses import dataclass
+import os, sys
+import torch
+from torch.nn import functional as F
+import ganbench
+
+@dataclass(frozen=True)
+class Broken(ganbench.Loss):
+    """Breaks."""
+    name = "broken"
+    family = "toy-gan"
+    calls = [0]
+
+    def discriminator(self, out):
+        real, fake = out["real_logits"], out["fake_logits"]
+        self.calls[0] += 1
+{how}
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+    def generator(self, out):
+        return F.softplus(-out["fake_logits"]).mean()
+
+@ganbench.hookimpl
+def ganbench_losses():
+    return [Broken]
+'''
+HEALTHY = ["toy-blob/toy-gan/toy-loss/plain", "toy-blob/toy-gan/toy-loss/toy-penalty"]
+BROKEN = ["toy-blob/toy-gan/broken/plain", "toy-blob/toy-gan/broken/toy-penalty"]
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    """Rows of the variants that are not broken, trained without the broken plugin."""
+    out = tmp_path_factory.mktemp("healthy")
+    done = ganbench_here("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop", "--out", out)
+    assert done.code == 0
+    return rows(out)
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Writes a single-file plugin whose loss runs the given lines."""
+
+    def write(how: str, name: str = "frail.py") -> str:
+        path = tmp_path / name
+        path.write_text(LOSS.format(how=indent(dedent(how).strip(), " " * 8)))
+        return str(path)
+
+    return write
+
+
+def run(tmp_path, *args, how=ganbench_here, engine="loop", **kwargs) -> Done:
+    losses = 'matrix.loss=["toy-loss","broken"]'
+    return how("run", TOY, "--set", losses, "--engine", engine, "--out", tmp_path / "out", *args, **kwargs)
+
+
+def assert_others_are_complete(tmp_path, healthy):
+    """The healthy variants' rows are those of a suite without the broken plugin, bit for bit."""
+    found = rows(tmp_path / "out")
+    assert set(found["runs"]["variant"]) == {*HEALTHY, *BROKEN}
+    assert len(found["runs"]) == 8
+    kept = {n: f[f["variant"].isin(HEALTHY)].reset_index(drop=True) for n, f in found.items()}
+    assert_same_rows(healthy, kept)
+
+
+def outcomes(tmp_path):
+    """(outcome, reason) of the broken variants' runs."""
+    runs = ganbench.load(tmp_path / "out").runs
+    broken = runs[runs["variant"].isin(BROKEN)]
+    assert len(broken) == 4
+    return list(zip(broken["outcome"], broken["reason"], strict=True))
+
+
+def test_one_that_fails_on_import(tmp_path, healthy, plugin):
+    path = tmp_path / "frail.py"
+    path.write_text("import no_such_module_anywhere\n")
+    done = run(tmp_path, "--plugin", path)
+    assert done.code == 1
+    assert "Traceback" not in done.out + done.err
+    assert_others_are_complete(tmp_path, healthy)
+    for outcome, reason in outcomes(tmp_path):
+        assert outcome == "incompatible"
+        assert "loss 'broken' is not there" in reason
+        assert f"plugin 'frail' of {path} failed: ModuleNotFoundError" in reason
+    assert f"incompatible: {BROKEN[0]}" in done.out
+
+
+def test_one_that_leaves_when_it_is_imported(tmp_path, healthy):
+    path = tmp_path / "frail.py"
+    path.write_text("import sys\nsys.exit('no licence')\n")
+    assert run(tmp_path, "--plugin", path).code == 1
+    assert_others_are_complete(tmp_path, healthy)
+    assert all("SystemExit: no licence" in reason for _, reason in outcomes(tmp_path))
+
+
+@pytest.mark.parametrize("engine", ["loop", "eager"])
+def test_one_that_raises(tmp_path, healthy, plugin, engine):
+    path = plugin('raise RuntimeError("boom\\nsecond line")')
+    done = run(tmp_path, "--plugin", path, engine=engine)
+    assert done.code == 1
+    if engine == "loop":
+        assert_others_are_complete(tmp_path, healthy)
+    line = Path(path).read_text().partition("raise")[0].count("\n") + 1
+    for outcome, reason in outcomes(tmp_path):
+        assert outcome == "crashed"
+        assert reason == f"loss 'broken' of {path} 0 raised RuntimeError: boom (frail.py:{line})"
+    assert f"crashed: {BROKEN[0]}: loss 'broken'" in done.out
+    assert "second line" in done.err, "its traceback is told"
+
+
+def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, healthy, plugin):
+    path = plugin('if self.calls[0] == 230: raise RuntimeError("boom")')
+    assert run(tmp_path, "--plugin", path).code == 1
+    assert_others_are_complete(tmp_path, healthy)
+    assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
+    again = run(tmp_path, "--plugin", path)
+    assert "8 runs, 4 of them already trained" in again.err
+    assert again.err.count("started") == 2
+
+
+def test_one_that_gives_nan(tmp_path, healthy, plugin):
+    path = plugin("if self.calls[0] > 50: return real.mean() * torch.nan")
+    done = run(tmp_path, "--plugin", path)
+    assert done.code == 0, "divergence is a result"
+    assert_others_are_complete(tmp_path, healthy)
+    for outcome, reason in outcomes(tmp_path):
+        assert outcome == "diverged"
+        assert "discriminator loss became non-finite at step" in reason
+        assert f"(loss 'broken' of {path} 0)" in reason
+    runs = ganbench.load(tmp_path / "out").runs
+    assert (runs["steps"][runs["outcome"] == "diverged"] == runs["onset_step"].dropna()).all()
+
+
+def test_one_that_gives_what_is_no_scalar(tmp_path, healthy, plugin):
+    assert run(tmp_path, "--plugin", plugin("return real")).code == 1
+    assert_others_are_complete(tmp_path, healthy)
+    assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
+
+
+def test_one_that_asks_for_what_is_not_there(tmp_path, healthy, plugin):
+    assert run(tmp_path, "--plugin", plugin('out["real_logit"]')).code == 1
+    assert_others_are_complete(tmp_path, healthy)
+    for outcome, reason in outcomes(tmp_path):
+        assert outcome == "crashed"
+        assert "loss 'broken'" in reason
+        assert "real_logit" in reason
+
+
+LEAVE = {
+    "exits": "os._exit(7)",
+    "sys.exit": "sys.exit(7)",
+}
+
+
+@pytest.mark.xfail(strict=True, reason="planning runs a step of every component in the user's own process")
+@pytest.mark.parametrize("how", LEAVE.values(), ids=LEAVE)
+def test_one_that_ends_the_process(tmp_path, healthy, plugin, how):
+    done = run(tmp_path, "--plugin", plugin(how), "--workers", 1, how=ganbench_process, cwd=tmp_path)
+    assert done.code == 1
+    assert_others_are_complete(tmp_path, healthy)
+    assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
+
+
+def test_one_that_ends_its_worker(tmp_path, healthy, plugin):
+    """Later than the step that planning takes."""
+    path = plugin("if self.calls[0] > 100: os._exit(7)")
+    done = run(tmp_path, "--plugin", path, "--workers", 1, how=ganbench_process, cwd=tmp_path)
+    assert done.code == 1, done.err
+    assert_others_are_complete(tmp_path, healthy)
+    assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
+
+
+@pytest.mark.xfail(strict=True, reason="planning lets components print to standard output")
+def test_what_one_prints_is_not_mixed_with_the_table(tmp_path, plugin):
+    done = run(tmp_path, "--plugin", plugin('print("chatter")'), "--json")
+    assert done.code == 0
+    assert len(json.loads(done.out)) == 4
+
+
+GLOBAL = "real = real + torch.randn_like(real)"
+
+
+def test_one_that_draws_from_the_global_generator(tmp_path, plugin):
+    """It cannot be mapped: those runs are looped, and the reason is on record."""
+    done = run(tmp_path, "--plugin", plugin(GLOBAL), engine="eager")
+    assert done.code == 0, done.err
+    runs = ganbench.load(tmp_path / "out").runs
+    assert set(runs["outcome"]) == {"finished"}
+    for folder in (tmp_path / "out" / "stacks").iterdir():
+        config = json.loads((folder / "config.json").read_text())
+        loss = config["variants"][0]["loss"]["name"]
+        assert config["engine"]["mapper"] == ("loop" if loss == "broken" else "map")
+        assert ("random" in config["engine"].get("why", "")) == (loss == "broken")
+    mappers = dict(zip(runs["variant"], runs["mapper"], strict=True))
+    assert mappers == {HEALTHY[0]: "map", HEALTHY[1]: "map", BROKEN[0]: "loop", BROKEN[1]: "loop"}
+
+
+def test_others_are_as_without_one_that_draws_from_the_global_generator(tmp_path, healthy, plugin):
+    assert run(tmp_path, "--plugin", plugin(GLOBAL)).code == 0
+    assert_others_are_complete(tmp_path, healthy)
+
+
+METRIC = '''
+from dataclasses import dataclass
+import ganbench
+
+@dataclass(frozen=True)
+class Broken(ganbench.Metric):
+    """Breaks."""
+    name = "broken-metric"
+    values = {{"broken-metric": "lower"}}
+
+    def measure(self, evaluation):
+        {how}
+
+@ganbench.hookimpl
+def ganbench_metrics():
+    return [Broken]
+'''
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ('raise ValueError("no such thing")', "raised ValueError: no such thing (frail.py:12)"),
+        ("return {'broken-metric': 1 / 0}", "raised ZeroDivisionError"),
+        ("return None", "AttributeError"),
+        ("return {'broken-metric': 'high'}", ""),
+        ("return {'other': 1.0}", ""),
+    ],
+)
+def test_a_metric_that_breaks(tmp_path, healthy, how, told):
+    path = tmp_path / "frail.py"
+    path.write_text(METRIC.format(how=how))
+    include = ('matrix.include=[{ loss = "toy-bomb", evaluate = { every = 40, samples = 50, '
+               'metrics = ["broken-metric"] } }]')  # fmt: skip
+    done = ganbench_here("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--set", include, "--engine", "loop",
+                         "--out", tmp_path / "out", "--plugin", path)  # fmt: skip
+    found = rows(tmp_path / "out")
+    kept = {n: f[f["variant"].isin(HEALTHY)].reset_index(drop=True) for n, f in found.items()}
+    assert_same_rows(healthy, kept, ignoring=["final_other", "best_other"])
+    broken = found["runs"][~found["runs"]["variant"].isin(HEALTHY)]
+    assert len(broken) == 2
+    if how == "return {'other': 1.0}":
+        assert done.code == 0
+        return
+    assert done.code == 1
+    assert set(broken["outcome"]) == {"crashed"}
+    assert all(told in reason for reason in broken["reason"])
+    if told.startswith("raised"):
+        assert all(f"metric 'broken-metric' of {path} 0" in reason for reason in broken["reason"])
+
+
+OBSERVER = """
+import ganbench
+
+@ganbench.hookimpl
+def ganbench_stack_started(stack):
+    {started}
+
+@ganbench.hookimpl
+def ganbench_evaluated(stack, step, rows):
+    {evaluated}
+
+@ganbench.hookimpl
+def ganbench_stack_finished(stack, runs):
+    {finished}
+"""
+
+
+def observer(tmp_path, name, **hooks):
+    path = tmp_path / name
+    lines = {"started": "pass", "evaluated": "pass", "finished": "pass"} | hooks
+    path.write_text(OBSERVER.format(**lines))
+    return path
+
+
+@pytest.mark.parametrize("hook", ["started", "evaluated", "finished"])
+def test_an_observer_that_breaks_changes_nothing(tmp_path, healthy, hook):
+    path = observer(tmp_path, "frail.py", **{hook: 'raise RuntimeError("oh")'})
+    done = ganbench_here("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop",
+                         "--out", tmp_path / "out", "--plugin", path)  # fmt: skip
+    assert done.code == 0
+    assert "warning: an observer plugin raised RuntimeError: oh" in done.err
+    assert_same_rows(healthy, rows(tmp_path / "out"))
+
+
+@pytest.mark.xfail(strict=True, reason="the warning does not name the plugin")
+def test_an_observer_that_breaks_is_named(tmp_path):
+    path = observer(tmp_path, "frail.py", started='raise RuntimeError("oh")')
+    done = ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path)
+    assert "frail" in done.err
+
+
+def telling(tmp_path):
+    log = tmp_path / "log.txt"
+    append = f"with open({str(log)!r}, 'a') as log: log.write('{{}} ' + stack['label'] + '\\n')"
+    words = {word: append.format(word) for word in ("started", "evaluated", "finished")}
+    return observer(tmp_path, "telling.py", **words), log
+
+
+def test_observers_are_told_of_a_runs_life(tmp_path):
+    path, log = telling(tmp_path)
+    args = ("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop", "--out", tmp_path / "out")
+    assert ganbench_here(*args, "--plugin", path).code == 0
+    for label in HEALTHY:
+        told = [line.split()[0] for line in log.read_text().splitlines() if line.endswith(label)]
+        assert told == ["started", "evaluated", "evaluated", "evaluated", "finished"]
+    before = log.read_text()
+    assert ganbench_here(*args, "--plugin", path).code == 0
+    assert log.read_text() == before, "nothing was trained, so there is nothing to tell"
+
+
+@pytest.mark.xfail(strict=True, reason="pluggy calls no other observer after one that raised")
+def test_an_observer_that_breaks_keeps_nothing_from_the_others(tmp_path):
+    path, log = telling(tmp_path)
+    frail = observer(tmp_path, "frail.py", started='raise RuntimeError("oh")')
+    ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path, "--plugin", frail)
+    assert log.read_text().count("started") == 4
+
+
+@pytest.mark.xfail(strict=True, reason="a second file of the same name unregisters the first")
+def test_two_files_of_one_name_do_not_harm_each_other(tmp_path, plugin):
+    (tmp_path / "other").mkdir()
+    one, other = plugin("pass"), plugin("pass", "other/frail.py")
+    listed = ganbench_here("plugins", "list", "--json", "--plugin", one, "--plugin", other).json()
+    assert listed["components"]["loss"]["broken"] == f"{one} 0"
+    done = run(tmp_path, "--plugin", one, "--plugin", other)
+    assert done.code == 0
+    config = next(c for c in (tmp_path / "out").rglob("config.json") if "broken" in c.parent.name)
+    assert json.loads(config.read_text())["versions"]["loss broken"] == f"{one} 0"
+    from ganbench.plugins import discover
+
+    catalogue = discover([one, other])
+    assert catalogue.get("loss", "broken").source_file == one
+    assert catalogue.manager.has_plugin("frail")
+
+
+def test_a_plugin_that_is_given_twice_is_loaded_once(tmp_path):
+    """Once by the suite, once on the command line."""
+    path = TOY.parent / "../toys.py"
+    done = ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path, "--plugin", path)
+    assert done.code == 0, done.err
+    assert len(ganbench.load(tmp_path).runs) == 8

@@ -1,0 +1,160 @@
+"""What others rely on: names, instant imports, and a core that needs no built-in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BLOCK
+
+import ganbench
+
+TESTS = Path(__file__).parent
+NAMES = [
+    "BadInput", "Data", "DataSpec", "Dataset", "Draw", "Evaluation", "Executor", "Extractor", "Loss", "Metric",
+    "Model", "Technique", "__version__", "hookimpl", "input_grad", "load",
+]
+TORCHLESS = [
+    "suite", "store", "frames", "stats", "report", "outcome", "optimizers", "components", "plugins", "hookspecs",
+    "errors", "executors",
+]
+CORE = ["rules", "draws", "nets", "game", "step", "components", "plugins"]
+
+
+def python(code: str, *arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_public_names_are_locked():
+    assert ganbench.__all__ == NAMES
+
+
+def test_every_public_name_is_there():
+    for name in NAMES:
+        assert getattr(ganbench, name) is getattr(ganbench, name)
+    assert dir(ganbench) == sorted(NAMES)
+    namespace = {}
+    exec("from ganbench import *", namespace)
+    assert set(NAMES) <= set(namespace)
+
+
+def test_another_name_is_not():
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = ganbench.no_such_name
+
+
+def test_package_is_typed():
+    assert Path(ganbench.__file__).with_name("py.typed").is_file()
+
+
+IMPORTED = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sorted(sys.modules))"
+
+
+def loaded_by(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in python(IMPORTED, module).split()}
+
+
+def test_importing_the_package_is_instant():
+    assert not loaded_by("ganbench") & {"torch", "pandas", "numpy", "pydantic", "pluggy", "ganbench_builtin"}
+
+
+@pytest.mark.parametrize("module", TORCHLESS)
+def test_no_torch_below_the_line(module):
+    loaded = loaded_by(f"ganbench.{module}")
+    assert "ganbench" in loaded
+    assert not loaded & {"torch", "ganbench_builtin"}
+
+
+def test_writing_a_component_imports_no_torch():
+    code = "import ganbench, sys; ganbench.Loss, ganbench.hookimpl, ganbench.Technique; print(*sys.modules)"
+    assert "torch" not in python(code).split()
+
+
+def test_the_core_names_no_built_in_module():
+    sources = Path(ganbench.__file__).parent.rglob("*.py")
+    guilty = [
+        path.name for path in sources
+        if any(line.split()[:2] in (["import", "ganbench_builtin"], ["from", "ganbench_builtin"])
+               or line.startswith(("from ganbench_builtin.", "import ganbench_builtin."))
+               for line in map(str.strip, path.read_text().splitlines()))
+    ]
+    assert guilty == []
+
+
+END_TO_END = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import conftest  # blocks the built-ins
+from pathlib import Path
+import torch
+from ganbench import plugins
+from ganbench.assemble import Program
+from ganbench.draws import draw, stream
+from ganbench.executors import Eager
+from ganbench.mapping import Looped, Mapped, Runs, unstacked
+
+catalogue = plugins.discover([Path(sys.argv[1]) / "toys.py"])
+assert set(catalogue.plugins) == {"core", "toys"}, catalogue.plugins
+blocked = [failure for failure in catalogue.failures if failure.plugin == "builtin"]
+assert all("blocked" in failure.reason for failure in blocked)
+assert catalogue.names("model") == ["toy-duel", "toy-gan"]
+
+from toys import variant
+data = catalogue.get("dataset", "toy-blob").cls().load(None)
+config = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",), batch=16)
+program = Program(config, catalogue, data)
+runs = Runs((0, 1), ({"toy-penalty.weight": 0.1}, {"toy-penalty.weight": 1.0}))
+cpu = torch.device("cpu")
+looped, mapped = Looped(program, runs, data, cpu), Mapped(program, runs, data, cpu, Eager())
+
+def distance(joint, buffers):
+    noise = draw(program.model.sample_draws(program.spec, 500), stream("cpu", 9), program.dtype)
+    return float((program.sample(joint, buffers, noise).mean(0) - data.test.mean(0)).norm())
+
+start = program.initial(0, runs.values[0])
+before = distance(start.joint, start.buffers)
+for _ in range(6):
+    torch.testing.assert_close(looped.advance(64), mapped.advance(64), rtol=1e-9, atol=1e-9, equal_nan=True)
+end = unstacked(mapped.state(), 0)
+after = distance(end.joint, end.buffers)
+assert mapped.died() == [0, 0]
+assert after < before / 2, (before, after)
+assert not any(name.startswith("ganbench_builtin") for name in sys.modules)
+print(len(blocked), "blocked")
+"""
+
+
+def test_a_toy_stack_trains_where_the_built_ins_are_blocked():
+    from importlib import metadata
+
+    installed = [entry for entry in metadata.entry_points(group="ganbench") if entry.name == "builtin"]
+    found = int(python(END_TO_END, str(TESTS), **{BLOCK: "1"}).split()[0])
+    assert found == min(len(installed), 1)
+
+
+PYTEST = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
+
+
+def core_tests(*names: str) -> str:
+    files = [str(TESTS / f"test_{name}.py") for name in names]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
+    return python(PYTEST, *options, *files, **{BLOCK: "1"})
+
+
+@pytest.mark.skipif(BLOCK in os.environ, reason="these are they")
+def test_the_cores_tests_pass_where_the_built_ins_are_blocked():
+    assert " passed" in core_tests(*CORE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BLOCK in os.environ, reason="these are they")
+def test_the_cores_slower_tests_pass_where_the_built_ins_are_blocked():
+    assert " passed" in core_tests("mapping", "executors")
