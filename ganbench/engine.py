@@ -118,10 +118,13 @@ def _option(name: str, measured: Cost, runs: int, steps: int, pieces: int, setti
 
 
 def _speed_cap(name: str, measured: Cost, settings: Settings) -> int:
-    if settings.device == "cuda":
-        # unmeasured: cuDNN's grouped convolutions are said to be slow, so convolutional runs go one by one
-        return 1 if measured.convolutional else 1024
-    return 64 if name == "loop" else measured.cache_cap
+    if name == "loop":
+        return 64
+    if measured.convolutional:
+        # mapped over runs, convolutions become grouped: slower on CPUs, where torch 2.15's compiler even dies
+        # of them; said to be slow in cuDNN, unmeasured
+        return 1
+    return 1024 if settings.device == "cuda" else measured.cache_cap
 
 
 def _memory_cap(measured: Cost, settings: Settings) -> int:

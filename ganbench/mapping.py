@@ -87,7 +87,7 @@ class Trainer(ABC):
         )
         return [
             draw_chunk(self._declared, self.runs.seeds, f"turn{turn}", chunk, self.device, program.dtype)
-            | {"index": order[turn::turns]}
+            | {"index": order[turn::turns].contiguous()}
             for turn in range(turns)
         ]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganbench import optimizers
 from ganbench.game import Joint
+from ganbench.once import once
 
 Memory = dict[str, Tensor]
 """What the optimisers and techniques remember: "player/name" -> vector."""
@@ -85,7 +86,7 @@ def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: C
     mean = _lerp(memory["mean"], g, 1 - beta1)
     square = _add_product(memory["square"] * beta2, 1 - beta2, g, g)
     # float64: in float32 the correction is off by 1e-3 after 100 steps
-    size, scale = o.lr / (1 - beta1**clock), (1 - beta2**clock) ** -0.5
+    size, scale = once(o.lr / (1 - beta1**clock)), once((1 - beta2**clock) ** -0.5)
     x = _add_ratio(x, -size, mean, square.sqrt() * scale + o.eps)
     return x, {"mean": mean, "square": square}
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganbench.game import Batch, Field, Flow, Joint, Turn
 from ganbench.nets import Named
+from ganbench.once import once
 from ganbench.probes import PLAYER_PROBES, Column
 from ganbench.rules import Clock, Memory, Rule
 
@@ -89,7 +90,8 @@ def freeze_masked(guard: Tensor, clock: Clock, new: State, old: State) -> State:
         return old if new is old else torch.where(alive, new, old)
 
     return State(
-        {player: pick(new.joint[player], old.joint[player]) for player in old.joint},
+        # once: the next turn reads these weights for every sample of its batch
+        {player: once(pick(new.joint[player], old.joint[player])) for player in old.joint},
         {name: pick(new.memory[name], old.memory[name]) for name in old.memory},
         {
             net: {name: pick(new.buffers[net][name], old.buffers[net][name]) for name in names}

@@ -175,6 +175,12 @@ def test_cuda_is_refused_where_there_is_none(empty, monkeypatch):
     assert_refused(ganbench_here("run", TOY, "--device", "cuda"), "no CUDA device", where=empty)
 
 
+@pytest.mark.xfail(strict=True, reason="a time below zero ends every stack, and nan ends none")
+@pytest.mark.parametrize("seconds", ["-1", "nan"])
+def test_a_timeout_that_is_no_time_is_refused(seconds, empty):
+    assert ganbench_here("run", TOY, "--engine", "loop", "--timeout", seconds).code == 2
+
+
 @pytest.mark.xfail(strict=True, reason="a file that the user names and that is not there is passed over")
 def test_a_plugin_file_that_is_not_there_is_refused(empty):
     assert_refused(ganbench_here("run", TOY, "--plugin", "nowhere.py"), "nowhere.py", where=empty)

@@ -74,6 +74,7 @@ def assert_others_are_complete(tmp_path, healthy):
     assert set(found["runs"]["variant"]) == {*HEALTHY, *BROKEN}
     assert len(found["runs"]) == 8
     kept = {n: f[f["variant"].isin(HEALTHY)].reset_index(drop=True) for n, f in found.items()}
+    kept["runs"]["stack_size"] = kept["runs"]["stack_size"].astype(int)  # a float beside runs without one
     assert_same_rows(healthy, kept)
 
 
@@ -123,7 +124,7 @@ def test_one_that_raises(tmp_path, healthy, plugin, engine):
 
 
 def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, healthy, plugin):
-    path = plugin('if self.calls[0] == 230: raise RuntimeError("boom")')
+    path = plugin('if self.calls[0] >= 230: raise RuntimeError("boom")')
     assert run(tmp_path, "--plugin", path).code == 1
     assert_others_are_complete(tmp_path, healthy)
     assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
@@ -182,6 +183,15 @@ def test_one_that_ends_its_worker(tmp_path, healthy, plugin):
     assert done.code == 1, done.err
     assert_others_are_complete(tmp_path, healthy)
     assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
+
+
+@pytest.mark.slow
+def test_one_that_never_comes_back(tmp_path, healthy, plugin):
+    path = plugin("if self.calls[0] > 100: __import__('time').sleep(600)")
+    done = run(tmp_path, "--plugin", path, "--workers", 1, "--timeout", 12, how=ganbench_process, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert_others_are_complete(tmp_path, healthy)
+    assert set(outcomes(tmp_path)) == {("timed_out", "the stack took longer than 12 s and was stopped")}
 
 
 @pytest.mark.xfail(strict=True, reason="planning lets components print to standard output")

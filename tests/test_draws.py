@@ -19,7 +19,10 @@ def chunk(seeds, role="turn0", number=0, declared=DECLARED):
 
 def test_a_chunk_has_a_row_a_step_and_a_column_a_run():
     drawn = chunk((5, 6))
-    assert {name: tuple(t.shape) for name, t in drawn.items()} == {"noise": (CHUNK, 2, 3, 2), "mix": (CHUNK, 2, 4)}
+    assert {name: tuple(t.shape) for name, t in drawn.items()} == {
+        "noise": (CHUNK, 2, 3, 2),
+        "mix": (CHUNK, 2, 4),
+    }
     assert drawn["noise"].dtype == torch.float64
 
 
@@ -46,9 +49,16 @@ def test_order_of_declaration_does_not_matter():
         assert torch.equal(tensor, backwards[name])
 
 
-@pytest.mark.parametrize("other", [
-    {"seeds": (0,)}, {"seeds": (2**40,)}, {"role": "turn1"}, {"number": 1}, {"seeds": (11,), "role": "turn"},
-])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seeds": (0,)},
+        {"seeds": (2**40,)},
+        {"role": "turn1"},
+        {"number": 1},
+        {"seeds": (11,), "role": "turn"},
+    ],
+)
 def test_streams_differ(other):
     base = chunk((1,))["noise"]
     changed = chunk(**({"seeds": (1,)} | other))["noise"]
@@ -120,7 +130,7 @@ def test_an_epoch_shows_a_sample_at_most_once(seed, size, batch, epoch):
     rows = Order(seed, size, batch).indices(epoch * count, count)
     assert rows.shape == (count, batch)
     assert len(set(rows.flatten().tolist())) == count * batch
-    assert 0 <= rows.min()
+    assert rows.min() >= 0
     assert rows.max() < size
 
 
@@ -131,7 +141,12 @@ def test_an_epoch_shows_every_sample_where_batches_fit(seed, batches, batch):
 
 
 @settings(max_examples=50)
-@given(size=sizes, batch=sizes, cuts=st.lists(st.integers(1, 30), min_size=1, max_size=6), first=st.integers(0, 90))
+@given(
+    size=sizes,
+    batch=sizes,
+    cuts=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    first=st.integers(0, 90),
+)
 def test_any_chunking_gives_the_same_order(size, batch, cuts, first):
     whole = Order(8, size, batch).indices(first, sum(cuts))
     going, parts = Order(8, size, batch), []

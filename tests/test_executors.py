@@ -15,8 +15,13 @@ GAN = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",))
 DUEL = variant("toy-duel", "toy-saddle", optimizer={"name": "sgd", "lr": 0.05}, players=("low", "high"))
 STRUCTURES = {
     "duel": (DUEL, ({"toy-saddle.pull": 1.0}, {"toy-saddle.pull": 0.5})),
-    "gan": (GAN, ({"toy-penalty.weight": 0.1, "optimizer.generator.betas.0": 0.0},
-                  {"toy-penalty.weight": 1.0, "optimizer.generator.betas.0": 0.9})),
+    "gan": (
+        GAN,
+        (
+            {"toy-penalty.weight": 0.1, "optimizer.generator.betas.0": 0.0},
+            {"toy-penalty.weight": 1.0, "optimizer.generator.betas.0": 0.9},
+        ),
+    ),
 }
 
 
@@ -34,7 +39,7 @@ def check(trainer, reference, steps=200):
     start = pytree.tree_map(torch.clone, trainer.state())
     trainer.load_chunk()
     assert same(trainer.state(), start)
-    close = dict(rtol=1e-9, atol=1e-9, equal_nan=True)
+    close = {"rtol": 1e-9, "atol": 1e-9, "equal_nan": True}
     rows = []
     for again in range(2):
         rows = []
@@ -62,7 +67,9 @@ def test_eager_takes_no_step_while_preparing(toys, blob):
     check(mapped(toys, blob, "gan", Eager()), mapped(toys, blob, "gan", Eager()), 70)
 
 
-@pytest.mark.parametrize("shape", [(3, 1, 4), (3, 2, 4), (4, 3, 1), (4, 5, 2), (1, 5, 4), (2, 3, 4), (1, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(3, 1, 4), (3, 2, 4), (4, 3, 1), (4, 5, 2), (1, 5, 4), (2, 3, 4), (1, 1, 1)]
+)
 def test_skinny_products(shape):
     rows, inner, columns = shape
     generator = torch.Generator().manual_seed(0)

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import torch
-from toys import ToyGAN, ToyLoss, ToyPenalty, variant
 from torch import nn
+from toys import ToyGAN, ToyLoss, ToyPenalty, variant
 
 import ganbench
 from ganbench.assemble import Program
@@ -115,7 +115,9 @@ def test_gradient_is_the_movers_alone_and_equals_finite_differences(turn, which)
     assert set(flow.gradients) == set(turn)
     for player in turn:
         expected = finite_differences(
-            lambda flat, player=player: value_at(game, nets, player, joint | {player: flat}, buffers, batch()),
+            lambda flat, player=player: value_at(
+                game, nets, player, joint | {player: flat}, buffers, batch()
+            ),
             joint[player],
         )
         assert expected.norm() > 1e-2
@@ -154,7 +156,9 @@ def test_a_field_is_a_function_of_its_arguments(which):
 def test_functional_field_maps_over_runs():
     _, (functional, bound), joint, buffers = both_fields()
     runs = 3
-    points = {player: torch.stack([flat * (1 + k / 5) for k in range(runs)]) for player, flat in joint.items()}
+    points = {
+        player: torch.stack([flat * (1 + k / 5) for k in range(runs)]) for player, flat in joint.items()
+    }
     batches = {name: torch.stack([batch(k)[name] for k in range(runs)]) for name in batch()}
     stacked = {net: {n: torch.stack([b] * runs) for n, b in named.items()} for net, named in buffers.items()}
     flow = torch.vmap(lambda *args: functional(TURNS[2], *args))(points, stacked, batches)
@@ -168,12 +172,16 @@ def test_functional_field_can_be_differentiated_again():
     _, (functional, _), joint, buffers = both_fields()
 
     def gradient(flat):
-        return functional(("generator",), joint | {"generator": flat}, buffers, batch()).gradients["generator"]
+        return functional(("generator",), joint | {"generator": flat}, buffers, batch()).gradients[
+            "generator"
+        ]
 
     jacobian = torch.func.jacrev(gradient)(joint["generator"])
     direction = torch.linspace(-1, 1, len(joint["generator"]), dtype=DOUBLE)
     h = 1e-5
-    numeric = (gradient(joint["generator"] + h * direction) - gradient(joint["generator"] - h * direction)) / (2 * h)
+    numeric = (
+        gradient(joint["generator"] + h * direction) - gradient(joint["generator"] - h * direction)
+    ) / (2 * h)
     close(jacobian @ direction, numeric, 1e-7)
     close(jacobian, jacobian.mT, 1e-10)
 
@@ -273,8 +281,11 @@ def test_input_grad_inside_a_field(make, through):
 
 def duel(toys, blob, together=True, pull=1.0):
     config = variant(
-        "toy-duel", "toy-saddle", options={"toy-duel": {"together": together}, "toy-saddle": {"pull": pull}},
-        optimizer={"name": "sgd", "lr": 0.1}, players=("low", "high"),
+        "toy-duel",
+        "toy-saddle",
+        options={"toy-duel": {"together": together}, "toy-saddle": {"pull": pull}},
+        optimizer={"name": "sgd", "lr": 0.1},
+        players=("low", "high"),
     )
     return Program(config, toys, blob)
 

@@ -202,8 +202,9 @@ def test_who_stands_beside_a_run_does_not_matter(toys, blob):
     program = Program(variant(precision="float32"), toys, blob)
     ours = make(Mapped, program, Runs((0, 1, 2), ({},) * 3), blob)
     others = make(Mapped, program, Runs((9, 1, 7), ({},) * 3), blob)
+    # the same size of stack: bit for bit
     rows, other_rows = advance(ours, 100), advance(others, 100)
-    assert torch.equal(rows[:, 1].nan_to_num(), other_rows[:, 1].nan_to_num())  # same size of stack: bit for bit
+    assert torch.equal(rows[:, 1].nan_to_num(), other_rows[:, 1].nan_to_num())
     assert not torch.equal(rows[:, 0].nan_to_num(), other_rows[:, 0].nan_to_num())
 
 
@@ -232,7 +233,11 @@ def test_stacked_and_unstacked(toys, blob):
 
 
 def test_a_turn_reads_the_samples_that_its_order_names(toys):
-    data = Data(train=torch.arange(20).view(10, 2).to(torch.uint8), test=torch.zeros(1, 2), train_labels=torch.arange(10))
+    data = Data(
+        train=torch.arange(20).view(10, 2).to(torch.uint8),
+        test=torch.zeros(1, 2),
+        train_labels=torch.arange(10),
+    )
     program = Program(variant(batch=3), toys, data)
     samples = {"data": data.train, "labels": data.train_labels}
     batch = program.batch({"index": torch.tensor([7, 0, 7]), "noise": torch.ones(3, 2)}, samples)
@@ -259,7 +264,7 @@ def test_each_turn_draws_for_itself(toys, blob):
 
 def test_a_draw_that_is_taken_is_refused(toys, blob):
     program = Program(variant(techniques=("toy-penalty", "toy-penalty")), toys, blob)
-    with pytest.raises(ValueError, match="toy-penalty.*taken.*toy-penalty/shift"):
+    with pytest.raises(ValueError, match=r"toy-penalty.*taken.*toy-penalty/shift"):
         program.draws()
 
 

@@ -33,7 +33,9 @@ class Bag(nn.Module):
     def __init__(self, shapes) -> None:
         super().__init__()
         for i, shape in enumerate(shapes):
-            self.register_parameter(f"p{i}", nn.Parameter(torch.arange(1.0, 1 + torch.Size(shape).numel()).view(shape) + i))
+            self.register_parameter(
+                f"p{i}", nn.Parameter(torch.arange(1.0, 1 + torch.Size(shape).numel()).view(shape) + i)
+            )
 
 
 shapes = st.lists(st.lists(st.integers(1, 5), max_size=3).map(tuple), min_size=1, max_size=4)
@@ -51,8 +53,10 @@ def test_layout_round_trip(first, second, third):
     assert {player: len(vector) for player, vector in flat.items()} == layout.sizes
     for player, vector in flat.items():
         views = layout.views(player, vector)
-        assert all(view.data_ptr() == vector[slot.offset :].data_ptr() for view, slot in zip(
-            views, layout.slots[player], strict=True))
+        assert all(
+            view.data_ptr() == vector[slot.offset :].data_ptr()
+            for view, slot in zip(views, layout.slots[player], strict=True)
+        )
         for net, named in layout.named(player, views).items():
             expected = dict(nets[net].named_parameters())
             assert named.keys() == expected.keys()
@@ -83,11 +87,14 @@ def test_packing_copies():
     assert nets["a"].p0.all()
 
 
-@pytest.mark.parametrize("players", [
-    {"g": ("a",)},
-    {"g": ("a",), "d": ("a", "b")},
-    {"g": ("a",), "d": ("b", "c")},
-])
+@pytest.mark.parametrize(
+    "players",
+    [
+        {"g": ("a",)},
+        {"g": ("a",), "d": ("a", "b")},
+        {"g": ("a",), "d": ("b", "c")},
+    ],
+)
 def test_players_own_each_network_once(players):
     with pytest.raises(ValueError, match="players own"):
         Layout(players, {"a": Bag([(1,)]), "b": Bag([(1,)])})
@@ -163,7 +170,10 @@ def test_batch_norm_equals_torchs_under_vmap(make, shape):
     theirs, ours = pair(make, shape)
     runs = inputs(shape)
     buffers = {name: torch.stack([b + i for i in range(len(runs))]) for name, b in ours.named_buffers()}
-    parameters = {name: torch.stack([p.detach() * (i + 1) for i in range(len(runs))]) for name, p in ours.named_parameters()}
+    parameters = {
+        name: torch.stack([p.detach() * (i + 1) for i in range(len(runs))])
+        for name, p in ours.named_parameters()
+    }
 
     def run(parameters, buffers, x):
         def value(parameters, x):
@@ -173,7 +183,9 @@ def test_batch_norm_equals_torchs_under_vmap(make, shape):
 
         return torch.func.grad(value, argnums=(0, 1), has_aux=True)(parameters, x)
 
-    (gradients, input_gradient), (out, moved) = torch.vmap(run)(parameters, buffers, torch.stack(runs).detach())
+    (gradients, input_gradient), (out, moved) = torch.vmap(run)(
+        parameters, buffers, torch.stack(runs).detach()
+    )
     for i, x in enumerate(runs):
         alone = copy.deepcopy(theirs)
         with torch.no_grad():
@@ -227,7 +239,9 @@ def test_training_calls_move_buffers_and_frozen_ones_do_not(bound):
         return buffer_values(named_buffers(modules) if bound else nets.buffers)
 
     start = buffers()
-    frozen_out = nets.frozen["n"](X)
+    frozen = nets.frozen
+    frozen_out = frozen["n"](X)
+    assert bound or frozen.buffers is nets.buffers
     close(buffers(), start)
     out = nets["n"](X)
     close(out, frozen_out)

@@ -37,7 +37,10 @@ def ganbench_losses():
 def ganbench_stack_started(stack):
     stack["heard"].append("{name}")
 """
-HEAD = "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom pathlib import Path\nimport ganbench\n"
+HEAD = """from __future__ import annotations
+from dataclasses import dataclass
+import ganbench
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -95,21 +98,29 @@ BROKEN = {
     "exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "error while loading": ("1 / 0", "ZeroDivisionError"),
     "wrong signature": (
-        HEAD + "@ganbench.hookimpl\ndef ganbench_losses(extra):\n    return []", "PluginValidationError"
+        HEAD + "@ganbench.hookimpl\ndef ganbench_losses(extra):\n    return []",
+        "PluginValidationError",
     ),
     "wrong signature of an observer": (
-        HEAD + "@ganbench.hookimpl\ndef ganbench_evaluated(stack, steps):\n    pass", "steps"
+        HEAD + "@ganbench.hookimpl\ndef ganbench_evaluated(stack, steps):\n    pass",
+        "steps",
     ),
     "unknown hook": (
-        HEAD + "@ganbench.hookimpl\ndef ganbench_loses():\n    return []", "did you mean 'ganbench_losses'?"
+        HEAD + "@ganbench.hookimpl\ndef ganbench_loses():\n    return []",
+        "did you mean 'ganbench_losses'?",
     ),
     "a hook that raises": (
-        HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise OSError('no disk')", "OSError: no disk"
+        HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise OSError('no disk')",
+        "OSError: no disk",
     ),
-    "a hook that exits": (HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise SystemExit", "SystemExit"),
+    "a hook that exits": (
+        HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise SystemExit",
+        "SystemExit",
+    ),
     "a hook that gives nothing": (HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    pass", "TypeError"),
     "a hook that gives a class": (
-        HEAD + "class A(ganbench.Loss): pass\n@ganbench.hookimpl\ndef ganbench_losses():\n    return A", "TypeError"
+        HEAD + "class A(ganbench.Loss): pass\n@ganbench.hookimpl\ndef ganbench_losses():\n    return A",
+        "TypeError",
     ),
 }
 
@@ -141,25 +152,49 @@ def test_a_missing_file_is_a_failure(tmp_path):
     assert "no Python file" in failure.reason
 
 
-def provide(body, hook="losses", what="A"):
-    return f"{HEAD}{body}\n@ganbench.hookimpl\ndef ganbench_{hook}():\n    return [{what}, Fine]\n" + """
+FINE = """
 @dataclass(frozen=True)
-class Fine(ganbench.%s):
+class Fine(ganbench.{}):
     name = "fine"
     def load(self, root): ...
-""" % {"losses": "Loss", "datasets": "Dataset"}[hook]
+"""
+
+
+def provide(body, hook="losses", what="A"):
+    return (
+        f"{HEAD}{body}\n@ganbench.hookimpl\ndef ganbench_{hook}():\n    return [{what}, Fine]\n"
+        + FINE.format({"losses": "Loss", "datasets": "Dataset"}[hook])
+    )
 
 
 MISFITS = {
     "no dataclass": ("class A(ganbench.Loss):\n    name = 'a'", "losses", "is not a frozen dataclass"),
-    "not frozen": ("@dataclass\nclass A(ganbench.Loss):\n    name = 'a'", "losses", "is not a frozen dataclass"),
-    "no name": ("@dataclass(frozen=True)\nclass A(ganbench.Loss):\n    x: int = 1", "losses", "A has no name"),
-    "wrong kind": ("@dataclass(frozen=True)\nclass A(ganbench.Technique):\n    name = 'a'", "losses", "is not a Loss class"),
+    "not frozen": (
+        "@dataclass\nclass A(ganbench.Loss):\n    name = 'a'",
+        "losses",
+        "is not a frozen dataclass",
+    ),
+    "no name": (
+        "@dataclass(frozen=True)\nclass A(ganbench.Loss):\n    x: int = 1",
+        "losses",
+        "A has no name",
+    ),
+    "wrong kind": (
+        "@dataclass(frozen=True)\nclass A(ganbench.Technique):\n    name = 'a'",
+        "losses",
+        "is not a Loss class",
+    ),
     "no class": ("A = 3", "losses", "3 is not a Loss class"),
     "an instance": (
-        "@dataclass(frozen=True)\nclass B(ganbench.Loss):\n    name = 'b'\nA = B()", "losses", "is not a Loss class"
+        "@dataclass(frozen=True)\nclass B(ganbench.Loss):\n    name = 'b'\nA = B()",
+        "losses",
+        "is not a Loss class",
     ),
-    "abstract": ("@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'", "datasets", "A lacks load"),
+    "abstract": (
+        "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'",
+        "datasets",
+        "A lacks load",
+    ),
 }
 
 
@@ -234,7 +269,12 @@ class Dist:
 
 class Entry:
     def __init__(self, name, owner, load):
-        self.name, self.value, self.dist, self.load = name, f"{name}:{owner}", Dist(owner) if owner else None, load
+        self.name, self.value, self.dist, self.load = (
+            name,
+            f"{name}:{owner}",
+            Dist(owner) if owner else None,
+            load,
+        )
 
 
 def discover_entries(*entries):
@@ -255,7 +295,8 @@ def module(name):
 
 def test_entry_points_are_loaded_one_by_one():
     catalogue = discover_entries(
-        Entry("broken", "a-dist", fail), Entry("fine", "b-dist", lambda: module("fine")),
+        Entry("broken", "a-dist", fail),
+        Entry("fine", "b-dist", lambda: module("fine")),
         Entry("nobody", None, lambda: module("nobody")),
     )
     assert catalogue.names("loss") == ["fine", "nobody"]
@@ -292,7 +333,9 @@ def test_an_unknown_name_gets_the_nearest(find):
 
 
 def test_suites_are_found_by_their_stem(find, tmp_path):
-    source = HEAD + f"@ganbench.hookimpl\ndef ganbench_suites():\n    return [{str(tmp_path)!r} + '/quick.toml']"
+    source = (
+        HEAD + f"@ganbench.hookimpl\ndef ganbench_suites():\n    return [{str(tmp_path)!r} + '/quick.toml']"
+    )
     assert find(a=source).suites == {"quick": tmp_path / "quick.toml"}
 
 
@@ -316,7 +359,7 @@ def test_source_hash_is_of_the_content(tmp_path):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-@pytest.mark.xfail(reason="_file_hash is cached by path for the life of the process: an edited plugin keeps its hash")
+@pytest.mark.xfail(reason="_file_hash is cached by path for the life of the process")
 def test_source_hash_changes_with_the_file(find):
     before = find(edited=good(value=1.0)).get("loss", "good")
     first = before.source_hash

@@ -14,20 +14,48 @@ import ganbench
 
 TESTS = Path(__file__).parent
 NAMES = [
-    "BadInput", "Data", "DataSpec", "Dataset", "Draw", "Evaluation", "Executor", "Extractor", "Loss", "Metric",
-    "Model", "Technique", "__version__", "hookimpl", "input_grad", "load",
+    "BadInput",
+    "Data",
+    "DataSpec",
+    "Dataset",
+    "Draw",
+    "Evaluation",
+    "Executor",
+    "Extractor",
+    "Loss",
+    "Metric",
+    "Model",
+    "Technique",
+    "__version__",
+    "hookimpl",
+    "input_grad",
+    "load",
 ]
 TORCHLESS = [
-    "suite", "store", "frames", "stats", "report", "outcome", "optimizers", "components", "plugins", "hookspecs",
-    "errors", "executors",
+    "suite",
+    "store",
+    "frames",
+    "stats",
+    "report",
+    "outcome",
+    "optimizers",
+    "components",
+    "plugins",
+    "hookspecs",
+    "errors",
+    "executors",
 ]
 CORE = ["rules", "draws", "nets", "game", "step", "components", "plugins"]
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments], capture_output=True, text=True, check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, timeout=250,
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -81,10 +109,13 @@ def test_writing_a_component_imports_no_torch():
 def test_the_core_names_no_built_in_module():
     sources = Path(ganbench.__file__).parent.rglob("*.py")
     guilty = [
-        path.name for path in sources
-        if any(line.split()[:2] in (["import", "ganbench_builtin"], ["from", "ganbench_builtin"])
-               or line.startswith(("from ganbench_builtin.", "import ganbench_builtin."))
-               for line in map(str.strip, path.read_text().splitlines()))
+        path.name
+        for path in sources
+        if any(
+            line.split()[:2] in (["import", "ganbench_builtin"], ["from", "ganbench_builtin"])
+            or line.startswith(("from ganbench_builtin.", "import ganbench_builtin."))
+            for line in map(str.strip, path.read_text().splitlines())
+        )
     ]
     assert guilty == []
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Compiled(Executor):
-    """torch.compile with fullgraph=True (Ansel et al. 2024, doi:10.1145/3620665.3640366).
+    """TorchInductor on the whole step (Ansel et al. 2024, doi:10.1145/3620665.3640366).
 
     The step is first traced to a graph of tensor operations, gradients and the map over runs included, so a
     component may use any Python that does not depend on a tensor's value.
@@ -30,15 +30,19 @@ class Compiled(Executor):
         return None
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The compiled step. Compiles on copies, so that no training step is taken."""
+        """The compiled step. The state is put back after the step that compiling takes."""
         import torch
         from torch.fx.experimental.proxy_tensor import make_fx
 
         on_cpu = all(tensor.device.type == "cpu" for tensor in state)
         table = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
         graph = make_fx(step, decomposition_table=table, tracing_mode="fake")(*state)
-        compiled = torch.compile(graph, fullgraph=True, dynamic=False)
-        compiled(*(tensor.clone() for tensor in state))
+        # the graph is whole and its tensors never move: no need of torch.compile's guards on every call
+        compiled = torch._inductor.compile(graph, list(state))
+        kept = [tensor.clone() for tensor in state]
+        compiled(*state)  # compilation ends in the first call, which takes a step
+        for tensor, value in zip(state, kept, strict=True):
+            tensor.copy_(value)
         return lambda: compiled(*state)
 
 
@@ -50,8 +54,12 @@ def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
     """Batched product as sums of elementwise ones, which fuse with their neighbours, where it is skinny."""
     import torch
 
+    from ganbench.once import once
+
     (rows, inner), columns = a.shape[1:], b.shape[2]
     if inner <= SKINNY:
+        if b.stride(2) != 1:
+            b = once(b.clone(memory_format=torch.contiguous_format))  # else it is read number by number
         terms = [a[:, :, i, None] * b[:, None, i] for i in range(inner)]
         return sum(terms[1:], terms[0])
     if columns <= SKINNY:

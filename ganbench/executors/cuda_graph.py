@@ -38,17 +38,16 @@ class CudaGraph(Executor):
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                state_position_reset(state, kept)
+                _put_back(state, kept)
                 run()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             run()
-        state_position_reset(state, kept)
+        _put_back(state, kept)
         return graph.replay
 
 
-def state_position_reset(state: tuple[Tensor, ...], kept: list[Tensor]) -> None:
-    """Put every tensor back as it was."""
+def _put_back(state: tuple[Tensor, ...], kept: list[Tensor]) -> None:
     for tensor, value in zip(state, kept, strict=True):
         tensor.copy_(value)

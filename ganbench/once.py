@@ -1,0 +1,16 @@
+"""A hint to the compiler: compute this once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def once(value: Any) -> Any:
+    """`value`, computed before whatever reads it; numbers pass through.
+
+    A fusing compiler inlines an elementwise expression into each of its readers, a power of the step count into
+    every weight's update. A strided view is where torch's stops inlining; it costs nothing by itself.
+    """
+    return value.as_strided(value.shape, value.stride()) if isinstance(value, Tensor) else value
