@@ -10,7 +10,7 @@ from torch import Tensor
 def once(value: Any) -> Any:
     """`value`, computed before whatever reads it; numbers pass through.
 
-    A fusing compiler inlines an elementwise expression into each of its readers, a power of the step count into
-    every weight's update. A strided view is where torch's stops inlining; it costs nothing by itself.
+    A fusing compiler inlines an elementwise expression into each of its readers: a power of the step count
+    into every weight's update. At a strided view torch's stops inlining; the view itself costs nothing.
     """
     return value.as_strided(value.shape, value.stride()) if isinstance(value, Tensor) else value
