@@ -10,6 +10,7 @@ Importing this module does not import torch.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import reprlib
@@ -300,9 +301,9 @@ def sweepable(cls: type[Component]) -> frozenset[str]:
 
 def bind(component: Any, values: Mapping[str, Any]) -> Any:
     """A copy of `component` with `values` in place of its options, unvalidated (they may be tensors)."""
-    bound = object.__new__(type(component))
-    bound.__dict__.update(component.__dict__)
-    bound.__dict__.update(values)
+    bound = copy.copy(component)
+    for name, value in values.items():
+        object.__setattr__(bound, name, value)
     return bound
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ganbench.errors import BadInput, nearest
 from ganbench.plugins import Catalogue
 
 MEMORY_SHARE = 0.6
-"""Of the memory that is free, the part that stacks may take."""
+"""Of the device's memory, the part that stacks may take."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Settings:
     device: str
     engine: str
     workers: int
+
+    def allow(self, engine: Mapping[str, Any]) -> bool:
+        """Whether a stack that was begun with `engine` (see `Choice.record`) may go on."""
+        name = "loop" if engine["mapper"] == "loop" else engine["executor"]
+        return engine["device"] == self.device and self.engine in ("auto", name)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ def _speed_cap(name: str, measured: Cost, settings: Settings) -> int:
 
 def _memory_cap(measured: Cost, settings: Settings) -> int:
     if settings.device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
+        _, memory = torch.cuda.mem_get_info()
     else:
-        free = psutil.virtual_memory().available
-    return max(1, int(free * MEMORY_SHARE / settings.workers / max(1, measured.memory(1))))
+        memory = psutil.virtual_memory().total
+    # all there is, not what happens to be free: a suite is planned the same way every time
+    return max(1, int(memory * MEMORY_SHARE / settings.workers / max(1, measured.memory(1))))

@@ -130,9 +130,16 @@ def _take_over(layout: Layout, modules: Mapping[str, nn.Module]) -> tuple[Joint,
         held = [nn.Parameter(view) for view in layout.views(player, flats[player])]
         leaves[player] = list(held)
         for slot, leaf in zip(slots, held, strict=True):
-            owner, _, name = slot.name.rpartition(".")
-            modules[slot.net].get_submodule(owner)._parameters[name] = leaf
+            _put(modules[slot.net], modules[slot.net].get_parameter(slot.name), leaf)
     return flats, leaves
+
+
+def _put(net: nn.Module, old: nn.Parameter, new: nn.Parameter) -> None:
+    """Put a parameter in another's place, everywhere: a network may use one twice."""
+    for module in net.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is old:
+                module._parameters[name] = new
 
 
 @contextmanager

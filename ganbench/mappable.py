@@ -13,6 +13,7 @@ from ganbench.assemble import Program, Values
 from ganbench.components import Data
 from ganbench.executors.eager import Eager
 from ganbench.mapping import Looped, Mapped, Runs
+from ganbench.memory import is_out_of_memory
 from ganbench.plugins import Catalogue
 
 STEPS = 2
@@ -37,9 +38,9 @@ def why_not_mappable(
         looped.advance(STEPS)  # what raises here is a crash, not a matter of mapping
         try:
             mapped.advance(STEPS)
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             return f"it cannot be mapped: {str(error).strip().partition(chr(10))[0]}"
     if not torch.equal(generator, torch.get_rng_state()):
         return "it draws from torch's global generator"

@@ -28,7 +28,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent (Robbins and Monro 1951)."""
 
     name: ClassVar[str] = "sgd"
-    lr: NonNegative = 1e-2
+    lr: NonNegative = 1e-3
     weight_decay: NonNegative = 0.0
 
 
@@ -37,7 +37,7 @@ class Momentum(Optimizer):
     """Gradient descent with heavy-ball momentum (Polyak 1964); a negative one damps games (Gidel 2019)."""
 
     name: ClassVar[str] = "momentum"
-    lr: NonNegative = 1e-2
+    lr: NonNegative = 1e-3
     momentum: float = 0.9
     weight_decay: NonNegative = 0.0
 

@@ -17,9 +17,9 @@ from ganbench.assemble import Program
 from ganbench.components import Data, create
 from ganbench.engine import Choice, Settings, choose
 from ganbench.errors import BadInput, Problem
-from ganbench.plugins import Catalogue
+from ganbench.plugins import Catalogue, Registered
 from ganbench.sources import Sources
-from ganbench.store import StackFolder, stack_folders
+from ganbench.store import StackFolder, read_lock, stack_folders
 from ganbench.suite import Suite, Variant, canonical, structure
 
 SCHEMA = 1
@@ -82,6 +82,15 @@ class Plan:
                 {"label": v.label, "config": v.config, "swept": v.swept} for v in self.suite.variants
             ],
             "failed": self.failed,
+            "stacks": [
+                {
+                    **{name: stack.config["engine"][name] for name in ("device", "mapper", "executor")},
+                    "keys": stack.config["keys"],
+                    "varying": list(stack.config["values"][0]),
+                    "seconds": stack.seconds,
+                }
+                for stack in self.stacks
+            ],
         }
 
 
@@ -97,6 +106,8 @@ class _Planner:
     def __init__(self, suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> None:
         self._suite, self._catalogue, self._root, self._settings = suite, catalogue, root, settings
         self._sources = Sources(catalogue)
+        self._problems: list[Problem] = []
+        self._hashes: dict[type, str] = {}
 
     def plan(self) -> Plan:
         plan = Plan(self._suite, self._settings, directions=self._directions())
@@ -104,7 +115,7 @@ class _Planner:
         for variant in self._suite.variants:
             shared, values = ({}, {}) if variant.unavailable else structure(variant.config, self._catalogue)
             reason = variant.unavailable or self._misfit(variant)
-            identity = {} if reason else self._identity(variant.config)
+            identity = {} if reason or self._problems else self._identity(variant.config)
             for seed in self._suite.seeds:
                 key = _hash({"variant": variant.config, "seed": seed, **identity})
                 if reason:
@@ -113,11 +124,33 @@ class _Planner:
                 else:
                     plan.runs.append(Run(key, variant, seed, values))
                     groups.setdefault(canonical(shared), []).append(plan.runs[-1])
+        if self._problems:
+            raise BadInput(self._problems)
         covered = self._covered(plan)
         pieces = -(-self._settings.workers // max(1, len(groups)))
         for runs in groups.values():
-            plan.stacks += self._stacks(runs, [run for run in runs if run.key not in covered], pieces)
+            planned = self._planned_before(runs, covered)
+            covered |= {key for stack in planned for key in stack.config["keys"]}
+            missing = [run for run in runs if run.key not in covered]
+            plan.stacks += [*planned, *self._stacks(runs, missing, pieces)]
         return plan
+
+    def _planned_before(self, group: Sequence[Run], covered: set[str]) -> list[Stack]:
+        """Stacks that an earlier call planned, and was killed before it made their folders."""
+        by_key = {run.key: run for run in group if run.key not in covered}
+        stacks = []
+        for entry in (read_lock(self._root) or {}).get("stacks", ()):
+            if (
+                entry["device"] == self._settings.device
+                and entry["keys"]
+                and set(entry["keys"]) <= by_key.keys()
+            ):
+                choice = Choice(
+                    entry["mapper"], entry["executor"], (len(entry["keys"]),), entry["seconds"], 0
+                )
+                runs = [by_key.pop(key) for key in entry["keys"]]
+                stacks.append(self._stack(runs, entry["varying"], choice))
+        return stacks
 
     def _covered(self, plan: Plan) -> set[str]:
         """Keys that need no new stack: done, or in a stack that can be resumed."""
@@ -134,8 +167,8 @@ class _Planner:
 
     def _resumable(self, folder: StackFolder) -> bool:
         config = folder.config()
-        same = config.get("engine", {}).get("device") == self._settings.device
-        return same and config.get("schema") == SCHEMA and folder.status().get("state") in (None, "training")
+        unfinished = folder.status().get("state") in (None, "training")
+        return unfinished and config.get("schema") == SCHEMA and self._settings.allow(config["engine"])
 
     def _stacks(self, group: Sequence[Run], missing: Sequence[Run], pieces: int) -> list[Stack]:
         if not missing:
@@ -179,7 +212,7 @@ class _Planner:
         data = self._sources.load(config["dataset"])
         try:
             return cost.measure(Program(config, self._catalogue, data), {}, data)
-        except Exception:
+        except (Exception, SystemExit):
             return None
 
     def _misfit(self, variant: Variant) -> str | None:
@@ -191,19 +224,16 @@ class _Planner:
             Program(config, self._catalogue, data)
         except BadInput as error:
             return str(error)
-        except Exception:
+        except (Exception, SystemExit):
             return None  # a crash is an outcome of the run
         return None
 
     def _check_metrics(self, variant: Variant, data: Data) -> None:
-        problems = []
         for entry in variant.config["evaluate"]["metrics"]:
             cls: Any = self._catalogue.get("metric", entry["name"]).cls
             reason = create(cls, entry["options"], entry["name"]).fits(data)
             if reason:
-                problems.append(Problem(f"variant {variant.label}", reason))
-        if problems:
-            raise BadInput(problems)
+                self._problems.append(Problem(f"variant {variant.label}", reason))
 
     def _identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """What a run's key holds beside variant and seed."""
@@ -211,17 +241,18 @@ class _Planner:
             "schema": SCHEMA,
             "data": self._sources.digest(config["dataset"]),
             "components": {
-                f"{kind} {entry['name']}": [
-                    registered.distribution,
-                    registered.version,
-                    registered.source_hash,
-                ]
+                f"{kind} {entry['name']}": [registered.owner, self._source_hash(registered)]
                 for kind, entry in parts(config)
                 for registered in [self._catalogue.get(kind, entry["name"])]
             },
             "extractors": self._extractors(config),
             "places": self._places(config),
         }
+
+    def _source_hash(self, registered: Registered) -> str:
+        if registered.cls not in self._hashes:
+            self._hashes[registered.cls] = registered.source_hash
+        return self._hashes[registered.cls]
 
     def _extractors(self, config: Mapping[str, Any]) -> dict[str, str]:
         """Name -> digest of the extractors that the metrics ask for."""

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +41,12 @@ class Registered:
     plugin: str
     distribution: str
     version: str
+    packaged: bool = True
+
+    @property
+    def owner(self) -> str:
+        """What identifies who provides it: not where a single file happens to lie."""
+        return f"{self.distribution} {self.version}" if self.packaged else "file"
 
     @property
     def summary(self) -> str:
@@ -50,8 +55,14 @@ class Registered:
 
     @property
     def source_hash(self) -> str:
-        """SHA-256 of the file that defines the component (of its qualified name where none can be read)."""
-        return _file_hash(self.source_file or self.cls.__qualname__)
+        """SHA-256 of the source that the component is made of; of its name where none can be read.
+
+        That is the file that defines it, those of its base classes, and what these import from their own
+        package or folder; not ganbench's core, nor other packages.
+        """
+        files = sorted(_sources(self.cls))
+        contents = [file.read_bytes() for file in files] or [self.cls.__qualname__.encode()]
+        return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
     @property
     def source_file(self) -> str | None:
@@ -104,8 +115,8 @@ def discover(files: Iterable[Path | str] = ()) -> Catalogue:
         dist = entry.dist
         owner, version = (dist.name, dist.version) if dist else ("?", "0")
         _add(catalogue, entry.name, owner, version, entry.load)
-    for path in map(Path, files):
-        _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path))
+    for path in {Path(file).resolve(): Path(file) for file in files}.values():
+        _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
     return catalogue
 
 
@@ -120,9 +131,9 @@ def _entry_points() -> Sequence[metadata.EntryPoint]:
     return sorted(found.values(), key=order)
 
 
-def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any) -> None:
+def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, packaged: bool = True) -> None:
     """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
-    manager = catalogue.manager
+    manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
     try:
         plugin = load()
         manager.register(plugin, name=name)
@@ -139,7 +150,7 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any) -
         provided = [(kind, cls) for kind, hook in _HOOKS.items() for cls in _call(plugin, hook)]
         suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
     except (Exception, SystemExit) as error:
-        if manager.has_plugin(name):
+        if before is None and manager.has_plugin(name):
             manager.unregister(name=name)
         reason = f"{type(error).__name__}: {error}"
         catalogue.failures.append(Failure(name, owner, reason, traceback.format_exc()))
@@ -150,7 +161,7 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any) -
         if reason:
             catalogue.failures.append(Failure(name, owner, reason))
         else:
-            catalogue.components[kind][cls.name] = Registered(cls, name, owner, version)
+            catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
     for path in suites:
         catalogue.suites.setdefault(path.stem, path)
 
@@ -181,7 +192,8 @@ def _misfit(catalogue: Catalogue, kind: str, cls: Any) -> str:
 
 
 def _load_file(path: Path) -> ModuleType:
-    name = f"ganbench_file_plugin_{path.stem}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"ganbench_file_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise FileNotFoundError(f"no Python file at {path}")
@@ -191,8 +203,34 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
-@cache
-def _file_hash(path: str) -> str:
-    file = Path(path)
-    content = file.read_bytes() if file.is_file() else path.encode()
-    return hashlib.sha256(content).hexdigest()
+def _sources(cls: type) -> set[Path]:
+    """Files that make up a component (see `Registered.source_hash`)."""
+    waiting = [_module(base) for base in cls.__mro__]
+    seen: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        file = getattr(module, "__file__", None)
+        if module is None or not file or module.__name__ in seen or not _is_own(module, cls):
+            continue
+        seen[module.__name__] = Path(file)
+        waiting += [_module(value) for value in vars(module).values()]
+    return {file for file in seen.values() if file.is_file()}
+
+
+def _module(value: Any) -> ModuleType | None:
+    """The module that a global is, or comes from."""
+    if isinstance(value, ModuleType):
+        return value
+    return sys.modules.get(getattr(value, "__module__", None) or "")
+
+
+def _is_own(module: ModuleType, cls: type) -> bool:
+    """Whether a module belongs to the package, or lies in the folder, of a component's bases."""
+    top = module.__name__.partition(".")[0]
+    if top == "ganbench" or top in sys.stdlib_module_names:
+        return False
+    home = _module(cls)
+    return home is not None and (
+        top == home.__name__.partition(".")[0]
+        or Path(module.__file__ or "").parent == Path(home.__file__ or ".").parent
+    )

@@ -57,8 +57,12 @@ def per_player(chosen: Mapping[str, optimizers.Optimizer]) -> Rule:
 
 
 def clip_by_norm(gradient: Tensor, limit: float) -> Tensor:
-    """Scale a player's gradient to at most `limit` in Euclidean norm (Pascanu 2013, arXiv:1211.5063)."""
-    return gradient * (limit / (torch.linalg.vector_norm(gradient) + 1e-6)).clamp(max=1.0)
+    """Scale a player's gradient to at most `limit` in Euclidean norm (Pascanu 2013, arXiv:1211.5063).
+
+    A norm that is not finite makes the result nan: clipping must not hide a divergence.
+    """
+    norm = torch.linalg.vector_norm(gradient)
+    return gradient * ((limit / (norm + 1e-6)).clamp(max=1.0) + 0 * norm)
 
 
 Moved = tuple[Tensor, dict[str, Tensor]]

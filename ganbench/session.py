@@ -131,15 +131,21 @@ class Session:
             "engine": config["engine"],
             "folder": str(folder.path),
         }
-        try:
-            if event["event"] == "started":
-                hook.ganbench_stack_started(stack={**stack, "step": event["step"]})
-            elif event["event"] == "evaluated":
-                hook.ganbench_evaluated(stack=stack, step=event["step"], rows=event["rows"])
-            elif event["event"] == "finished":
-                hook.ganbench_stack_finished(stack=stack, runs=event["rows"])
-        except Exception as error:
-            self.watcher.warn(f"an observer plugin raised {type(error).__name__}: {error}")
+        if event["event"] == "started":
+            self._call(hook.ganbench_stack_started, stack={**stack, "step": event["step"]})
+        elif event["event"] == "evaluated":
+            self._call(hook.ganbench_evaluated, stack=stack, step=event["step"], rows=event["rows"])
+        elif event["event"] == "finished":
+            self._call(hook.ganbench_stack_finished, stack=stack, runs=event["rows"])
+
+    def _call(self, hook: Any, **arguments: Any) -> None:
+        """Call one observer after another (pluggy would stop at the first that raises)."""
+        for observer in reversed(hook.get_hookimpls()):
+            try:
+                observer.function(**{name: arguments[name] for name in observer.argnames})
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                self.watcher.warn(f"an observer of the plugin {observer.plugin_name!r} raised {what}")
 
 
 def results_root(out: Path | None, suite: str) -> Path:

@@ -43,8 +43,9 @@ def train_step(
 ) -> Step:
     """One step of one run: every turn moves its players along the field.
 
-    A run whose loss, gradient or update is not finite is frozen at its last finite state. A square that
-    overflows the optimiser's memory overflows the gradient's norm first, so the norm is guard enough.
+    A run whose loss, or the norm of whose gradient, update or weights is not finite is frozen at its last
+    finite state. A square that overflows the optimiser's memory overflows one of the norms first, so they are
+    guard enough.
     """
 
     def step(state: State, batches: Sequence[Batch], clock: Clock) -> tuple[State, Tensor]:
@@ -53,16 +54,13 @@ def train_step(
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             measured = _measure(turn, flow, state.joint, joint)
-            guard = torch.stack([measured[player, name] for player in turn for name in _GUARDS]).sum()
+            guard = torch.stack([measured[player, name] for player in turn for name in PLAYER_PROBES]).sum()
             state = freeze(guard, clock, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
         absent = torch.full_like(guard, torch.nan)
         return state, torch.stack([seen.get(column, absent) for column in columns])
 
     return step
-
-
-_GUARDS = ("loss", "grad_norm", "update_norm")
 
 
 def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column, Tensor]:
@@ -77,8 +75,10 @@ def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column
 
 
 def freeze_alone(guard: Tensor, clock: Clock, new: State, old: State) -> State:
-    """Freeze by looking: for one run, on a CPU, that is not stepped again once it died."""
-    return new if math.isfinite(guard.item()) else old._replace(died=torch.full_like(old.died, clock))
+    """Freeze by looking: for one run, on a CPU."""
+    if old.died or math.isfinite(guard.item()):
+        return old if old.died else new
+    return old._replace(died=torch.full_like(old.died, clock))
 
 
 def freeze_masked(guard: Tensor, clock: Clock, new: State, old: State) -> State:

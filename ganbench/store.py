@@ -105,9 +105,13 @@ class StackFolder:
         digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
         folder = cls(Path(root) / "stacks" / f"{slug(slug_source)}-{digest[:12]}")
         folder.path.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.path.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        folder.clear_leftovers()
         return folder
+
+    def clear_leftovers(self) -> None:
+        """Remove temporaries that a killed process left."""
+        for leftover in self.path.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
     @property
     def samples(self) -> Path:

@@ -19,6 +19,7 @@ from ganbench.errors import BadInput
 from ganbench.evaluate import Evaluator, Row
 from ganbench.mappable import why_not_mappable
 from ganbench.mapping import Looped, Mapped, Runs, Trainer
+from ganbench.memory import is_out_of_memory
 from ganbench.plugins import Catalogue
 from ganbench.probes import LOGIT_PROBES, PLAYER_PROBES
 from ganbench.rows import run_rows
@@ -55,6 +56,7 @@ class StackTraining:
     def run(self) -> None:
         """Train to the end or until stopped. Raises whatever a component raises."""
         config = self.folder.config()
+        self.folder.clear_leftovers()
         self._steps: int = config["variants"][0]["steps"]
         self._every: int = config["variants"][0]["evaluate"]["every"]
         self._config = config
@@ -92,9 +94,9 @@ class StackTraining:
             try:
                 trainer.load_chunk()
                 return trainer
-            except (MemoryError, torch.OutOfMemoryError):
-                raise
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise
                 reason = f"the executor failed: {str(error).strip().partition(chr(10))[0]}"
         config["engine"] |= {"mapper": "loop", "executor": "eager", "why": reason}
         self.folder.write_config(config)

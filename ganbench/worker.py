@@ -23,6 +23,7 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     parent = os.getppid()
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back until it can be heard
 
     def stop() -> bool:
         if os.getppid() != parent:
@@ -60,9 +61,8 @@ class Trainer:
 
     def __call__(self, path: Path) -> None:
         """Train the stack in the folder `path`. The last event is finished, failed, split or stopped."""
-        import torch
-
         from ganbench.culprit import crash_reason
+        from ganbench.memory import is_out_of_memory
         from ganbench.store import StackFolder
         from ganbench.train import StackTraining
 
@@ -73,9 +73,10 @@ class Trainer:
 
         try:
             StackTraining(folder, self._catalogue, self._sources, tell, self._stop).run()
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            tell({"event": "out_of_memory", "reason": str(error).partition("\n")[0]})
         except Exception as error:
+            if is_out_of_memory(error):
+                tell({"event": "out_of_memory", "reason": str(error).partition("\n")[0]})
+                return
             reason = crash_reason(error, folder.config()["variants"][0], self._catalogue)
             tell({"event": "failed", "reason": reason, "traceback": traceback.format_exc()})
         else:

@@ -64,6 +64,9 @@ class Request:
         from ganbench.session import results_root
         from ganbench.suite import find_suite, load_suite, plugin_files
 
+        for file in self.plugin_files:
+            if not Path(file).is_file():
+                raise BadInput(f"--plugin: there is no file {file!r}")
         catalogue = discover(self.plugin_files)
         path = find_suite(self.suite, catalogue)
         files = [*self.plugin_files, *map(str, plugin_files(path))]

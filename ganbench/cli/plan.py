@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,8 +23,9 @@ def plan(suite: str, as_json: bool, **options: Any) -> int:
     """Show what `ganbench run SUITE` would train, and what that would cost. Trains nothing."""
     from ganbench.plan import make_plan
 
-    resolved, catalogue, settings, _, root = Request(suite, **options).resolve()
-    made = make_plan(resolved, catalogue, root, settings)
+    with redirect_stdout(sys.stderr):  # what components print must not mix with the plan
+        resolved, catalogue, settings, _, root = Request(suite, **options).resolve()
+        made = make_plan(resolved, catalogue, root, settings)
     if as_json:
         click.echo(json.dumps(summary(made), indent=1))
     else:

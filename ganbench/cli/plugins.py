@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.errors import BadInput, nearest
+from ganbench.suite_file import printable
 
 if TYPE_CHECKING:
     from ganbench.plugins import Catalogue, Registered
@@ -41,15 +42,15 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(click.style(f"{kind}s", bold=True))
         width = max(map(len, components), default=0)
         for name, registered in sorted(components.items()):
-            click.echo(f"  {name:<{width}}  {registered.summary}")
+            click.echo(printable(f"  {name:<{width}}  {registered.summary}"))
     click.echo(click.style("plugins", bold=True))
     for name, owner in catalogue.plugins.items():
-        click.echo(f"  {name}: {owner}")
+        click.echo(printable(f"  {name}: {owner}"))
     for failure in catalogue.failures:
-        click.echo(
-            click.style(f"failed: {failure.plugin} of {failure.distribution}: {failure.reason}", fg="red")
-        )
-        click.echo("".join(f"    {line}\n" for line in failure.traceback.splitlines()), nl=False)
+        told = f"failed: {failure.plugin} of {failure.distribution}: {failure.reason}"
+        click.echo(click.style(printable(told, 1000), fg="red"))
+        for line in failure.traceback.splitlines():
+            click.echo(printable(f"    {line}"))
 
 
 @plugins.command()
@@ -71,11 +72,14 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
         return
     for one in described:
         click.echo(
-            click.style(f"{one['kind']} {one['name']}", bold=True) + f"  ({one['owner']})\n\n{one['doc']}\n"
+            click.style(printable(f"{one['kind']} {one['name']}"), bold=True) + f"  ({one['owner']})\n"
         )
+        for line in one["doc"].splitlines():
+            click.echo(printable(line))
+        click.echo()
         for option in one["options"]:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
-            click.echo(f"  {option['name']}: {option['type']} = {option['default']}{swept}")
+            click.echo(printable(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
 
 
 def _listing(catalogue: Catalogue) -> dict[str, Any]:

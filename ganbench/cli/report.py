@@ -20,13 +20,14 @@ def report(folder: Path, metric: str | None, as_json: bool) -> int:
 
     results = load(folder)
     summary = results.summary(metric)
-    paths = write_report(results, folder)
     if as_json:
         click.echo(summary.to_json(orient="records"))
+        write_report(results, folder)
         return 0
     console = Console()
     console.print(summary_table(summary, console.width))
     for warning in results.warnings:
         click.echo(f"warning: {warning}", err=True)
+    paths = write_report(results, folder)
     click.echo("\n".join(f"wrote {path}" for path in paths))
     return 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganbench.cli.options import Request, suite_options
+from ganbench.errors import BadInput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("suite")
 @suite_options
-@click.option("--timeout", type=float, metavar="SECONDS", help="Give up a stack that takes longer.")
+@click.option("--timeout", type=float, default=math.inf, metavar="SECONDS", help="Give up a longer stack.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
-def run(suite: str, timeout: float | None, quiet: bool, as_json: bool, **options: Any) -> int:
+def run(suite: str, timeout: float, quiet: bool, as_json: bool, **options: Any) -> int:
     """Train SUITE (a name, see `ganbench suites`, or a file) and report.
 
     What is already trained is not trained again; an interrupted suite goes on where it stopped.
@@ -34,9 +36,13 @@ def run(suite: str, timeout: float | None, quiet: bool, as_json: bool, **options
     from ganbench.pool import Pool
     from ganbench.session import Session
 
-    resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
-    with Pool(settings.workers, files, timeout or math.inf) as pool:
-        plan = make_plan(resolved, catalogue, root, settings)
+    if not timeout > 0:
+        raise BadInput(f"--timeout: {timeout:g} is not a time in seconds")
+    with redirect_stdout(sys.stderr):  # what components print must not mix with the table
+        resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
+    with Pool(settings.workers, files, timeout) as pool:
+        with redirect_stdout(sys.stderr):
+            plan = make_plan(resolved, catalogue, root, settings)
         with watcher(plan, quiet or as_json) as watching:
             session = Session(plan, catalogue, root, watching)
             session.run(pool)
@@ -49,12 +55,13 @@ def _conclude(session: Session, root: Path, as_json: bool) -> int:
     from ganbench.report import write_report
 
     results = load(root)
-    paths = write_report(results, root)
     if as_json:
         click.echo(results.summary().to_json(orient="records"))
+        write_report(results, root)
     else:
         _show(results)
-        click.echo(f"rows    {root / 'stacks'}\nreport  {paths[0]}")
+        click.echo(f"rows    {root / 'stacks'}")
+        click.echo(f"report  {write_report(results, root)[0]}")
     for line in session.lines:
         click.echo(f"\n{line}", err=True)
     if session.interrupted:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench._version import __version__
+from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.frames import Results
 from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
@@ -28,7 +29,6 @@ narrow for small n (coverage .84 at n = 5, .93 at n = 10). Failed runs are not l
 def write_report(results: Results, folder: Path | str) -> list[Path]:
     """Write report.md, summary.csv, runs.csv and evaluations.csv into `folder`; the paths written."""
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     text = report_text(results)
     writers: dict[str, Callable[[Path], object]] = {
         "report.md": lambda path: path.write_text(text, encoding="utf-8"),
@@ -36,8 +36,12 @@ def write_report(results: Results, folder: Path | str) -> list[Path]:
         "runs.csv": lambda path: _csv(results.runs, path),
         "evaluations.csv": lambda path: _csv(results.evaluations, path),
     }
-    for name, write in writers.items():
-        write_atomic(target / name, write)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name, write in writers.items():
+            write_atomic(target / name, write)
+    except OSError as error:
+        raise BadInput(f"the report cannot be written to {target} ({error.strerror})") from None
     return [target / name for name in writers]
 
 
