@@ -140,15 +140,10 @@ class _Planner:
         by_key = {run.key: run for run in group if run.key not in covered}
         stacks = []
         for entry in (read_lock(self._root) or {}).get("stacks", ()):
-            if (
-                entry["device"] == self._settings.device
-                and entry["keys"]
-                and set(entry["keys"]) <= by_key.keys()
-            ):
-                choice = Choice(
-                    entry["mapper"], entry["executor"], (len(entry["keys"]),), entry["seconds"], 0
-                )
-                runs = [by_key.pop(key) for key in entry["keys"]]
+            keys = entry["keys"]
+            if keys and set(keys) <= by_key.keys() and self._settings.allow(entry):
+                choice = Choice(entry["mapper"], entry["executor"], (len(keys),), entry["seconds"], 0)
+                runs = [by_key.pop(key) for key in keys]
                 stacks.append(self._stack(runs, entry["varying"], choice))
         return stacks
 

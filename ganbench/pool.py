@@ -108,7 +108,7 @@ class _Worker:
         with _environment():
             self.process = context.Process(target=worker.main, args=(theirs, plugin_files), daemon=True)
             # a worker inherits the mask, and lifts it when it can be told to stop
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.HELD_BACK)
             self.process.start()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         worker.own_group(self.process.pid or 0)  # the worker does it too: whoever comes first

@@ -15,20 +15,22 @@ def rejudge(folder: StackFolder, verdict: Mapping[str, Any]) -> None:
     """Judge a finished stack again, by other thresholds."""
     old = folder.runs().sort_values("seed", kind="stable").set_index("key")
     config = {**folder.config(), "verdict": dict(verdict)}
-    folder.write_config(config)
     mine = old.loc[config["keys"]]
     died = [step if step < budget else 0 for step, budget in zip(mine["steps"], mine["budget"], strict=True)]
-    folder.write_runs(run_rows(folder, died, float(mine["seconds"].sum())))
+    folder.write_runs(run_rows(folder, config, died, float(mine["seconds"].sum())))
+    folder.write_config(config)  # last: until then, whoever is killed here judges again
 
 
-def run_rows(folder: StackFolder, died: Sequence[int], seconds: float) -> list[dict[str, Any]]:
+def run_rows(
+    folder: StackFolder, config: Mapping[str, Any], died: Sequence[int], seconds: float
+) -> list[dict[str, Any]]:
     """Rows of a stack that trained to its end, judged from what it wrote.
 
     Arguments:
+        config: the stack's, with the thresholds to judge by.
         died: the step at which each run was frozen, 0 where it was not.
         seconds: of the whole stack; each run is given its share.
     """
-    config = folder.config()
     traces, evals = folder.traces(), folder.evals()
     thresholds = create(Thresholds, config["verdict"], "verdict")  # type: ignore[arg-type]
     by_run = dict(list(traces.groupby("run", sort=False))) if len(traces) else {}

@@ -181,7 +181,7 @@ class StackTraining:
     def _finish(self) -> None:
         self._flush()
         self.folder.write_evals(self._evals)
-        rows = run_rows(self.folder, self._died, self._elapsed())
+        rows = run_rows(self.folder, self._config, self._died, self._elapsed())
         self.folder.write_runs(rows)
         self._write_status("finished")
         self.folder.drop_checkpoint()

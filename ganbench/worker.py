@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 
+HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+"""Signals that a worker is started with blocked, until it can hear them."""
+
+
 def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     """Train the folders that come through the pipe, until None comes. SIGTERM: stop at the next chunk.
 
@@ -23,7 +27,8 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     parent = os.getppid()
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # held back until it can be heard
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
     def stop() -> bool:
         if os.getppid() != parent:

@@ -75,7 +75,6 @@ class InlinePool:
 def ganbench_here(*args: object, pool: Any = InlinePool, columns: int = 120) -> Done:
     """`ganbench ARGS` in this process."""
     out, err = io.StringIO(), io.StringIO()
-    plugins._file_hash.cache_clear()
     with (
         mock.patch("ganbench.pool.Pool", pool),
         mock.patch.object(sys, "argv", ["ganbench", *map(str, args)]),

@@ -1,4 +1,4 @@
-"""Plugins that break, each in its own way: the suite ends, the others' rows are complete, the culprit is named."""
+"""Plugins that break: the suite ends, the others' rows are complete, and the culprit is named."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_one_that_raises(tmp_path, healthy, plugin, engine):
 
 
 def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, healthy, plugin):
-    path = plugin('if self.calls[0] >= 230: raise RuntimeError("boom")')
+    path = plugin('if self.calls[0] >= 130: raise RuntimeError("boom")')
     assert run(tmp_path, "--plugin", path).code == 1
     assert_others_are_complete(tmp_path, healthy)
     assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
@@ -161,26 +161,23 @@ def test_one_that_asks_for_what_is_not_there(tmp_path, healthy, plugin):
         assert "real_logit" in reason
 
 
-LEAVE = {
-    "exits": "os._exit(7)",
-    "sys.exit": "sys.exit(7)",
-}
-
-
 @pytest.mark.xfail(strict=True, reason="planning runs a step of every component in the user's own process")
-@pytest.mark.parametrize("how", LEAVE.values(), ids=LEAVE)
-def test_one_that_ends_the_process(tmp_path, healthy, plugin, how):
-    done = run(tmp_path, "--plugin", plugin(how), "--workers", 1, how=ganbench_process, cwd=tmp_path)
+def test_one_that_ends_the_process_at_once(tmp_path, healthy, plugin):
+    path = plugin("os._exit(7)")
+    done = run(tmp_path, "--plugin", path, "--workers", 1, how=ganbench_process, cwd=tmp_path)
     assert done.code == 1
     assert_others_are_complete(tmp_path, healthy)
-    assert {outcome for outcome, _ in outcomes(tmp_path)} == {"crashed"}
+    assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
 
 
-def test_one_that_ends_its_worker(tmp_path, healthy, plugin):
-    """Later than the step that planning takes."""
-    path = plugin("if self.calls[0] > 100: os._exit(7)")
-    done = run(tmp_path, "--plugin", path, "--workers", 1, how=ganbench_process, cwd=tmp_path)
+def test_one_that_chatters_and_ends_its_worker(tmp_path, healthy, plugin):
+    """What it prints, in planning and in training, is not mixed with the table."""
+    path = plugin("print('chatter')\nif self.calls[0] > 100: sys.exit(7)")
+    args = ("--plugin", path, "--workers", 1, "--json")
+    done = run(tmp_path, *args, how=ganbench_process, cwd=tmp_path)
     assert done.code == 1, done.err
+    assert len(done.json()) == 4
+    assert "chatter" in done.err
     assert_others_are_complete(tmp_path, healthy)
     assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
 
@@ -188,17 +185,12 @@ def test_one_that_ends_its_worker(tmp_path, healthy, plugin):
 @pytest.mark.slow
 def test_one_that_never_comes_back(tmp_path, healthy, plugin):
     path = plugin("if self.calls[0] > 100: __import__('time').sleep(600)")
-    done = run(tmp_path, "--plugin", path, "--workers", 1, "--timeout", 12, how=ganbench_process, cwd=tmp_path)
+    done = run(
+        tmp_path, "--plugin", path, "--workers", 1, "--timeout", 12, how=ganbench_process, cwd=tmp_path
+    )
     assert done.code == 0, done.err
     assert_others_are_complete(tmp_path, healthy)
     assert set(outcomes(tmp_path)) == {("timed_out", "the stack took longer than 12 s and was stopped")}
-
-
-@pytest.mark.xfail(strict=True, reason="planning lets components print to standard output")
-def test_what_one_prints_is_not_mixed_with_the_table(tmp_path, plugin):
-    done = run(tmp_path, "--plugin", plugin('print("chatter")'), "--json")
-    assert done.code == 0
-    assert len(json.loads(done.out)) == 4
 
 
 GLOBAL = "real = real + torch.randn_like(real)"
@@ -256,10 +248,10 @@ def ganbench_metrics():
 def test_a_metric_that_breaks(tmp_path, healthy, how, told):
     path = tmp_path / "frail.py"
     path.write_text(METRIC.format(how=how))
-    include = ('matrix.include=[{ loss = "toy-bomb", evaluate = { every = 40, samples = 50, '
+    include = ('matrix.include=[{ loss = "toy-bomb", evaluate = { every = 35, samples = 50, '
                'metrics = ["broken-metric"] } }]')  # fmt: skip
-    done = ganbench_here("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--set", include, "--engine", "loop",
-                         "--out", tmp_path / "out", "--plugin", path)  # fmt: skip
+    only = ("--set", 'matrix.loss=["toy-loss"]', "--set", include)
+    done = ganbench_here("run", TOY, *only, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path)
     found = rows(tmp_path / "out")
     kept = {n: f[f["variant"].isin(HEALTHY)].reset_index(drop=True) for n, f in found.items()}
     assert_same_rows(healthy, kept, ignoring=["final_other", "best_other"])
@@ -305,15 +297,14 @@ def test_an_observer_that_breaks_changes_nothing(tmp_path, healthy, hook):
     done = ganbench_here("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop",
                          "--out", tmp_path / "out", "--plugin", path)  # fmt: skip
     assert done.code == 0
-    assert "warning: an observer plugin raised RuntimeError: oh" in done.err
+    assert "raised RuntimeError: oh" in done.err
     assert_same_rows(healthy, rows(tmp_path / "out"))
 
 
-@pytest.mark.xfail(strict=True, reason="the warning does not name the plugin")
 def test_an_observer_that_breaks_is_named(tmp_path):
     path = observer(tmp_path, "frail.py", started='raise RuntimeError("oh")')
     done = ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path)
-    assert "frail" in done.err
+    assert done.err.count("warning: an observer of the plugin 'frail' raised RuntimeError: oh") == 4
 
 
 def telling(tmp_path):
@@ -329,21 +320,21 @@ def test_observers_are_told_of_a_runs_life(tmp_path):
     assert ganbench_here(*args, "--plugin", path).code == 0
     for label in HEALTHY:
         told = [line.split()[0] for line in log.read_text().splitlines() if line.endswith(label)]
-        assert told == ["started", "evaluated", "evaluated", "evaluated", "finished"]
+        assert told == ["started", "evaluated", "evaluated", "finished"]
     before = log.read_text()
     assert ganbench_here(*args, "--plugin", path).code == 0
     assert log.read_text() == before, "nothing was trained, so there is nothing to tell"
 
 
-@pytest.mark.xfail(strict=True, reason="pluggy calls no other observer after one that raised")
 def test_an_observer_that_breaks_keeps_nothing_from_the_others(tmp_path):
     path, log = telling(tmp_path)
     frail = observer(tmp_path, "frail.py", started='raise RuntimeError("oh")')
-    ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path, "--plugin", frail)
+    ganbench_here(
+        "run", TOY, "--engine", "loop", "--out", tmp_path / "out", "--plugin", path, "--plugin", frail
+    )
     assert log.read_text().count("started") == 4
 
 
-@pytest.mark.xfail(strict=True, reason="a second file of the same name unregisters the first")
 def test_two_files_of_one_name_do_not_harm_each_other(tmp_path, plugin):
     (tmp_path / "other").mkdir()
     one, other = plugin("pass"), plugin("pass", "other/frail.py")

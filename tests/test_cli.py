@@ -16,6 +16,7 @@ from running import (
     SUITES,
     TESTS,
     TOY,
+    assert_same_rows,
     command,
     environment,
     files_below,
@@ -39,7 +40,9 @@ LABELS = [
 def trained(tmp_path_factory):
     """The toys' results, trained by worker processes of a real command; they are only read."""
     where = tmp_path_factory.mktemp("trained")
-    done = ganbench_process("run", TOY, "--out", "results here", "--engine", "loop", "--workers", 2, cwd=where)
+    done = ganbench_process(
+        "run", TOY, "--out", "results here", "--engine", "loop", "--workers", 2, cwd=where
+    )
     assert done.code == 0, done.err
     return where / "results here", done
 
@@ -68,7 +71,7 @@ def test_a_suite_ends_in_a_table_rows_and_a_report(trained):
     runs = ganbench.load(folder).runs
     assert list(zip(runs["variant"], runs["seed"], strict=True)) == [(v, s) for v in LABELS for s in (0, 1)]
     assert set(runs["outcome"]) == {"finished"}
-    assert (runs["steps"] == 120).all()
+    assert (runs["steps"] == 70).all()
     report = (folder / "report.md").read_text()
     assert all(label in report for label in LABELS)
     assert len(pd.read_csv(folder / "runs.csv")) == 8
@@ -82,12 +85,13 @@ def test_progress_goes_to_standard_error_in_plain_lines(trained):
     assert "\x1b" not in done.out + done.err
 
 
-def test_worker_processes_and_this_process_train_the_same_rows(trained, tmp_path):
-    folder, _ = trained
-    run_toy(tmp_path / "here", "--workers", 2)
-    here, there = rows(tmp_path / "here"), rows(folder)
-    for name, frame in here.items():
-        pd.testing.assert_frame_equal(frame, there[name], check_exact=True, obj=name)
+def test_one_worker_or_two_or_none_train_the_same_rows(trained, tmp_path):
+    two = rows(trained[0])
+    args = ("run", TOY, "--out", "one", "--engine", "loop", "--workers", 1)
+    assert ganbench_process(*args, cwd=tmp_path).code == 0
+    run_toy(tmp_path / "none")
+    assert_same_rows(two, rows(tmp_path / "one"))
+    assert_same_rows(two, rows(tmp_path / "none"))
 
 
 @needs_builtins
@@ -122,7 +126,9 @@ def test_a_second_run_trains_nothing(tmp_path):
     done = run_toy(tmp_path)
     assert "8 runs, 8 of them already trained" in done.err
     assert "started" not in done.err
-    assert files_below(tmp_path) == before
+    after = files_below(tmp_path)
+    assert {name for name in after if after[name] != before.get(name)} <= {"suite.lock.json"}
+    assert after.keys() == before.keys()
     assert all(label in done.out for label in LABELS)
 
 
@@ -132,7 +138,9 @@ def test_more_seeds_train_only_the_new_ones(tmp_path):
     done = run_toy(tmp_path, "--seeds", "0,5")
     assert "8 runs, 4 of them already trained" in done.err
     assert files_below(tmp_path / "stacks").items() >= kept.items()
-    new = [json.loads((tmp_path / "stacks" / s / "config.json").read_text()) for s in stacks(tmp_path) - first]
+    new = [
+        json.loads((tmp_path / "stacks" / s / "config.json").read_text()) for s in stacks(tmp_path) - first
+    ]
     assert [config["seeds"] for config in new] == [[5]] * 4
     assert set(ganbench.load(tmp_path).runs["seed"]) == {0, 5}
 
@@ -176,6 +184,7 @@ def test_steps_and_set_change_what_is_trained(tmp_path):
     assert (config["batch"], config["model"]["options"]["width"]) == (4, 3)
 
 
+@needs_builtins  # where a plugin failed, an unknown name may be its own: then it is no bad input
 def test_a_plugin_of_one_file_is_named_on_the_command_line(tmp_path):
     suite = tmp_path / "bare.toml"
     suite.write_text("\n".join(x for x in TOY.read_text().splitlines() if not x.startswith("plugins")))
@@ -204,7 +213,9 @@ def test_json_is_all_that_is_printed(tmp_path):
 def test_the_engine_is_the_one_that_was_asked_for(tmp_path):
     for engine, mapper in (("loop", "loop"), ("eager", "map")):
         made = ganbench_here("plan", TOY, "--engine", engine, "--out", tmp_path, "--json").json()
-        assert {(s["engine"]["mapper"], s["engine"]["executor"]) for s in made["stacks"]} == {(mapper, "eager")}
+        assert {(s["engine"]["mapper"], s["engine"]["executor"]) for s in made["stacks"]} == {
+            (mapper, "eager")
+        }
     assert {stack["engine"]["device"] for stack in made["stacks"]} == {"cpu"}
 
 
@@ -291,7 +302,7 @@ def test_plugins_are_listed_with_their_components(tmp_path):
     assert plain.code == 0
     assert listed["components"]["executor"].keys() >= {"eager", "compiled", "cuda-graph"}
     assert listed["components"]["loss"]["toy-loss"] == f"{TESTS / 'toys.py'} 0"
-    [failure] = listed["failures"]
+    [failure] = [one for one in listed["failures"] if one["plugin"] == "broken"]
     assert failure["distribution"] == str(broken)
     assert "no_such_module_anywhere" in failure["reason"]
     assert "Traceback" in failure["traceback"]
@@ -377,7 +388,9 @@ def test_no_line_is_wider_than_the_terminal(args, columns, tmp_path, monkeypatch
 @needs_builtins
 @pytest.mark.parametrize("columns", [80, 160])
 def test_the_plan_of_a_large_suite_fits_too(columns, tmp_path):
-    done = ganbench_here("plan", "ring8", "--steps", 100, "--out", tmp_path, "--engine", "loop", columns=columns)
+    done = ganbench_here(
+        "plan", "ring8", "--steps", 100, "--out", tmp_path, "--engine", "loop", columns=columns
+    )
     assert "50 variants x 10 seeds = 500 runs" in done.out
     assert max(map(len, done.out.splitlines())) <= columns
 
@@ -430,7 +443,6 @@ def test_hostile_names_break_no_paths(tmp_path, monkeypatch):
     assert "1 runs, 1 of them already trained" in again.err
 
 
-@pytest.mark.xfail(strict=True, reason="plugins list and show print names and docstrings as they are")
 def test_control_characters_of_plugins_do_not_reach_a_terminal():
     plugin = SUITES / "hostile.py"
     for args in (("list",), ("show", "colour\x1b[31mful")):

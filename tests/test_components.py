@@ -175,7 +175,6 @@ def test_binding_keeps_what_a_component_made_of_its_options():
     assert bind(Prepared(), {"weight": 3.0}).table == (1, 2)
 
 
-@pytest.mark.xfail(reason="bind reads __dict__ alone", raises=AttributeError)
 def test_a_component_with_slots_can_be_bound():
     @dataclass(frozen=True, slots=True)
     class Slotted(ganbench.Technique):

@@ -122,12 +122,7 @@ def test_equals_torch(optimizer, swept, clock):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
-LR = pytest.mark.xfail(reason="the default lr is 1e-2, torch's is 1e-3; the docstring promises torch's")
-
-
-@pytest.mark.parametrize(
-    "cls", [pytest.param(c, marks=[LR] if c in (SGD, Momentum) else []) for c in OPTIMIZERS.values()]
-)
+@pytest.mark.parametrize("cls", OPTIMIZERS.values())
 def test_defaults_are_torchs(cls):
     theirs = {"SGD": torch.optim.SGD, "Momentum": torch.optim.SGD}.get(cls.__name__) or getattr(
         torch.optim, cls.__name__
@@ -192,7 +187,6 @@ def test_clip_by_norm_equals_torchs(numbers, limit):
     torch.testing.assert_close(clip_by_norm(gradient, limit), reference.grad, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.xfail(reason="a norm that overflows scales the gradient to zero, and nobody is told")
 def test_clipping_hides_no_overflow():
     clipped = clip_by_norm(torch.tensor([1e25, 1.0]), 1.0)
     assert not torch.linalg.vector_norm(clipped).isfinite() or clipped[0] > 0.9

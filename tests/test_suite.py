@@ -292,7 +292,7 @@ def test_a_sweep_that_every_player_overrides_makes_no_variants(catalogue, write)
     [variant] = load_suite(path, catalogue).variants
     assert variant.config["optimizer"]["discriminator"]["lr"] == 3.0
     assert variant.config["optimizer"]["generator"] == {
-        "name": "momentum", "lr": 0.01, "momentum": 0.9, "weight_decay": 0.0,
+        "name": "momentum", "lr": 0.001, "momentum": 0.9, "weight_decay": 0.0,
     }  # fmt: skip
 
 
@@ -302,7 +302,7 @@ def test_a_player_that_only_some_models_have_is_overridden_where_it_is(catalogue
         '[[matrix.include]]\nloss = "push"\n[[matrix.include]]\nmodel = "mirror"\nloss = "copy"'
     )
     duel, mirror = load_suite(write(text), catalogue).variants
-    assert {table["lr"] for table in duel.config["optimizer"].values()} == {0.01}
+    assert {table["lr"] for table in duel.config["optimizer"].values()} == {0.001}
     assert mirror.config["optimizer"] == {"vae": {"name": "sgd", "lr": 5.0, "weight_decay": 0.0}}
 
 

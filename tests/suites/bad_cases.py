@@ -5,8 +5,9 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent))
 
-import ganbench
 from test_suite import Copy, Damp, Dots, Duel, Gap, Lame, Mirror, Pull, Push, Spread, Wrap
+
+import ganbench
 
 
 @ganbench.hookimpl

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-import ganbench
 from torch.nn import functional as F
+
+import ganbench
 
 
 @dataclass(frozen=True)
