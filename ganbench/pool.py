@@ -122,8 +122,14 @@ class _Worker:
 
     def signal(self, number: int) -> None:
         """Send a signal to it and to whatever it started."""
+        pid = self.process.pid
+        if not pid:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid or 0, number)
+            try:
+                os.killpg(pid, number)
+            except ProcessLookupError:  # it does not lead its group yet
+                os.kill(pid, number)
 
     def obituary(self) -> str:
         """How it died."""

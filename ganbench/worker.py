@@ -46,8 +46,11 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     catalogue = discover(plugin_files)
     train = Trainer(catalogue, Sources(catalogue), pipe.send, stop)
     with contextlib.suppress(EOFError):  # who started this is gone
-        while not stopping and (path := pipe.recv()) is not None:
-            train(Path(path))
+        while (path := pipe.recv()) is not None:
+            if stopping:
+                pipe.send({"event": "stopped", "stack": Path(path).name})
+            else:
+                train(Path(path))
 
 
 def own_group(pid: int) -> None:

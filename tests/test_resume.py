@@ -188,7 +188,7 @@ def test_ctrl_c_before_anything_is_trained_is_told(tmp_path):
         done = one.wait()
         one.assert_workers_end()
     assert done.code == 130
-    assert "interrupted" in done.err.splitlines()[-1]
+    assert any(line.startswith("interrupted") for line in done.err.splitlines())
 
 
 class Killed(BaseException):
@@ -269,9 +269,6 @@ class DeadPool(InlinePool):
         raise Killed
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the signal is lost, or the worker ends and its stack counts as crashed"
-)
 @pytest.mark.parametrize("delay", [0.0, 0.5])
 def test_a_worker_that_is_stopped_while_it_starts_has_not_crashed(tmp_path, delay):
     """Ctrl-C may come while workers still load their libraries."""
