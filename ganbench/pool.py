@@ -10,6 +10,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -107,6 +108,7 @@ class _Worker:
         self.path, self.since, self.late = "", 0.0, False
         with _environment():
             self.process = context.Process(target=worker.main, args=(theirs, plugin_files), daemon=True)
+            resource_tracker.ensure_running()  # it lifts the mask when it is first started
             # a worker inherits the mask, and lifts it when it can be told to stop
             before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.HELD_BACK)
             self.process.start()

@@ -13,7 +13,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-
 HELD_BACK = (signal.SIGINT, signal.SIGTERM)
 """Signals that a worker is started with blocked, until it can hear them."""
 
