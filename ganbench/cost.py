@@ -29,11 +29,11 @@ CONVOLVED = 0.9e-11
 """Likewise in a convolution."""
 TOUCHED = 6e-11
 """Seconds of a byte that an eager operation writes."""
-MAPPED_CALL = 8e-5
+MAPPED_CALL = 5e-5
 """Seconds of a call of a compiled step, whatever it does."""
-MAPPED_TOUCHED = 4.6e-11
+MAPPED_TOUCHED = 3e-11
 """Seconds, in a compiled step, of a byte that eager operations would write."""
-COMPILED_OPERATION = 0.075
+COMPILED_OPERATION = 0.05
 """Seconds that compiling takes for each operation, nothing cached."""
 CACHE = 26e6
 """Bytes that a mapped step may write without falling out of the cache of one core."""

@@ -27,7 +27,7 @@ class Case:
         batch: samples a batch.
         r1: R1's weight, 0 for none.
         convolutional: whether it trains on 28 x 28 images, which a CPU takes one by one.
-        target: the least speed-up at 16 runs that issue 2 asks for on one CPU thread (at 1 run where
+        target: the least speed-up that is aimed at on one CPU thread, at 16 runs (at 1 run where
             `convolutional`).
         probe_runs: stack size at which the probes' cost is taken on a CPU.
         probe_limit: the most that the probes may cost there, as a fraction.
