@@ -335,7 +335,7 @@ def test_killed_while_folders_are_made_the_stacks_are_the_same(tmp_path, lost):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_quickstart_killed_ten_times_ends_in_the_same_rows(tmp_path):
-    """The condition of the first issue, with the engine's own choices."""
+    """The main job, with the engine's own choices."""
     rng = np.random.default_rng(10)
     args = ("run", "quickstart", "--workers", 2, *OFTEN)
     (tmp_path / "whole").mkdir()
