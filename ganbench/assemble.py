@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ganbench import optimizers, probes
-from ganbench.components import Data, Loss, Model, Technique, bind, create
+from ganbench.components import Data, DataSpec, Loss, Model, Technique, bind, create
 from ganbench.draws import Draw, isolated
-from ganbench.game import Batch, Field, Game, Joint, Out, bound_field, functional_field
+from ganbench.game import Batch, Field, Game, Joint, Out, Play, bound_field, functional_field
 from ganbench.nets import Layout, Named, Nets, named_buffers, purified
 from ganbench.plugins import Catalogue
 from ganbench.rules import Rule, per_player
@@ -35,9 +36,11 @@ class Program:
         def made(kind: str, entry: Mapping[str, Any]) -> Any:
             return create(catalogue.get(kind, entry["name"]).cls, entry["options"], entry["name"])
 
-        self.model: Model = made("model", config["model"])
         self.loss: Loss = made("loss", config["loss"])
-        techniques: list[Technique] = [made("technique", entry) for entry in config["techniques"]]
+        self.model: Model = bind(made("model", config["model"]), {"pairs": self.loss.pairs})
+        techniques: list[Technique] = [
+            made("technique", entry).within(config["steps"]) for entry in config["techniques"]
+        ]
         self.techniques = sorted(techniques, key=lambda technique: technique.order)
         self.optimizers = {player: optimizer(table) for player, table in config["optimizer"].items()}
         self.batch_size: int = config["batch"]
@@ -53,10 +56,13 @@ class Program:
 
     def networks(self) -> dict[str, nn.Module]:
         """Freshly initialised networks, wrapped by the techniques."""
-        nets = {name: purified(net) for name, net in self.model.networks(self.spec).items()}
+
+        def build(spec: DataSpec) -> dict[str, nn.Module]:
+            return {name: purified(net) for name, net in self.model.networks(spec).items()}
+
         for technique in self.techniques:
-            nets = {name: technique.network(name, net) for name, net in nets.items()}
-        return {name: net.to(self.dtype) for name, net in nets.items()}
+            build = partial(technique.networks, build)
+        return {name: net.to(self.dtype) for name, net in build(self.spec).items()}
 
     def initial(self, seed: int, values: Values) -> State:
         """The state before the first step, on the CPU."""
@@ -79,7 +85,9 @@ class Program:
     def step_alone(self, values: Values) -> Step:
         """The same step, for one run executed eagerly on a CPU."""
         game, rule, wrap = self._bound(values)
-        field = wrap(bound_field(game, copy.deepcopy(self.modules)))
+        pure = any(technique.differentiates for technique in self.techniques)
+        modules = self.modules if pure else copy.deepcopy(self.modules)
+        field = wrap((functional_field if pure else bound_field)(game, modules))
         return train_step(self.turns, field, rule, self.columns, freeze_alone)
 
     def rule(self, values: Values) -> Rule:
@@ -95,17 +103,20 @@ class Program:
         techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
 
         def objective(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
-            scalar: Tensor = getattr(loss, player)(out)
-            return scalar
+            own = getattr(loss, player, None)
+            values = [own(out) if own else None, self.model.terms(player, out)]
+            given = [value for value in values if value is not None]
+            return given[0] if len(given) == 1 else sum(given[1:], given[0])
 
         def wrap(field: Field) -> Field:
             for technique in techniques:
                 field = technique.field(field)
             return field
 
+        play: Play = self.model.play
         for technique in techniques:
-            objective = technique.objective(objective)
-        game = Game(self.layout, self.turns, self.model.play, objective, probes.observe)
+            play, objective = technique.play(play), technique.objective(objective)
+        game = Game(self.layout, self.turns, play, objective, probes.observe, self.model.conditioned)
         return game, self.rule(values), wrap
 
     # -- what it reads
@@ -121,25 +132,30 @@ class Program:
             declared |= extra
         return declared
 
-    def batch(self, raw: Batch, samples: Batch) -> Batch:
-        """A turn's batch: its draws, and the samples (see `training_samples`) that its "index" names."""
-        batch = {name: tensor for name, tensor in raw.items() if name != "index"}
-        for name, tensor in samples.items():
-            batch[name] = tensor.index_select(0, raw["index"])
-        batch["data"] = as_float(batch["data"], self.dtype)
-        return batch
+    def batch(self, raw: Batch, tables: Batch, step: Tensor) -> Batch:
+        """A turn's batch: its draws, the step, and the rows of `tables` that its indices name."""
+        batch = {name: tensor for name, tensor in raw.items() if name not in INDICES}
+        for name, table in tables.items():
+            batch[name] = table.index_select(0, raw[index_of(name)])
+        return floating(batch, self.dtype) | {"step": step.to(self.dtype)}
 
     # -- what it can show
 
-    def sample(self, joint: Joint, buffers: Named, draws: Batch) -> Tensor:
+    def sample(self, joint: Joint, buffers: Named, batch: Batch) -> Tensor:
         """Generated samples at one run's point, networks in evaluation mode."""
-        named = {
-            net: values
-            for player, flat in joint.items()
-            for net, values in self.layout.named(player, self.layout.views(player, flat)).items()
-        }
         with torch.no_grad():
-            return self.model.sample(Nets(self.sampling_modules, named, buffers, moving=False), draws)
+            return self.model.sample(self._sampling_nets(joint, buffers), batch)
+
+    def inspect(self, joint: Joint, buffers: Named, batch: Batch) -> Out:
+        """What the model shows of itself at one run's point, networks in evaluation mode."""
+        with torch.no_grad():
+            return self.model.inspect(self._sampling_nets(joint, buffers), batch)
+
+    def _sampling_nets(self, joint: Joint, buffers: Named) -> Nets:
+        named: Named = {}
+        for player, flat in joint.items():
+            named |= self.layout.named(player, self.layout.views(player, flat))
+        return Nets(self.sampling_modules, named, buffers, moving=False)
 
     def _template(self, training: bool) -> dict[str, nn.Module]:
         """Modules that lend their structure; their own parameters are never used."""
@@ -155,10 +171,43 @@ def optimizer(table: Mapping[str, Any]) -> optimizers.Optimizer:
     return made
 
 
-def training_samples(data: Data) -> dict[str, Tensor]:
-    """ "data" and, where there are any, "labels"."""
-    labels = {} if data.train_labels is None else {"labels": data.train_labels}
-    return {"data": data.train, **labels}
+INDICES = ("index", "source_index")
+"""Roles of a turn that name rows: of the data and what belongs to it, and of the source domain."""
+
+
+def index_of(table: str) -> str:
+    """Which of INDICES names rows of the table."""
+    return INDICES[table.startswith("source")]
+
+
+def training_tables(data: Data) -> dict[str, Tensor]:
+    """ "data" and, where there are any, "labels", "map", "source", "source_labels"."""
+    tables = {
+        "data": data.train,
+        "labels": data.train_labels,
+        "map": data.maps,
+        "source": data.source,
+        "source_labels": data.source_labels,
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def held_out_tables(data: Data) -> dict[str, Tensor]:
+    """The same names, of the held-out parts."""
+    tables = {
+        "data": data.test,
+        "labels": data.test_labels,
+        "map": data.test_maps,
+        "source": data.test_source,
+        "source_labels": data.test_source_labels,
+    }
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def floating(batch: Batch, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The batch with its samples in the range of the data."""
+    samples = {name: as_float(batch[name], dtype) for name in ("data", "source") if name in batch}
+    return {**batch, **samples}
 
 
 def as_float(samples: Tensor, dtype: torch.dtype) -> Tensor:

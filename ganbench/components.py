@@ -17,7 +17,7 @@ import reprlib
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ganbench.draws import Draw
-    from ganbench.game import Field, Objective, Turn
+    from ganbench.game import Field, Objective, Play, Turn
     from ganbench.nets import Nets
     from ganbench.rules import Rule
 
     Batch = Mapping[str, Tensor]
     Out = dict[str, Tensor]
+    Build = Callable[["DataSpec"], dict[str, nn.Module]]
 
 Direction = Literal["higher", "lower"]
 
@@ -55,10 +56,19 @@ class Component(ABC):
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a model may know of its data: the shape of one sample and the number of classes."""
+    """What a model may know of its data.
+
+    Arguments:
+        shape: of one sample.
+        classes: number of classes, 0 where unlabelled.
+        map_classes: number of classes in label maps, 0 where there are none.
+        source: shape of one sample of the source domain, None where there is none.
+    """
 
     shape: tuple[int, ...]
     classes: int = 0
+    map_classes: int = 0
+    source: tuple[int, ...] | None = None
 
     @property
     def numel(self) -> int:
@@ -80,6 +90,11 @@ class Data:
         classes: number of classes, 0 where unlabelled.
         modes: K x d centres of a mixture, or None.
         sigma: standard deviation of each mode, or None.
+        maps, test_maps: label maps of train and test, N x H x W, uint8: each pixel's class; or None.
+        map_classes: number of classes in maps.
+        source, test_source: samples of another domain, which a translation starts from; their number and
+            order have nothing to do with those of train, the domain that it imitates. Or None.
+        source_labels, test_source_labels: int64 vectors, or None.
     """
 
     train: Tensor
@@ -89,11 +104,19 @@ class Data:
     classes: int = 0
     modes: Tensor | None = None
     sigma: float | None = None
+    maps: Tensor | None = None
+    test_maps: Tensor | None = None
+    map_classes: int = 0
+    source: Tensor | None = None
+    test_source: Tensor | None = None
+    source_labels: Tensor | None = None
+    test_source_labels: Tensor | None = None
 
     @property
     def spec(self) -> DataSpec:
         """What a model may know of it."""
-        return DataSpec(tuple(self.train.shape[1:]), self.classes)
+        source = None if self.source is None else tuple(self.source.shape[1:])
+        return DataSpec(tuple(self.train.shape[1:]), self.classes, self.map_classes, source)
 
 
 class Dataset(Component):
@@ -112,6 +135,11 @@ class Model(Component):
     kind = "model"
     family: ClassVar[str]
     """Which losses fit: "adversarial" or "variational", or a word of your own."""
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    """What it was published with: loss, techniques, optimizer, batch, as in a suite. Taken for what a suite
+    leaves out."""
+    pairs: ClassVar[bool] = False
+    """Set by the core: whether the loss reads both kinds of logits on every player's turn."""
 
     @abstractmethod
     def players(self) -> dict[str, tuple[str, ...]]:
@@ -123,7 +151,10 @@ class Model(Component):
 
     @abstractmethod
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
-        """Freshly initialised networks of one run, by name. Called under that run's own stream."""
+        """Freshly initialised networks of one run, by name. Called under that run's own stream.
+
+        A network without parameters may belong to no player: it keeps state in buffers.
+        """
 
     def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
         """Every random tensor that `play` reads from its batch, beside "data" and "labels"."""
@@ -133,17 +164,41 @@ class Model(Component):
     def play(self, player: str, nets: Nets, batch: Batch) -> Out:
         """What `player`'s objective needs, e.g. real_logits and fake_logits. Pure.
 
-        `nets[name]` calls a network; `batch` holds "data" (B x shape), "labels" where the data set
-        has them, and the declared draws.
+        `nets[name]` calls a network; `batch` holds "data" (B x shape), "labels", "map" (B x H x W),
+        "source" and "source_labels" where the data set has them, "step" (the number of the step being
+        taken, from 1), and the declared draws.
         """
+
+    def conditioned(self, nets: Nets, batch: Batch) -> Nets:
+        """The networks as `play` and the techniques see them: with this batch's conditions bound.
+
+        A conditional discriminator's labels go in here (`nets.around`), so that whoever calls it gives it
+        samples and gets logits, as of any other.
+        """
+        return nets
+
+    def terms(self, player: str, out: Out) -> Tensor | None:
+        """What `player`'s objective holds beside the loss (cycle consistency, …), or None.
+
+        A player for which the loss has no method has these alone.
+        """
+        return None
 
     @abstractmethod
     def sample_draws(self, spec: DataSpec, n: int) -> dict[str, Draw]:
-        """The random tensors that `sample` reads."""
+        """The random tensors that `sample` and `inspect` read."""
 
     @abstractmethod
     def sample(self, nets: Nets, batch: Batch) -> Tensor:
-        """Generated samples, n x shape, in the range of the data."""
+        """Generated samples, n x shape, in the range of the data.
+
+        Beside the draws, `batch` holds n held-out rows, some repeatedly where there are fewer: "data",
+        "labels", "map", "source", "source_labels", as far as the data have them.
+        """
+
+    def inspect(self, nets: Nets, batch: Batch) -> Out:
+        """What metrics look at beside samples (codes, reconstructions, …). The rows are distinct."""
+        return {}
 
 
 class Loss(Component):
@@ -153,18 +208,41 @@ class Loss(Component):
     family: ClassVar[str]
     critic: ClassVar[bool] = False
     """Whether its discriminator is a critic: without a decision boundary, so that accuracies mean nothing."""
+    pairs: ClassVar[bool] = False
+    """Whether it reads real_logits on the generator's turn too (relativistic losses)."""
 
 
 class Technique(Component):
-    """A stabiliser. It wraps one or more of four arrows; what it does not wrap it returns as is."""
+    """A stabiliser. It wraps one or more arrows; what it does not wrap it returns as is."""
 
     kind = "technique"
     order: ClassVar[int] = 0
     """Techniques are applied in this order, the lowest innermost; equal ones in the order of the suite."""
+    conflicts: ClassVar[tuple[str, ...]] = ()
+    """Names of techniques that it cannot be used with."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Names of techniques that it cannot be used without."""
+    differentiates: ClassVar[bool] = False
+    """Whether its field differentiates the field that it wraps: then that is pure in the loop as well."""
+
+    def within(self, steps: int) -> Technique:
+        """This technique in a run of `steps` steps: for schedules that end with the run."""
+        return self
 
     def network(self, name: str, net: nn.Module) -> nn.Module:
         """Wrap a network at its construction (spectral norm, …)."""
         return net
+
+    def networks(self, build: Build, spec: DataSpec) -> dict[str, nn.Module]:
+        """Wrap the construction of all networks: `build(spec)` makes them.
+
+        Build for another spec (packing), or add a network without parameters to keep state in.
+        """
+        return {name: self.network(name, net) for name, net in build(spec).items()}
+
+    def play(self, inner: Play) -> Play:
+        """Wrap (player, nets, batch) -> out (what the discriminator sees: noise, augmentation, …)."""
+        return inner
 
     def objective(self, inner: Objective) -> Objective:
         """Wrap (player, nets, batch, out) -> scalar (penalties, …)."""
@@ -187,6 +265,10 @@ class Technique(Component):
         return None
 
 
+def _no_labels(extractor: str, samples: Tensor) -> Tensor:
+    raise BadInput(f"the extractor {extractor!r} gives features, not classes; choose classifier")
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a metric sees: one run's samples at one step, and the data they imitate.
@@ -199,6 +281,10 @@ class Evaluation:
             from `real` are extracted once and cached.
         generator: the metric's own random stream.
         point: player -> parameters (a flat vector), where a metric looks at the game itself.
+        given: the held-out rows that the samples were made for, n each: "data", "labels", "map", "source",
+            "source_labels", as far as the data have them.
+        inspected: what `Model.inspect` gives of distinct held-out rows, and those rows as "given/data", ….
+        labels: (extractor name, samples) -> the class of each, int64, by an extractor that classifies.
     """
 
     samples: Tensor
@@ -207,6 +293,9 @@ class Evaluation:
     features: Callable[[str, Tensor], Tensor]
     generator: torch.Generator
     point: Mapping[str, Tensor]
+    given: Mapping[str, Tensor] = field(default_factory=dict)
+    inspected: Callable[[], Mapping[str, Tensor]] = dict
+    labels: Callable[[str, Tensor], Tensor] = _no_labels
 
 
 class Metric(Component):
@@ -239,6 +328,8 @@ class Extractor(Component):
     @abstractmethod
     def prepare(self, data: Data, cache: Path) -> Callable[[Tensor], Tensor]:
         """A function from n x shape samples (float, range of the data) to n x d features.
+
+        It may have a method `classify`, from samples to their classes (n, int64).
 
         Called once a process and data set; train or load what is needed, keeping files under
         `cache`. Several processes may call it at once.
@@ -291,7 +382,7 @@ def sweepable(cls: type[Component]) -> frozenset[str]:
     so the options of models, and of techniques that wrap networks, are structural.
     """
     builds_networks = issubclass(cls, Model) or (
-        issubclass(cls, Technique) and cls.network is not Technique.network
+        issubclass(cls, Technique) and (cls.network, cls.networks) != (Technique.network, Technique.networks)
     )
     if builds_networks or not dataclasses.is_dataclass(cls):
         return frozenset()

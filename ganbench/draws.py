@@ -76,11 +76,12 @@ def draw_chunk(
 class Order:
     """In which order one run sees its `size` training samples: reshuffled every epoch.
 
-    A last incomplete batch is dropped. A data set smaller than a batch is drawn with replacement.
+    A last incomplete batch is dropped. A data set smaller than a batch is drawn with replacement. Tables of
+    different `role` have orders of their own.
     """
 
-    def __init__(self, seed: int, size: int, batch: int) -> None:
-        self.seed, self.size, self.batch = seed, size, batch
+    def __init__(self, seed: int, size: int, batch: int, role: str = "order") -> None:
+        self.seed, self.size, self.batch, self.role = seed, size, batch, role
         self._cached: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def indices(self, first: int, count: int) -> Tensor:
@@ -99,7 +100,7 @@ class Order:
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._cached[0] != epoch:
-            generator = stream("cpu", self.seed, "order", epoch)
+            generator = stream("cpu", self.seed, self.role, epoch)
             shape = (self._batches_an_epoch, self.batch)
             if self.size < self.batch:
                 order = torch.randint(self.size, shape, generator=generator)

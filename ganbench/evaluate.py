@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganbench.assemble import Program, Values, as_float
+from ganbench.assemble import INDICES, Program, Values, as_float, floating, held_out_tables, index_of
 from ganbench.components import Data, Evaluation, Extractor, Metric, create
 from ganbench.draws import draw, stream
+from ganbench.errors import BadInput
 from ganbench.mapping import Runs, unstacked
 from ganbench.plugins import Catalogue
 from ganbench.sources import cache_root
@@ -32,7 +34,9 @@ class Evaluator:
             create(catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
             for entry in settings["metrics"]
         ]
-        self._extractors: dict[str, Callable[[Tensor], Tensor]] = {}
+        self._extractors: dict[str, Any] = {}
+        self._rows = _held_out(data, self._n, program.dtype)
+        self._distinct = min([self._n, *map(len, held_out_tables(data).values())])
         self._real: dict[int, Tensor] = {}
         self._real_features: dict[tuple[str, int], Tensor] = {}
         for metric in self._metrics:
@@ -45,16 +49,26 @@ class Evaluator:
     def _measure_one(self, run: int, state: State, step: int) -> list[Row]:
         seed, values = self._runs.seeds[run], self._runs.values[run]
         point, weights = self._point(state, values)
-        device = self._data.train.device
-        declared = self._program.model.sample_draws(self._program.spec, self._n)
-        draws = draw(declared, stream(device, seed, "evaluate", step), self._program.dtype)
+        device = self._data.test.device
+        draws = self._draws(self._n, stream(device, seed, "evaluate", step))
+
+        @cache
+        def inspected() -> Mapping[str, Tensor]:
+            rows = {name: table[: self._distinct] for name, table in self._rows.items()}
+            draws = self._draws(self._distinct, stream(device, seed, "inspect", step))
+            shown = self._program.inspect(point, state.buffers, rows | draws)
+            return {**shown, **{f"given/{name}": table for name, table in rows.items()}}
+
         evaluation = Evaluation(
-            samples=self._program.sample(point, state.buffers, draws),
+            samples=self._program.sample(point, state.buffers, self._rows | draws),
             data=self._data,
             real=self._real_samples,
             features=self._features,
             generator=stream(device, seed, "metric", step),
             point=point,
+            given=self._rows,
+            inspected=inspected,
+            labels=self._labels,
         )
         return [
             Row(run=run, step=step, metric=name, value=value, n=self._n, weights=weights, extractor=extractor)
@@ -62,6 +76,10 @@ class Evaluator:
             for extractor in [metric.extractor_for(self._data)]
             for name, value in metric.measure(evaluation).items()
         ]
+
+    def _draws(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        declared = self._program.model.sample_draws(self._program.spec, n)
+        return draw(declared, generator, self._program.dtype)
 
     def _point(self, state: State, values: Values) -> tuple[dict[str, Tensor], str]:
         """Where metrics are taken, and whether that is an average."""
@@ -74,7 +92,8 @@ class Evaluator:
         if n not in self._real:
             train = self._data.train
             order = torch.randperm(len(train), generator=stream("cpu", 0, "real", n))[:n]
-            self._real[n] = as_float(train[order.to(train.device)], self._program.dtype)
+            rows = train[order.to(train.device)].to(self._data.test.device)
+            self._real[n] = as_float(rows, self._program.dtype)
         return self._real[n]
 
     def _features(self, name: str, samples: Tensor) -> Tensor:
@@ -89,8 +108,29 @@ class Evaluator:
         with torch.no_grad():
             return self._extractor(name)(samples).to("cpu", torch.float64)
 
-    def _extractor(self, name: str) -> Callable[[Tensor], Tensor]:
+    def _labels(self, name: str, samples: Tensor) -> Tensor:
+        classify = getattr(self._extractor(name), "classify", None)
+        if classify is None:
+            raise BadInput(f"the extractor {name!r} gives features, not classes; choose classifier")
+        labels: Tensor = classify(samples)
+        return labels
+
+    def _extractor(self, name: str) -> Any:
         if name and name not in self._extractors:
             extractor: Extractor = create(self._catalogue.get("extractor", name).cls, {}, name)
             self._extractors[name] = extractor.prepare(self._data, cache_root() / "extractors")
         return self._extractors.get(name, lambda samples: samples)
+
+
+def _held_out(data: Data, n: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    """n rows of each held-out table, in an order that is always the same; again from its start at its end."""
+    tables = held_out_tables(data)
+    sizes = {index_of(name): len(table) for name, table in tables.items()}
+    rows = {
+        index: torch.randperm(size, generator=stream("cpu", 0, "held-out", INDICES.index(index)))[
+            torch.arange(n) % size
+        ]
+        for index, size in sizes.items()
+    }
+    picked = {name: table[rows[index_of(name)].to(table.device)] for name, table in tables.items()}
+    return floating(picked, dtype)

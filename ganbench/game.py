@@ -50,9 +50,11 @@ class Game(NamedTuple):
     play: Play
     objective: Objective
     observe: Callable[[str, Out], dict[str, Tensor]]
+    conditioned: Callable[[Nets, Batch], Nets] = lambda nets, batch: nets
 
     def value(self, player: str, nets: Nets, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """One player's objective, and the probes of its out."""
+        nets = self.conditioned(nets, batch)
         out = self.play(player, nets, batch)
         observed = self.observe(player, {name: tensor.detach() for name, tensor in out.items()})
         return self.objective(player, nets, batch, out), observed

@@ -28,7 +28,7 @@ def why_not_mappable(
     Arguments:
         values: swept values of the runs; the first and the last are tried.
     """
-    device = data.train.device
+    device = data.test.device
     program = Program({**config, "precision": "float64"}, catalogue, data)
     runs = Runs((0, 1), (values[0], values[-1]))
     generator = torch.get_rng_state()

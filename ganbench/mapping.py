@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ganbench.assemble import Program, Values, training_samples
+from ganbench.assemble import INDICES, Program, Values, index_of, training_tables
 from ganbench.components import Data, Executor
 from ganbench.draws import CHUNK, Order, draw_chunk
 from ganbench.game import Batch
 from ganbench.step import State
+
+_ROLES = dict(zip(INDICES, ("order", "source-order"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,16 @@ class Trainer(ABC):
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
         self.program, self.runs, self.device = program, runs, device
-        self.samples = training_samples(data)
+        tables = training_tables(data)
+        self._streamed = {name: table for name, table in tables.items() if streams(table, device)}
+        self.tables = {name: table for name, table in tables.items() if name not in self._streamed}
         self.step, self._held = 0, -1
         self._declared = program.draws()
-        self._orders = [Order(seed, len(data.train), program.batch_size) for seed in runs.seeds]
+        sizes = {index_of(name): len(table) for name, table in tables.items()}
+        self._orders = {
+            index: [Order(seed, size, program.batch_size, _ROLES[index]) for seed in runs.seeds]
+            for index, size in sizes.items()
+        }
 
     def advance(self, steps: int) -> Tensor:
         """Take `steps` steps, within one chunk. Returns their probes on the CPU, steps x runs x columns."""
@@ -82,14 +90,26 @@ class Trainer(ABC):
         """One mapping a turn: role -> CHUNK x runs x shape."""
         turns, program = len(self.program.turns), self.program
         first = chunk * CHUNK * turns
-        order = torch.stack([one.indices(first, CHUNK * turns) for one in self._orders], dim=1).to(
-            self.device
-        )
+        orders = {
+            index: torch.stack([one.indices(first, CHUNK * turns) for one in runs], dim=1)
+            for index, runs in self._orders.items()
+        }
         return [
             draw_chunk(self._declared, self.runs.seeds, f"turn{turn}", chunk, self.device, program.dtype)
-            | {"index": order[turn::turns].contiguous()}
+            | self._rows({index: order[turn::turns].contiguous() for index, order in orders.items()})
             for turn in range(turns)
         ]
+
+    def _rows(self, orders: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A turn's indices, and the rows themselves of the tables that are streamed."""
+        rows = {index: order.to(self.device) for index, order in orders.items()}
+        for name, table in self._streamed.items():
+            order = orders[index_of(name)]
+            block = table.index_select(0, order.flatten()).view(*order.shape, *table.shape[1:])
+            if self.device.type == "cuda":
+                block = block.pin_memory()
+            rows[name] = block.to(self.device, non_blocking=True)
+        return rows
 
 
 class Looped(Trainer):
@@ -112,10 +132,12 @@ class Looped(Trainer):
         self._chunk = chunk
 
     def _advance(self, first: int, steps: int) -> Tensor:
-        rows = [self._advance_one(run, first, steps) for run in range(len(self._steps))]
+        numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
+        rows = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
         return torch.stack(rows, dim=1)
 
-    def _advance_one(self, run: int, first: int, steps: int) -> Tensor:
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> Tensor:
+        steps = len(numbers)
         step, state = self._steps[run], self._states[run]
         turns = [
             {role: tensor[first : first + steps, run].unbind() for role, tensor in turn.items()}
@@ -126,7 +148,7 @@ class Looped(Trainer):
             if state.died:
                 break
             raws = [{role: tensors[k] for role, tensors in turn.items()} for turn in turns]
-            batches = [self.program.batch(raw, self.samples) for raw in raws]
+            batches = [self.program.batch(raw, self.tables, numbers[k]) for raw in raws]
             state, probes[k] = step(state, batches, self.step + k + 1)
         self._states[run] = state
         return probes
@@ -194,7 +216,7 @@ class Mapped(Trainer):
             self._clock,
             self._position,
             self._probes,
-            self.samples,
+            self.tables,
         )
         tensors, spec = pytree.tree_flatten(held)
 
@@ -212,12 +234,12 @@ def in_place_step(
     clock: Tensor,
     position: Tensor,
     probes: Tensor,
-    samples: Batch,
+    tables: Batch,
 ) -> None:
     """One step of a whole stack that updates every tensor where it lies."""
 
     def one_run(state: State, raws: list[dict[str, Tensor]], values: Values) -> tuple[State, Tensor]:
-        batches = [program.batch(raw, samples) for raw in raws]
+        batches = [program.batch(raw, tables, clock) for raw in raws]
         return program.step(values)(state, batches, clock)
 
     raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
@@ -227,6 +249,11 @@ def in_place_step(
     probes.index_copy_(0, position, seen[None])
     position.add_(1)
     clock.add_(1)
+
+
+def streams(table: Tensor, device: torch.device) -> bool:
+    """Whether rows are copied to the device chunk by chunk, because the table does not fit on it."""
+    return table.device.type != device.type
 
 
 def _precision(path: str, program: Program) -> torch.dtype:

@@ -38,11 +38,15 @@ class Slot:
 
 
 class Layout:
-    """How each player's parameters lie in one vector. Players never share a network."""
+    """How each player's parameters lie in one vector. Players never share a network.
+
+    Networks without parameters need not belong to a player: they only keep state.
+    """
 
     def __init__(self, players: Mapping[str, tuple[str, ...]], nets: Mapping[str, nn.Module]) -> None:
         owned = [net for names in players.values() for net in names]
-        if sorted(owned) != sorted(nets):
+        stateful = {name for name, net in nets.items() if next(net.parameters(), None) is None}
+        if sorted(owned) != sorted(nets.keys() - (stateful - set(owned))):
             raise ValueError(f"players own {sorted(owned)}, but the networks are {sorted(nets)}")
         _assert_disjoint(nets)
         self.slots: dict[str, list[Slot]] = {}
@@ -108,7 +112,7 @@ class Nets:
     def __getitem__(self, net: str) -> Callable[..., Any]:
         def call(*inputs: Any) -> Any:
             buffers = dict(self.buffers[net])
-            values = {**self._parameters[net], **buffers}
+            values = {**self._parameters.get(net, {}), **buffers}
             out = functional_call(self._modules[net], values, inputs)
             if self._moving and buffers:
                 self.buffers = {**self.buffers, net: {name: values[name] for name in buffers}}
@@ -120,6 +124,35 @@ class Nets:
     def frozen(self) -> Nets:
         """The same networks with buffers that never move."""
         return Nets(self._modules, self._parameters, self.buffers, moving=False)
+
+    def parameters(self, net: str) -> dict[str, Tensor]:
+        """The parameters of a network, by name."""
+        return dict(self._parameters.get(net, {}))
+
+    def around(self, net: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Nets:
+        """The same networks, but calls of `net` are calls of `wrap(call)`."""
+        return _Around(self, net, wrap)
+
+
+class _Around(Nets):
+    """Networks of which one is called through a wrapper. Buffers are those of the networks within."""
+
+    def __init__(
+        self, inner: Nets, net: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        self._inner, self._net, self._wrap = inner, net, wrap
+
+    def __getitem__(self, net: str) -> Callable[..., Any]:
+        return self._wrap(self._inner[net]) if net == self._net else self._inner[net]
+
+    @property
+    def frozen(self) -> Nets:
+        """The same networks with buffers that never move."""
+        return _Around(self._inner.frozen, self._net, self._wrap)
+
+    def parameters(self, net: str) -> dict[str, Tensor]:
+        """The parameters of a network, by name."""
+        return self._inner.parameters(net)
 
 
 class BoundNets(Nets):
@@ -138,6 +171,10 @@ class BoundNets(Nets):
     def frozen(self) -> Nets:
         """The same networks with buffers that never move."""
         return BoundNets(self._modules, moving=False)
+
+    def parameters(self, net: str) -> dict[str, Tensor]:
+        """The parameters of a network, by name."""
+        return dict(self._modules[net].named_parameters())
 
 
 def _stateful(module: nn.Module) -> bool:

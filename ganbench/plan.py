@@ -216,7 +216,7 @@ class _Planner:
         data = self._sources.load(config["dataset"])
         self._check_metrics(variant, data)
         try:
-            Program(config, self._catalogue, data)
+            Program(config, self._catalogue, data).draws()
         except BadInput as error:
             return str(error)
         except (Exception, SystemExit):

@@ -17,8 +17,22 @@ from ganbench.once import once
 
 Memory = dict[str, Tensor]
 """What the optimisers and techniques remember: "player/name" -> vector."""
-Clock = Any
-"""Number of the step being taken, from 1: an int, or a float64 0-d tensor where steps are captured."""
+Count = Any
+"""An int, or a float64 0-d tensor where steps are captured."""
+
+
+class Clock(NamedTuple):
+    """When a rule is applied.
+
+    Arguments:
+        step: number of the step being taken, from 1.
+        updates: player -> how many times it has moved, this time included.
+        last: whether this is the last turn of the step.
+    """
+
+    step: Count
+    updates: Mapping[str, Count]
+    last: bool
 
 
 class Rule(NamedTuple):
@@ -49,7 +63,8 @@ def per_player(chosen: Mapping[str, optimizers.Optimizer]) -> Rule:
         for player, gradient in gradients.items():
             optimizer = chosen[player]
             old = {name: memory[f"{player}/{name}"] for name in _MEMORIES[optimizer.name]}
-            joint[player], new = _RULES[optimizer.name](optimizer, gradient, joint[player], old, clock)
+            count = clock.updates[player]
+            joint[player], new = _RULES[optimizer.name](optimizer, gradient, joint[player], old, count)
             memory.update({f"{player}/{name}": value for name, value in new.items()})
         return joint, memory
 
@@ -68,34 +83,34 @@ def clip_by_norm(gradient: Tensor, limit: float) -> Tensor:
 Moved = tuple[Tensor, dict[str, Tensor]]
 
 
-def _sgd(o: optimizers.SGD, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
+def _sgd(o: optimizers.SGD, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
     return x - o.lr * _decayed(o, g, x), {}
 
 
-def _momentum(o: optimizers.Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
+def _momentum(o: optimizers.Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
     velocity = o.momentum * memory["velocity"] + _decayed(o, g, x)
     return x - o.lr * velocity, {"velocity": velocity}
 
 
-def _adam(o: optimizers.Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
-    return _adam_step(o, _decayed(o, g, x), x, memory, clock)
+def _adam(o: optimizers.Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+    return _adam_step(o, _decayed(o, g, x), x, memory, count)
 
 
-def _adamw(o: optimizers.AdamW, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
-    return _adam_step(o, g, x * (1 - o.lr * o.weight_decay), memory, clock)
+def _adamw(o: optimizers.AdamW, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+    return _adam_step(o, g, x * (1 - o.lr * o.weight_decay), memory, count)
 
 
-def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
+def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
     beta1, beta2 = o.betas
     mean = _lerp(memory["mean"], g, 1 - beta1)
     square = _add_product(memory["square"] * beta2, 1 - beta2, g, g)
     # float64: in float32 the correction is off by 1e-3 after 100 steps
-    size, scale = once(o.lr / (1 - beta1**clock)), once((1 - beta2**clock) ** -0.5)
+    size, scale = once(o.lr / (1 - beta1**count)), once((1 - beta2**count) ** -0.5)
     x = _add_ratio(x, -size, mean, square.sqrt() * scale + o.eps)
     return x, {"mean": mean, "square": square}
 
 
-def _rmsprop(o: optimizers.RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], clock: Clock) -> Moved:
+def _rmsprop(o: optimizers.RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
     g = _decayed(o, g, x)
     square = memory["square"] * o.alpha + g * g * (1 - o.alpha)
     velocity = o.momentum * memory["velocity"] + g / (square.sqrt() + o.eps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,10 @@ from torch import Tensor
 
 from ganbench.components import Data, create
 from ganbench.plugins import Catalogue
+
+RESIDENT_SHARE = 0.3
+"""Of a GPU's memory, what one table of data may take; larger ones are streamed from the host."""
+_BLOCK = 2**24  # bytes hashed at a time: a table may be a file that does not fit in memory
 
 
 def data_root() -> Path | None:
@@ -56,17 +61,26 @@ def digest(data: Data) -> str:
         value = getattr(data, field.name)
         if isinstance(value, Tensor):
             hasher.update(f"{field.name} {value.dtype} {tuple(value.shape)}\n".encode())
-            hasher.update(value.cpu().contiguous().numpy().tobytes())
+            for rows in torch.split(value, max(1, _BLOCK // max(1, value[:1].nbytes))):
+                hasher.update(rows.cpu().contiguous().numpy().tobytes())
         else:
             hasher.update(f"{field.name} {value!r}\n".encode())
     return hasher.hexdigest()
 
 
 def on_device(data: Data, device: torch.device) -> Data:
-    """The same data on another device."""
+    """The same data on another device; what training reads stays behind where it would not fit."""
     tensors: dict[str, Any] = {
         field.name: value.to(device)
         for field in dataclasses.fields(data)
         if isinstance(value := getattr(data, field.name), Tensor)
+        and not (field.name in ("train", "maps", "source") and value.nbytes > _room(device))
     }
     return dataclasses.replace(data, **tensors)
+
+
+def _room(device: torch.device) -> float:
+    """Bytes of a device that one table may take. On a CPU whatever it takes lies there already."""
+    if device.type != "cuda":
+        return math.inf
+    return float(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[1])

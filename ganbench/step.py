@@ -13,7 +13,7 @@ from ganbench.game import Batch, Field, Flow, Joint, Turn
 from ganbench.nets import Named
 from ganbench.once import once
 from ganbench.probes import PLAYER_PROBES, Column
-from ganbench.rules import Clock, Memory, Rule
+from ganbench.rules import Clock, Count, Memory, Rule
 
 
 class State(NamedTuple):
@@ -26,12 +26,12 @@ class State(NamedTuple):
     """float64 0-d: the step at which a non-finite number appeared, 0 while there is none."""
 
 
-Step = Callable[[State, Sequence[Batch], Clock], tuple[State, Tensor]]
-"""(state, one batch a turn, clock) -> (state, probes)"""
+Step = Callable[[State, Sequence[Batch], Count], tuple[State, Tensor]]
+"""(state, one batch a turn, number of the step from 1) -> (state, probes)"""
 
 
-Freeze = Callable[[Tensor, Clock, State, State], State]
-"""(guard, clock, new, old) -> new while the guard is finite, else old with its time of death"""
+Freeze = Callable[[Tensor, Count, State, State], State]
+"""(guard, step, new, old) -> new while the guard is finite, else old with its time of death"""
 
 
 def train_step(
@@ -48,19 +48,35 @@ def train_step(
     guard enough.
     """
 
-    def step(state: State, batches: Sequence[Batch], clock: Clock) -> tuple[State, Tensor]:
+    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Tensor]:
         seen: dict[Column, Tensor] = {}
-        for turn, batch in zip(turns, batches, strict=True):
+        for turn, batch, clock in zip(turns, batches, _clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             measured = _measure(turn, flow, state.joint, joint)
             guard = torch.stack([measured[player, name] for player in turn for name in PLAYER_PROBES]).sum()
-            state = freeze(guard, clock, State(joint, memory, flow.buffers, state.died), state)
+            state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
         absent = torch.full_like(guard, torch.nan)
         return state, torch.stack([seen.get(column, absent) for column in columns])
 
     return step
+
+
+def _clocks(turns: Sequence[Turn], number: Count) -> list[Clock]:
+    """The clock of each turn of a step. A player that moves several times a step is counted every time."""
+    moves = [player for turn in turns for player in turn]
+    clocks, moved = list[Clock](), list[str]()
+    for index, turn in enumerate(turns):
+        moved += turn
+        updates = {who: _updates(number, moves.count(who), moved.count(who)) for who in turn}
+        clocks.append(Clock(number, updates, last=index == len(turns) - 1))
+    return clocks
+
+
+def _updates(number: Count, often: int, now: int) -> Count:
+    """How many times a player has moved that moves `often` times a step, at its `now`-th of step `number`."""
+    return number if often == 1 else (number - 1) * often + now
 
 
 def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column, Tensor]:
@@ -74,16 +90,16 @@ def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column
     return seen
 
 
-def freeze_alone(guard: Tensor, clock: Clock, new: State, old: State) -> State:
+def freeze_alone(guard: Tensor, step: Count, new: State, old: State) -> State:
     """Freeze by looking: for one run, on a CPU."""
     if old.died or math.isfinite(guard.item()):
         return old if old.died else new
-    return old._replace(died=torch.full_like(old.died, clock))
+    return old._replace(died=torch.full_like(old.died, step))
 
 
-def freeze_masked(guard: Tensor, clock: Clock, new: State, old: State) -> State:
+def freeze_masked(guard: Tensor, step: Count, new: State, old: State) -> State:
     """Freeze without looking, so that it can be mapped and captured."""
-    died = torch.where((old.died == 0) & ~torch.isfinite(guard), clock, old.died)
+    died = torch.where((old.died == 0) & ~torch.isfinite(guard), step, old.died)
     alive = died == 0
 
     def pick(new: Tensor, old: Tensor) -> Tensor:

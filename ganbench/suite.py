@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def load_suite(
     count = seed_list if isinstance(seed_list, int) else len(seed_list)
     variants: list[Variant] = []
     compare: dict[str, Any] = {}
-    cells = suite_cells.cells(document, problems) if broken.isdisjoint({"defaults", "matrix"}) else None
+    whole = broken.isdisjoint({"defaults", "matrix"})
+    cells = suite_cells.cells(document, partial(_recipe, catalogue), problems) if whole else None
     if cells:
         if not checked.unknown:  # else the misspelt name would be told twice
             suite_cells.unused_options(document, cells, problems)
@@ -167,6 +169,12 @@ def _verdict(given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
     faults = faults_of(Thresholds, sound, "verdict")
     problems.extend(faults)
     return {} if faults else options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+
+
+def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, Any]:
+    """What a model was published with; nothing where it is not there."""
+    found = catalogue.components["model"].get(model or "")
+    return found.cls.recipe if found else {}  # type: ignore[attr-defined]
 
 
 def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,7 +59,11 @@ class Cell:
         return self.option_origins.get(name, f"options.{name}")
 
 
-def cells(document: Document, problems: Problems) -> list[Cell] | None:
+Recipes = Callable[[Any], Mapping[str, Any]]
+"""Name of a model -> the values that it was published with."""
+
+
+def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell] | None:
     """The cells of the suite, or None where they cannot be told (the problems then say why)."""
     matrix = document.matrix
     lists = matrix.lists if matrix else {}
@@ -67,10 +71,10 @@ def cells(document: Document, problems: Problems) -> list[Cell] | None:
     if count > MAX_RUNS:
         problems.add("matrix", f"its lists make {count:,} cells; more than {MAX_RUNS:,} are not run")
         return None
-    product = [] if matrix and not lists else list(_product(document, lists))
+    product = [] if matrix and not lists else list(_product(document, lists, recipes))
     product = _exclude(matrix, product, problems) if matrix else product
     includes = matrix.include if matrix else []
-    found = product + [_include(document, i, include) for i, include in enumerate(includes)]
+    found = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
     if not found:
         problems.add("matrix.exclude", "excludes every cell: no variant is left")
     for cell in found:
@@ -84,27 +88,34 @@ def cells(document: Document, problems: Problems) -> list[Cell] | None:
 def _base(document: Document) -> dict[str, Any]:
     given = document.defaults.given()
     given.pop("seeds", None)
-    return _DEFAULTS | {key: value for key, value in given.items() if value is not None}
+    return {key: value for key, value in given.items() if value is not None}
 
 
-def _product(document: Document, lists: Mapping[str, list[Any]]) -> Iterator[Cell]:
+def _completed(values: Mapping[str, Any], recipes: Recipes) -> dict[str, Any]:
+    """What the file leaves out is the model's recipe, and then the default."""
+    return {**_DEFAULTS, **recipes(values.get("model")), **values}
+
+
+def _product(document: Document, lists: Mapping[str, list[Any]], recipes: Recipes) -> Iterator[Cell]:
     base = _base(document)
-    origins = {key: f"defaults.{key}" for key in [*base, *_REQUIRED, *_EVALUATE]}
+    origins = {key: f"defaults.{key}" for key in [*base, *_DEFAULTS, *_REQUIRED, *_EVALUATE]}
     several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
     where = "matrix" if lists else "defaults"
     for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
-        values = base | {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
+        own = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
+        values = _completed(base | own, recipes)
         places = {key: f"matrix.{key}.{index}" for key, (index, _) in zip(lists, chosen, strict=True)}
         shown = tuple(f"{key}={values[key]}" for key in several)
         yield Cell(where, values, origins | places, document.options, {}, shown)
 
 
-def _include(document: Document, index: int, include: Include) -> Cell:
+def _include(document: Document, index: int, include: Include, recipes: Recipes) -> Cell:
     where = f"matrix.include.{index}"
     base, given = _base(document), include.given()
     own = given.pop("options", {})
-    evaluate = base["evaluate"] | given.get("evaluate", {})  # so an entry can change the metrics alone
-    values = base | given | {"evaluate": evaluate}
+    # merged, so that an entry can change the metrics alone
+    evaluate = base.get("evaluate", {}) | given.get("evaluate", {})
+    values = _completed(base | given | {"evaluate": evaluate}, recipes)
     options = document.options | {name: document.options.get(name, {}) | own[name] for name in own}
     own_keys = given.keys() | {f"evaluate.{key}" for key in given.get("evaluate", ())}
     keys = [*values, *_REQUIRED, *_EVALUATE]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ganbench import suite_sweeps
-from ganbench.components import create, options_of
+from ganbench.components import Model, create, options_of
 from ganbench.errors import nearest
 from ganbench.optimizers import OPTIMIZERS
 from ganbench.plugins import Catalogue
@@ -24,6 +24,9 @@ from ganbench.suite_sweeps import MAX_RUNS, Number, Sweep, is_sweep
 
 ANY_PLAYER = "*"
 """Stands for the players of a model that is not there to be asked."""
+
+_KEY = {"technique": "techniques"}
+"""The key of a suite under which components of a kind stand, where it is not the kind."""
 
 Place = tuple[str, tuple[str, ...]]
 """Owner ("r1", "optimizer.generator") and spot in the owner's table (("gamma",), ("betas", "0"))."""
@@ -86,7 +89,14 @@ class Resolver:
         return self._distinct(variants)
 
     def _sound(self, cell: Cell) -> bool:
-        """Whether the cell can be looked at further (if not, the problems already tell why)."""
+        """Whether the cell can be looked at further (if not, the problems then tell why)."""
+        for kind, name, _ in cell.parts():
+            known = self.catalogue.components[kind].keys() | self.checked.unknown
+            if name not in known and (kind, name) not in self.checked.missing:
+                model = cell.values["model"]
+                what = f"the recipe of {model!r} names the {kind} {name!r}, which is not there; name another"
+                self.problems.add(cell.origins[_KEY.get(kind, kind)], what)
+                return False
         bad = self.checked.faulty | self.checked.unknown
         return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]}) and self._players(cell) is not None
 
@@ -221,7 +231,8 @@ class Resolver:
             what = f"{pair} do not fit: {loss.family} and {model.family}; exclude them, or"
             self.problems.add(where, f"{what} {nearest(loss.name, fitting)}")
             return
-        for player in self._players(cell) or ():
+        alone = type(model).terms is not Model.terms  # then a player may do without the loss
+        for player in self._players(cell) or () if not alone else ():
             if not callable(getattr(loss, player, None)):
                 self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
         for technique in techniques:
@@ -229,6 +240,8 @@ class Resolver:
             reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
             if reason:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
+            for what in _quarrels(technique, [other.name for other in techniques]):
+                self.problems.add(place, what)
 
     def _distinct(self, variants: list[tuple[Cell, Variant]]) -> list[Variant]:
         """The variants under distinct labels; the same variant twice is a problem."""
@@ -241,6 +254,16 @@ class Resolver:
                 told.add(cell.where)
             seen.add(text)
         return _labelled([variant for _, variant in variants])
+
+
+def _quarrels(technique: Any, names: list[str]) -> list[str]:
+    """What a technique says of the others it is used with."""
+    clashing = [name for name in technique.conflicts if name in names]
+    missing = [name for name in technique.requires if name not in names]
+    return [
+        *(f"technique {technique.name!r} cannot be used with {name!r}: choose one" for name in clashing),
+        *(f"technique {technique.name!r} cannot be used without {name!r}: add it" for name in missing),
+    ]
 
 
 def tables_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

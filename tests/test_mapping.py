@@ -240,8 +240,10 @@ def test_a_turn_reads_the_samples_that_its_order_names(toys):
     )
     program = Program(variant(batch=3), toys, data)
     samples = {"data": data.train, "labels": data.train_labels}
-    batch = program.batch({"index": torch.tensor([7, 0, 7]), "noise": torch.ones(3, 2)}, samples)
-    assert sorted(batch) == ["data", "labels", "noise"]
+    raw = {"index": torch.tensor([7, 0, 7]), "noise": torch.ones(3, 2)}
+    batch = program.batch(raw, samples, torch.tensor(5.0))
+    assert sorted(batch) == ["data", "labels", "noise", "step"]
+    assert batch["step"] == 5
     assert batch["labels"].tolist() == [7, 0, 7]
     torch.testing.assert_close(batch["data"], data.train[[7, 0, 7]].double() / 127.5 - 1)
     assert batch["data"].dtype == torch.float64

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ganbench.components import bind, options_of
 from ganbench.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Momentum, RMSprop
-from ganbench.rules import clip_by_norm, per_player
+from ganbench.rules import Clock, clip_by_norm, per_player
 
 STEPS = 200
 SIZE = 7
@@ -79,13 +79,18 @@ def torch_path(optimizer, gradient) -> torch.Tensor:
     return torch.stack(path)
 
 
+def at(count, *players):
+    """The clock of the step `count`, which moves `players`."""
+    return Clock(count, dict.fromkeys(players, count), last=True)
+
+
 def our_path(optimizer, gradient, clock=lambda k: k) -> torch.Tensor:
     rule = per_player({"p": optimizer})
     joint = {"p": start()}
     memory = rule.init(joint)
     path = []
     for k in range(STEPS):
-        joint, memory = rule.apply({"p": gradient(joint["p"])}, joint, memory, clock(k + 1))
+        joint, memory = rule.apply({"p": gradient(joint["p"])}, joint, memory, at(clock(k + 1), "p"))
         path.append(joint["p"])
     return torch.stack(path)
 
@@ -143,7 +148,7 @@ def test_bias_correction_is_exact_in_float32(optimizer):
     for k in range(1, 101):
         gradient = {"p": torch.full((SIZE,), 0.5)}
         before = joint["p"]
-        joint, memory = rule.apply(gradient, joint, memory, float64_clock(k))
+        joint, memory = rule.apply(gradient, joint, memory, at(float64_clock(k), "p"))
         kept = 1 - optimizer.lr * (optimizer.weight_decay if optimizer.name == "adamw" else 0.0)
         step = (before * kept - joint["p"]) / optimizer.lr
         # a constant gradient: both moments are exact after correction, so the step is lr g / |g|
@@ -158,7 +163,7 @@ def test_each_player_follows_its_own_optimizer():
     memory = rule.init(joint)
     gradient = torch.func.grad(valley)
     for k in range(STEPS):
-        joint, memory = rule.apply({p: gradient(joint[p]) for p in chosen}, joint, memory, k + 1)
+        joint, memory = rule.apply({p: gradient(joint[p]) for p in chosen}, joint, memory, at(k + 1, *chosen))
     for player, optimizer in chosen.items():
         torch.testing.assert_close(joint[player], torch_path(optimizer, gradient)[-1], rtol=0, atol=1e-12)
 
@@ -167,7 +172,7 @@ def test_who_does_not_move_is_left_alone():
     rule = per_player({"a": Adam(), "b": Adam()})
     joint = {"a": start(), "b": start()}
     memory = rule.init(joint)
-    moved, remembered = rule.apply({"a": torch.ones(SIZE, dtype=torch.float64)}, joint, memory, 1)
+    moved, remembered = rule.apply({"a": torch.ones(SIZE, dtype=torch.float64)}, joint, memory, at(1, "a"))
     assert moved["b"] is joint["b"]
     assert {k for k in memory if remembered[k] is memory[k]} == {"b/mean", "b/square"}
     assert not torch.equal(moved["a"], joint["a"])

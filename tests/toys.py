@@ -248,6 +248,7 @@ def variant(
     players: tuple[str, ...] = ("generator", "discriminator"),
     batch: int = 8,
     precision: str = "float64",
+    steps: int = 1000,
 ) -> dict[str, object]:
     """What of a resolved variant a Program reads. `optimizer`: one table, or one a player."""
     chosen, table = options or {}, optimizer or {"name": "adam", "lr": 1e-2, "betas": [0.5, 0.999]}
@@ -260,6 +261,7 @@ def variant(
         "loss": entry(loss),
         "techniques": [entry(name) for name in techniques],
         "optimizer": {player: copy.deepcopy(table.get(player, table)) for player in players},
+        "steps": steps,
         "batch": batch,
         "precision": precision,
     }

@@ -12,7 +12,7 @@ from ganbench.errors import BadInput
 from ganbench.game import Flow
 from ganbench.nets import Nets, named_buffers
 from ganbench.optimizers import SGD, Adam
-from ganbench.rules import per_player
+from ganbench.rules import Clock, per_player
 from ganbench_builtin.losses.elbo import ELBO
 from ganbench_builtin.losses.wasserstein import Wasserstein
 from ganbench_builtin.models.mlp_gan import MLPGAN
@@ -27,6 +27,11 @@ from ganbench_builtin.techniques.weight_clipping import WeightClipping
 from ganbench_builtin.techniques.wgan_gp import EPSILON, WGANGP
 
 DOUBLE = torch.float64
+
+
+def at(step):
+    """The clock of a step in which each player has moved as often as there were steps."""
+    return Clock(step, dict.fromkeys(("generator", "discriminator"), step), last=True)
 
 
 def random(*shape, seed=0):
@@ -269,7 +274,7 @@ def follow(technique, optimizer, steps=50, technique_last=True):
         path = [(joint, memory)]
         for k in range(1, steps + 1):
             mover = PLAYERS[k % 2]
-            joint, memory = rule.apply({mover: random(6, seed=100 + k)}, joint, memory, k)
+            joint, memory = rule.apply({mover: random(6, seed=100 + k)}, joint, memory, at(k))
             path.append((joint, memory))
         paths.append(path)
     return paths, technique.rule(plain)
@@ -299,7 +304,7 @@ def test_ttur_is_a_longer_learning_rate(optimizer):
     joint = {player: random(6, seed=i) for i, player in enumerate(PLAYERS)}
     memory = rule.init(joint)
     for k in range(1, 51):
-        joint, memory = rule.apply({PLAYERS[k % 2]: random(6, seed=100 + k)}, joint, memory, k)
+        joint, memory = rule.apply({PLAYERS[k % 2]: random(6, seed=100 + k)}, joint, memory, at(k))
         for player in PLAYERS:
             close(scaled[k][0][player], joint[player])
 
@@ -324,7 +329,7 @@ def test_clipping_comes_after_whatever_moves_and_averages_see_what_is_left():
     ):
         chain = technique.rule(chain)
     joint = {player: torch.ones(3, dtype=DOUBLE) for player in PLAYERS}
-    joint, _ = chain.apply({"discriminator": torch.ones(3, dtype=DOUBLE)}, joint, chain.init(joint), 1)
+    joint, _ = chain.apply({"discriminator": torch.ones(3, dtype=DOUBLE)}, joint, chain.init(joint), at(1))
     assert joint["discriminator"].tolist() == [-0.1] * 3
 
 

@@ -1,10 +1,8 @@
-"""Built-in losses, one a file."""
+"""Built-in losses: one a file, found by being there."""
 
-from ganbench_builtin.losses.elbo import ELBO
-from ganbench_builtin.losses.hinge import Hinge
-from ganbench_builtin.losses.least_squares import LeastSquares
-from ganbench_builtin.losses.minimax import Minimax
-from ganbench_builtin.losses.non_saturating import NonSaturating
-from ganbench_builtin.losses.wasserstein import Wasserstein
+from __future__ import annotations
 
-ALL = [Minimax, NonSaturating, Wasserstein, LeastSquares, Hinge, ELBO]
+from ganbench.components import Loss
+from ganbench_builtin._found import found
+
+ALL: list[type[Loss]] = found(__name__, Loss)

@@ -1,9 +1,8 @@
-"""Built-in models, one a file."""
+"""Built-in models: one a file, found by being there."""
+
+from __future__ import annotations
 
 from ganbench.components import Model
-from ganbench_builtin.models.dcgan import DCGAN
-from ganbench_builtin.models.dirac_gan import DiracGAN
-from ganbench_builtin.models.mlp_gan import MLPGAN
-from ganbench_builtin.models.mlp_vae import MLPVAE
+from ganbench_builtin._found import found
 
-ALL: list[type[Model]] = [DiracGAN, MLPGAN, DCGAN, MLPVAE]
+ALL: list[type[Model]] = found(__name__, Model)

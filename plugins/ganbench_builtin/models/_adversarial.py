@@ -34,9 +34,9 @@ class Adversarial(ganbench.Model):
         return {"noise": ganbench.Draw((batch, self.latent))}
 
     def play(self, player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """fake samples and fake_logits, and on the discriminator's turn real_logits."""
+        """fake samples and fake_logits; real_logits on the discriminator's turn, or where the loss pairs them."""
         fake = nets["generator"](batch["noise"])
-        if player == "generator":
+        if player == "generator" and not self.pairs:
             return {"fake": fake, "fake_logits": nets["discriminator"](fake)}
         real_logits = nets["discriminator"](batch["data"])
         return {"fake": fake, "real_logits": real_logits, "fake_logits": nets["discriminator"](fake)}

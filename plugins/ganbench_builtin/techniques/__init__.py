@@ -1,12 +1,8 @@
-"""Built-in techniques, one a file."""
+"""Built-in techniques: one a file, found by being there."""
+
+from __future__ import annotations
 
 from ganbench.components import Technique
-from ganbench_builtin.techniques.ema import EMA
-from ganbench_builtin.techniques.gradient_clipping import GradientClipping
-from ganbench_builtin.techniques.r1 import R1
-from ganbench_builtin.techniques.spectral_norm import SpectralNorm
-from ganbench_builtin.techniques.ttur import TTUR
-from ganbench_builtin.techniques.weight_clipping import WeightClipping
-from ganbench_builtin.techniques.wgan_gp import WGANGP
+from ganbench_builtin._found import found
 
-ALL: list[type[Technique]] = [R1, SpectralNorm, WeightClipping, WGANGP, EMA, TTUR, GradientClipping]
+ALL: list[type[Technique]] = found(__name__, Technique)
