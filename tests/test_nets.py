@@ -100,6 +100,14 @@ def test_players_own_each_network_once(players):
         Layout(players, {"a": Bag([(1,)]), "b": Bag([(1,)])})
 
 
+def test_a_network_without_parameters_may_belong_to_nobody():
+    state = nn.BatchNorm1d(3, affine=False)
+    layout = Layout({"p": ("a",)}, {"a": nn.Linear(2, 2), "state": state})
+    assert [slot.net for slot in layout.slots["p"]] == ["a", "a"]
+    with pytest.raises(ValueError, match="players own"):
+        Layout({"p": ("a",)}, {"a": nn.Linear(2, 2), "state": nn.BatchNorm1d(3)})
+
+
 def test_shared_parameters_are_refused():
     shared = nn.Linear(2, 2)
     nets = {"generator": nn.Sequential(nn.Linear(2, 2), shared), "discriminator": nn.Sequential(shared)}

@@ -131,6 +131,43 @@ class Wrap(Technique):
 
 
 @dataclass(frozen=True)
+class Clash(Technique):
+    name: ClassVar[str] = "clash"
+    conflicts = ("damp",)
+    requires = ("wrap",)
+
+
+@dataclass(frozen=True)
+class Classic(Duel):
+    name: ClassVar[str] = "classic"
+    recipe = {
+        "loss": "pull",
+        "techniques": ["damp"],
+        "optimizer": {"name": "rmsprop", "lr": 5e-5, "discriminator": {"lr": 1e-4}},
+        "batch": 7,
+    }
+
+
+@dataclass(frozen=True)
+class Broken(Duel):
+    name: ClassVar[str] = "broken"
+    recipe = {"loss": "pulll"}
+
+
+@dataclass(frozen=True)
+class Extra(Duel):
+    """A model with a player that no loss knows: it has terms."""
+
+    name: ClassVar[str] = "extra"
+
+    def players(self):
+        return {**super().players(), "encoder": ("e",)}
+
+    def terms(self, player, out):
+        return out["kl"]
+
+
+@dataclass(frozen=True)
 class Spread(Metric):
     name: ClassVar[str] = "spread"
     values: ClassVar[dict[str, str]] = {"spread": "higher"}
@@ -151,7 +188,23 @@ class Gap(Metric):
 
 def toys(*failures: Failure) -> Catalogue:
     catalogue = Catalogue(pluggy.PluginManager("toys"), failures=list(failures))
-    for cls in (Dots, Duel, Mirror, Push, Pull, Lame, Copy, Damp, Wrap, Spread, Gap):
+    for cls in (
+        Dots,
+        Duel,
+        Classic,
+        Broken,
+        Extra,
+        Mirror,
+        Push,
+        Pull,
+        Lame,
+        Copy,
+        Damp,
+        Wrap,
+        Clash,
+        Spread,
+        Gap,
+    ):
         catalogue.components[cls.kind][cls.name] = Registered(cls, "toys", "toys", "1")
     return catalogue
 
@@ -649,3 +702,70 @@ def test_nothing_but_bad_input_comes_out_of_any_document(place, value):
     except BadInput as error:
         told = error.problems
     assert all((problem.where + problem.what).isprintable() for problem in told)
+
+
+# -- recipes, and techniques that quarrel
+
+RECIPE = """
+schema = 1
+name = "recipe"
+[defaults]
+dataset = "dots"
+steps = 100
+model = "classic"
+"""
+
+
+def test_a_recipe_fills_what_the_suite_leaves_out(write, catalogue):
+    [variant] = load_suite(write(RECIPE), catalogue).variants
+    assert variant.label == "dots/classic/pull/damp"
+    assert variant.config["batch"] == 7
+    optimizer = variant.config["optimizer"]
+    assert [optimizer[player]["lr"] for player in ("generator", "discriminator")] == [5e-5, 1e-4]
+    assert optimizer["generator"]["name"] == "rmsprop"
+
+
+def test_a_suite_goes_before_a_recipe(write, catalogue):
+    text = (
+        RECIPE
+        + 'batch = 9\nloss = "push"\noptimizer = { name = "sgd", lr = 0.1 }\n[matrix]\ntechniques = [[]]\n'
+    )
+    [variant] = load_suite(write(text), catalogue).variants
+    assert variant.label == "dots/classic/push/plain"
+    assert variant.config["batch"] == 9
+    assert variant.config["optimizer"]["discriminator"]["name"] == "sgd"
+
+
+def test_each_model_of_a_matrix_has_its_own_recipe(write, catalogue):
+    text = RECIPE.replace('model = "classic"', 'loss = "push"\n[matrix]\nmodel = ["duel", "classic"]')
+    found = load_suite(write(text), catalogue).variants
+    assert [v.label for v in found] == ["dots/duel/push/plain", "dots/classic/push/damp"]
+    assert [v.config["batch"] for v in found] == [64, 7]
+
+
+def test_a_recipe_of_something_that_is_not_there(write, catalogue):
+    [(where, what)] = problems_of(write(RECIPE.replace("classic", "broken")), catalogue)
+    assert where == "defaults.loss"
+    assert what == "the recipe of 'broken' names the loss 'pulll', which is not there; name another"
+
+
+@pytest.mark.parametrize(
+    ("techniques", "expected"),
+    [
+        (["clash", "wrap"], []),
+        (["wrap", "clash"], []),
+        (["clash"], ["technique 'clash' cannot be used without 'wrap': add it"]),
+        (["clash", "damp", "wrap"], ["technique 'clash' cannot be used with 'damp': choose one"]),
+    ],
+)
+def test_techniques_that_quarrel(write, catalogue, techniques, expected):
+    path = write(SMALL + f"techniques = {json.dumps(techniques)}\n")
+    if not expected:
+        assert len(load_suite(path, catalogue).variants) == 1
+    else:
+        assert problems_of(path, catalogue) == [("defaults.techniques", what) for what in expected]
+
+
+def test_a_player_that_has_terms_needs_no_loss(write, catalogue):
+    [variant] = load_suite(write(SMALL.replace("duel", "extra")), catalogue).variants
+    assert set(variant.config["optimizer"]) == {"generator", "discriminator", "encoder"}
