@@ -138,6 +138,8 @@ class Model(Component):
     recipe: ClassVar[Mapping[str, Any]] = {}
     """What it was published with: loss, techniques, optimizer, batch, as in a suite. Taken for what a suite
     leaves out."""
+    shows: ClassVar[tuple[str, ...]] = ()
+    """Names of what `inspect` gives."""
     pairs: ClassVar[bool] = False
     """Set by the core: whether the loss reads both kinds of logits on every player's turn."""
 
@@ -197,7 +199,10 @@ class Model(Component):
         """
 
     def inspect(self, nets: Nets, batch: Batch) -> Out:
-        """What metrics look at beside samples (codes, reconstructions, …). The rows are distinct."""
+        """What metrics look at beside samples (codes, reconstructions, …): all that `shows` names.
+
+        The batch is as `sample`'s, but its held-out rows are distinct.
+        """
         return {}
 
 
@@ -304,6 +309,8 @@ class Metric(Component):
     kind = "metric"
     values: ClassVar[dict[str, Direction]]
     """Value name -> which direction is better. The first is the metric's own."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Names of what it reads of `Model.inspect`: only models that show them can be measured by it."""
     extractor: str = ""
     """Name of the feature extractor, "" where none is used (an option where a metric has one)."""
 

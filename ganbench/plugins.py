@@ -50,8 +50,8 @@ class Registered:
 
     @property
     def summary(self) -> str:
-        """First line of the component's docstring."""
-        return (inspect.getdoc(self.cls) or "").partition("\n")[0]
+        """First paragraph of the component's docstring, in one line."""
+        return " ".join((inspect.getdoc(self.cls) or "").partition("\n\n")[0].split())
 
     @property
     def source_hash(self) -> str:

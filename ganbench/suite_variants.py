@@ -158,6 +158,8 @@ class Resolver:
         self._fit(cell, model, loss, [technique for technique, _ in made["technique"] if technique])
         if evaluate is None:
             return None
+        if model is not None:
+            self._see(cell, model, [entry["name"] for entry in evaluate["metrics"]])
         return {
             **{kind: made[kind][0][1] for kind in ("dataset", "model", "loss")},
             "techniques": [part for _, part in made["technique"]],
@@ -242,6 +244,19 @@ class Resolver:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
             for what in _quarrels(technique, [other.name for other in techniques]):
                 self.problems.add(place, what)
+
+    def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
+        """Whether the model shows what its metrics read."""
+        for index, name in enumerate(metrics):
+            registered = self.catalogue.components["metric"].get(name)
+            unseen = set(registered.cls.reads) - set(model.shows) if registered else set()  # type: ignore[attr-defined]
+            if unseen:
+                models = self.catalogue.components["model"]
+                fitting = [other for other, r in models.items() if not unseen - set(r.cls.shows)]  # type: ignore[attr-defined]
+                read = ", ".join(sorted(unseen))
+                what = f"metric {name!r} reads {read}, which model {model.name!r} does not show"
+                where = f"{cell.origins['evaluate.metrics']}.{index}"
+                self.problems.add(where, f"{what}; {nearest(model.name, fitting)}")
 
     def _distinct(self, variants: list[tuple[Cell, Variant]]) -> list[Variant]:
         """The variants under distinct labels; the same variant twice is a problem."""

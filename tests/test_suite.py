@@ -72,6 +72,8 @@ class Mirror(Toy):
     family: ClassVar[str] = "variational"
     depth: int = 2
 
+    shows = ("mean",)
+
     def players(self):
         return {"vae": ("encoder", "decoder")}
 
@@ -186,6 +188,16 @@ class Gap(Metric):
         return {}
 
 
+@dataclass(frozen=True)
+class Codes(Metric):
+    name: ClassVar[str] = "codes"
+    values: ClassVar[dict[str, str]] = {"codes": "higher"}
+    reads = ("mean",)
+
+    def measure(self, evaluation):
+        return {}
+
+
 def toys(*failures: Failure) -> Catalogue:
     catalogue = Catalogue(pluggy.PluginManager("toys"), failures=list(failures))
     for cls in (
@@ -202,6 +214,7 @@ def toys(*failures: Failure) -> Catalogue:
         Damp,
         Wrap,
         Clash,
+        Codes,
         Spread,
         Gap,
     ):
@@ -769,3 +782,14 @@ def test_techniques_that_quarrel(write, catalogue, techniques, expected):
 def test_a_player_that_has_terms_needs_no_loss(write, catalogue):
     [variant] = load_suite(write(SMALL.replace("duel", "extra")), catalogue).variants
     assert set(variant.config["optimizer"]) == {"generator", "discriminator", "encoder"}
+
+
+def test_a_metric_reads_what_only_some_models_show(write, catalogue):
+    measured = SMALL + 'evaluate = { metrics = ["spread", "codes"] }\n'
+    told = "metric 'codes' reads mean, which model 'duel' does not show; "
+    [(where, what)] = problems_of(write(measured), catalogue)
+    assert where == "defaults.evaluate.metrics.1"
+    assert what.startswith(told)
+    assert "mirror" in what
+    fitting = measured.replace("duel", "mirror").replace("push", "copy")
+    assert len(load_suite(write(fitting), catalogue).variants) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(_listing(catalogue), indent=1))
         return
     for kind, components in catalogue.components.items():
-        click.echo(click.style(f"{kind}s", bold=True))
+        click.echo(click.style("losses" if kind == "loss" else f"{kind}s", bold=True))
         width = max(map(len, components), default=0)
         for name, registered in sorted(components.items()):
             click.echo(printable(f"  {name:<{width}}  {registered.summary}"))
@@ -59,6 +58,7 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
 @_JSON
 def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
     """Show the components called NAME: what they are, where they come from, their options."""
+    from ganbench.describe import describe
     from ganbench.plugins import discover
 
     catalogue = discover(files)
@@ -66,7 +66,7 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
     if not found:
         every = {name for known in catalogue.components.values() for name in known}
         raise BadInput(f"there is no component {name!r}; {nearest(name, every)}")
-    described = [_describe(kind, registered) for kind, registered in found.items()]
+    described = [describe(registered) for registered in found.values()]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
@@ -80,6 +80,9 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
         for option in one["options"]:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
             click.echo(printable(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
+        for fact, value in one["facts"].items():
+            told = value if isinstance(value, str) else json.dumps(value)
+            click.echo(printable(f"  {fact}: {told}", 1000))
 
 
 def _listing(catalogue: Catalogue) -> dict[str, Any]:
@@ -90,29 +93,6 @@ def _listing(catalogue: Catalogue) -> dict[str, Any]:
         },
         "plugins": catalogue.plugins,
         "failures": [dataclasses.asdict(failure) for failure in catalogue.failures],
-    }
-
-
-def _describe(kind: str, registered: Registered) -> dict[str, Any]:
-    from ganbench.components import sweepable
-
-    swept = sweepable(registered.cls)
-    options = [
-        {
-            "name": field.name,
-            "type": getattr(field.type, "__name__", str(field.type)),
-            "default": None if field.default is dataclasses.MISSING else repr(field.default),
-            "sweepable": field.name in swept,
-        }
-        for field in dataclasses.fields(registered.cls)  # type: ignore[arg-type]
-    ]
-    doc = inspect.getdoc(registered.cls) or ""
-    return {
-        "kind": kind,
-        "name": registered.cls.name,
-        "owner": _owner(registered),
-        "doc": doc,
-        "options": options,
     }
 
 

@@ -1,0 +1,81 @@
+"""The pages of components, made from what is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from running import needs_builtins
+
+from ganbench.describe import describe, meanings, wrapped
+
+DOCS = Path(__file__).parent.parent / "docs"
+CITED = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.|\b(19|20)\d\d\b")
+PAPERLESS = {"eager", "cuda-graph", "identity", "arrays", "image-folder", "map-folders", "unpaired-folders"}
+"""Components that no paper is of."""
+
+
+@pytest.fixture(scope="module")
+def pages():
+    spec = importlib.util.spec_from_file_location("components_pages", DOCS / "components.py")
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_meanings_are_read_from_the_docstring():
+    doc = "A thing.\n\nMore of it.\n\nArguments:\n    a: one,\n        in two lines.\n    b, c: both.\n\nEnd: x"
+    assert meanings(doc) == {"a": "one, in two lines.", "b": "both.", "c": "both."}
+
+
+def test_a_page_tells_everything(pages, toys):
+    described = describe(toys.get("technique", "toy-penalty"))
+    assert described["facts"]["wraps"] == ["objective", "field", "rule"]
+    page = pages.page(described)
+    assert page.startswith("# toy-penalty\n")
+    assert "`weight`" in page
+    assert "**wraps**: `objective` + `field` + `rule`" in page
+
+
+@needs_builtins
+def test_every_component_has_a_page(pages, builtins, tmp_path):
+    pages.main(tmp_path)
+    index = (tmp_path / "index.md").read_text("utf-8")
+    for kind, known in builtins.components.items():
+        for name, registered in known.items():
+            page = (tmp_path / f"{kind}-{name}.md").read_text("utf-8")
+            assert f"({kind}-{name}.md)" in index
+            assert all(f"`{option['name']}`" in page for option in describe(registered)["options"])
+
+
+@needs_builtins
+def test_every_component_cites_its_source_first(builtins):
+    uncited = [
+        name
+        for known in builtins.components.values()
+        for name, registered in known.items()
+        if not CITED.search(registered.summary)
+    ]
+    assert set(uncited) <= PAPERLESS
+
+
+@needs_builtins
+def test_every_option_of_a_built_in_is_explained(builtins):
+    """In the section "Arguments:", or by its name in the text."""
+    unexplained = [
+        f"{name}.{option['name']}"
+        for known in builtins.components.values()
+        for name, registered in known.items()
+        for described in [describe(registered)]
+        for option in described["options"]
+        if not option["meaning"] and not re.search(rf"\b{option['name']}\b", described["doc"])
+    ]
+    assert unexplained == []
+
+
+@needs_builtins
+def test_every_technique_wraps_something(builtins):
+    assert [name for name, found in builtins.components["technique"].items() if not wrapped(found.cls)] == []
