@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganbench import sheets
 from ganbench.assemble import INDICES, Program, Values, as_float, floating, held_out_tables, index_of
 from ganbench.components import Data, Evaluation, Extractor, Metric, create
 from ganbench.draws import draw, stream
@@ -19,7 +20,7 @@ from ganbench.sources import cache_root
 from ganbench.step import State
 
 Row = dict[str, Any]
-"""run (index in the stack), step, metric, value, n, extractor, weights."""
+"""run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema")."""
 
 
 class Evaluator:
@@ -46,10 +47,25 @@ class Evaluator:
         """Rows of the runs in `alive` at a stacked state."""
         return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
 
+    def sheet(self, state: State, run: int) -> bytes | None:
+        """A picture of what the run draws from latents that are always the same; None where none can be."""
+        n = sheets.wanted(self._data)
+        if not n:
+            return None
+        seed, own = self._runs.seeds[run], unstacked(state, run)
+        *_, (_, point) = self._points(own, self._runs.values[run])
+        rows = _held_out(self._data, n, self._program.dtype)
+        draws = self._draws(n, stream(self._data.test.device, seed, "sheet"))
+        return sheets.sheet(self._program.sample(point, own.buffers, rows | draws), self._data)
+
     def _measure_one(self, run: int, state: State, step: int) -> list[Row]:
-        seed, values = self._runs.seeds[run], self._runs.values[run]
-        point, weights = self._point(state, values)
-        device = self._data.test.device
+        points = self._points(state, self._runs.values[run])
+        return [row for weights, point in points for row in self._rows_at(run, state, step, weights, point)]
+
+    def _rows_at(
+        self, run: int, state: State, step: int, weights: str, point: dict[str, Tensor]
+    ) -> list[Row]:
+        seed, device = self._runs.seeds[run], self._data.test.device
         draws = self._draws(self._n, stream(device, seed, "evaluate", step))
 
         @cache
@@ -81,11 +97,11 @@ class Evaluator:
         declared = self._program.model.sample_draws(self._program.spec, n)
         return draw(declared, generator, self._program.dtype)
 
-    def _point(self, state: State, values: Values) -> tuple[dict[str, Tensor], str]:
-        """Where metrics are taken, and whether that is an average."""
+    def _points(self, state: State, values: Values) -> list[tuple[str, dict[str, Tensor]]]:
+        """Where metrics are taken: at the weights, and where a technique averages them, there too."""
         point = self._program.rule(values).evaluated(state.joint, state.memory)
         averaged = any(point[player] is not flat for player, flat in state.joint.items())
-        return point, "ema" if averaged else "raw"
+        return [("raw", state.joint), *([("ema", point)] if averaged else [])]
 
     def _real_samples(self, n: int) -> Tensor:
         """The same n training samples every time; all of them where there are fewer."""

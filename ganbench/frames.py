@@ -86,8 +86,9 @@ class Results:
         """One row a run, in the suite's order of variants, then by seed.
 
         suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, steps, swept
-        options, seconds, device, stack_size, versions, …; of each metric final_<metric> (at the last
-        evaluation, of the averaged weights where there are some) and best_<metric>. Failed runs keep
+        options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each metric
+        final_<metric> (at the last evaluation, of the averaged weights where there are some) and
+        best_<metric>. Failed runs keep
         the values that they had.
         """
         frame = self._stored_runs.drop(columns="_folder")
@@ -114,6 +115,18 @@ class Results:
         table = self._concat(folder.traces_table() for folder in self.folders)
         frame: pd.DataFrame = (_NO_TRACES if table is None else table).to_pandas()
         return frame
+
+    @cached_property
+    def sheets(self) -> pd.DataFrame:
+        """One row a sample sheet: key, variant, seed, step, path of a PNG."""
+        rows = []
+        for index, folder in enumerate(self.folders):
+            keys, seeds = (self._stacks[index].get(name, ()) for name in ("keys", "seeds"))
+            for run, step, path in folder.sheets():
+                key = keys[run] if run < len(keys) else ""
+                if self._homes.get(key) == index:
+                    rows.append((key, self._names.get(key, ""), seeds[run], step, path))
+        return pd.DataFrame(rows, columns=["key", "variant", "seed", "step", "path"])
 
     @cached_property
     def configs(self) -> dict[str, Mapping[str, Any]]:

@@ -17,24 +17,25 @@ def rejudge(folder: StackFolder, verdict: Mapping[str, Any]) -> None:
     config = {**folder.config(), "verdict": dict(verdict)}
     mine = old.loc[config["keys"]]
     died = [step if step < budget else 0 for step, budget in zip(mine["steps"], mine["budget"], strict=True)]
-    folder.write_runs(run_rows(folder, config, died, float(mine["seconds"].sum())))
+    seconds = (float(mine["seconds"].sum()), float(mine["evaluation_seconds"].sum()))
+    folder.write_runs(run_rows(folder, config, died, seconds))
     folder.write_config(config)  # last: until then, whoever is killed here judges again
 
 
 def run_rows(
-    folder: StackFolder, config: Mapping[str, Any], died: Sequence[int], seconds: float
+    folder: StackFolder, config: Mapping[str, Any], died: Sequence[int], seconds: tuple[float, float]
 ) -> list[dict[str, Any]]:
     """Rows of a stack that trained to its end, judged from what it wrote.
 
     Arguments:
         config: the stack's, with the thresholds to judge by.
         died: the step at which each run was frozen, 0 where it was not.
-        seconds: of the whole stack; each run is given its share.
+        seconds: of the whole stack, training and evaluating; each run is given its share.
     """
     traces, evals = folder.traces(), folder.evals()
     thresholds = create(Thresholds, config["verdict"], "verdict")  # type: ignore[arg-type]
     by_run = dict(list(traces.groupby("run", sort=False))) if len(traces) else {}
-    rows = []
+    rows, share = [], tuple(spent / len(died) for spent in seconds)
     for run, variant in enumerate(config["variants"]):
         trace = by_run.get(run, traces.iloc[:0]).sort_values("step", kind="stable")
         verdict = judge(
@@ -47,7 +48,7 @@ def run_rows(
             modes=config["modes"],
         )
         steps = died[run] or variant["steps"]
-        rows.append(_row(config, run, _named(verdict, config, variant), steps, seconds / len(died), folder))
+        rows.append(_row(config, run, _named(verdict, config, variant), steps, share, folder))
     return rows
 
 
@@ -56,7 +57,7 @@ def failed_rows(folder: StackFolder, outcome: str, reason: str) -> list[dict[str
     config = folder.config()
     verdict = Verdict(outcome, None, reason, None)
     step = int(folder.status().get("step") or 0)
-    return [_row(config, run, verdict, step, 0.0, folder) for run in range(len(config["seeds"]))]
+    return [_row(config, run, verdict, step, (0.0, 0.0), folder) for run in range(len(config["seeds"]))]
 
 
 def _named(verdict: Verdict, config: Mapping[str, Any], variant: Mapping[str, Any]) -> Verdict:
@@ -69,7 +70,12 @@ def _named(verdict: Verdict, config: Mapping[str, Any], variant: Mapping[str, An
 
 
 def _row(
-    config: Mapping[str, Any], run: int, verdict: Verdict, steps: int, seconds: float, folder: StackFolder
+    config: Mapping[str, Any],
+    run: int,
+    verdict: Verdict,
+    steps: int,
+    seconds: tuple[float, ...],
+    folder: StackFolder,
 ) -> dict[str, Any]:
     variant, engine = config["variants"][run], config["engine"]
     return {
@@ -86,7 +92,8 @@ def _row(
         "reason": verdict.reason,
         "steps": steps,
         "budget": variant["steps"],
-        "seconds": seconds,
+        "seconds": seconds[0],
+        "evaluation_seconds": seconds[1],
         "device": engine["device"],
         "executor": engine["executor"],
         "mapper": engine["mapper"],

@@ -45,6 +45,7 @@ __all__ = [
 
 LOCK_NAME = "suite.lock.json"
 _TRACE_NAME = re.compile(r"trace-(\d+)-(\d+)\.parquet")
+_SHEET_NAME = re.compile(r"run(\d+)-step(\d+)\.png")
 _META = "ganbench"
 
 EVALS = pa.schema(
@@ -68,6 +69,7 @@ RUNS = pa.schema(
         "steps": pa.int64(),
         "budget": pa.int64(),
         "seconds": pa.float64(),
+        "evaluation_seconds": pa.float64(),
         **dict.fromkeys(("device", "executor", "mapper"), pa.string()),
         "stack_size": pa.int64(),
         **dict.fromkeys(("stack", "versions"), pa.string()),
@@ -110,7 +112,7 @@ class StackFolder:
 
     def clear_leftovers(self) -> None:
         """Remove temporaries that a killed process left."""
-        for leftover in self.path.glob(".*.tmp"):
+        for leftover in self.path.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
 
     @property
@@ -119,6 +121,17 @@ class StackFolder:
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
         return folder
+
+    def write_sheet(self, run: int, step: int, picture: bytes) -> None:
+        """Write a sample sheet (PNG) of the run with that index."""
+        write_atomic(
+            self.samples / f"run{run:04d}-step{step:010d}.png", lambda path: path.write_bytes(picture)
+        )
+
+    def sheets(self) -> list[tuple[int, int, Path]]:
+        """(index of the run, step, file) of each sample sheet, by run and step."""
+        matches = ((_SHEET_NAME.fullmatch(p.name), p) for p in (self.path / "samples").glob("run*.png"))
+        return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
     def config(self) -> dict[str, Any]:
         """What the stack trains; empty where absent or unreadable."""

@@ -33,6 +33,8 @@ CHECKPOINT_SECONDS = 20.0
 """Time between checkpoints."""
 TELL_SECONDS = 0.2
 """Time between reports of progress."""
+SHEETS = 8
+"""Sample sheets of a run at most."""
 FLUSH_STEPS = 2048
 """Steps whose probes are held in memory at most."""
 
@@ -63,6 +65,7 @@ class StackTraining:
         self._died: list[int] = [0] * len(config["seeds"])
         self._flushed, self._probes, self._evals = 0, list[Tensor](), list[Row]()
         self._seconds, self._since = 0.0, time.monotonic()
+        self._evaluating, self._sheets = 0.0, set(_sheet_steps(self._steps, self._every))
         device = torch.device(config["engine"]["device"])
         self._data = on_device(self.sources.load(config["variants"][0]["dataset"]), device)
         self._trainer, self._evaluator = self._built(config, device)
@@ -116,6 +119,7 @@ class StackTraining:
             tensors, meta = kept
             self._trainer.restore(_from_arrays(self._trainer.state(), tensors), step)
             self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
+            self._evaluating = meta["evaluating"]
             self._evals = [
                 {str(k): v for k, v in row.items()} for row in self.folder.evals().to_dict("records")
             ]
@@ -151,9 +155,16 @@ class StackTraining:
             self._evaluate()
 
     def _evaluate(self) -> None:
+        begun = time.monotonic()
         alive = [run for run, died in enumerate(self._died) if not died]
-        rows = self._evaluator.measure(self._trainer.state(), self._trainer.step, alive)
+        state, step = self._trainer.state(), self._trainer.step
+        rows = self._evaluator.measure(state, step, alive)
         self._evals += rows
+        for run in alive if step in self._sheets else ():
+            picture = self._evaluator.sheet(state, run)
+            if picture:
+                self.folder.write_sheet(run, step, picture)
+        self._evaluating += time.monotonic() - begun
         labels, seeds = self._config["labels"], self._config["seeds"]
         named = [row | {"variant": labels[row["run"]], "seed": seeds[row["run"]]} for row in rows]
         self.tell({"event": "evaluated", "step": self._trainer.step, "rows": named})
@@ -174,14 +185,16 @@ class StackTraining:
     def _checkpoint(self) -> None:
         self._flush()
         self.folder.write_evals(self._evals)
-        meta = {"step": self._trainer.step, "died": self._died, "seconds": self._elapsed()}
+        meta = {"step": self._trainer.step, "died": self._died}
+        meta |= {"seconds": self._elapsed(), "evaluating": self._evaluating}
         self.folder.write_checkpoint(_to_arrays(self._trainer.state()), meta)
         self._write_status("training")
 
     def _finish(self) -> None:
         self._flush()
         self.folder.write_evals(self._evals)
-        rows = run_rows(self.folder, self._config, self._died, self._elapsed())
+        seconds = (self._elapsed() - self._evaluating, self._evaluating)
+        rows = run_rows(self.folder, self._config, self._died, seconds)
         self.folder.write_runs(rows)
         self._write_status("finished")
         self.folder.drop_checkpoint()
@@ -191,8 +204,15 @@ class StackTraining:
         self.folder.write_status({"state": state, "step": self._trainer.step, "steps": self._steps})
 
     def _elapsed(self) -> float:
-        """Seconds of training so far, those before an interruption included."""
+        """Seconds so far, of training and evaluating, those before an interruption included."""
         return self._seconds + time.monotonic() - self._since
+
+
+def _sheet_steps(steps: int, every: int) -> list[int]:
+    """The evaluations at which samples are drawn: the first, the last, and what is even between."""
+    evaluated = sorted({*range(every, steps + 1, every), steps})
+    places = np.linspace(0, len(evaluated) - 1, min(SHEETS, len(evaluated)))
+    return [evaluated[round(place)] for place in places]
 
 
 def trace_columns(
