@@ -90,6 +90,11 @@ class Program:
         field = wrap((functional_field if pure else bound_field)(game, modules))
         return train_step(self.turns, field, rule, self.columns, freeze_alone)
 
+    def plain_field(self, values: Values) -> Field:
+        """The gradient field of the objectives, without what techniques make of it; pure."""
+        game, *_ = self._bound(values)
+        return functional_field(game, self.modules)
+
     def rule(self, values: Values) -> Rule:
         """The optimisers, wrapped by the techniques."""
         rule = per_player({p: _bind(o, f"optimizer.{p}.", values) for p, o in self.optimizers.items()})
@@ -144,18 +149,23 @@ class Program:
     def sample(self, joint: Joint, buffers: Named, batch: Batch) -> Tensor:
         """Generated samples at one run's point, networks in evaluation mode."""
         with torch.no_grad():
-            return self.model.sample(self._sampling_nets(joint, buffers), batch)
+            return self.model.sample(self.sampling_nets(joint, buffers), batch)
 
     def inspect(self, joint: Joint, buffers: Named, batch: Batch) -> Out:
         """What the model shows of itself at one run's point, networks in evaluation mode."""
         with torch.no_grad():
-            return self.model.inspect(self._sampling_nets(joint, buffers), batch)
+            return self.model.inspect(self.sampling_nets(joint, buffers), batch)
 
-    def _sampling_nets(self, joint: Joint, buffers: Named) -> Nets:
+    def sampling_nets(self, joint: Joint, buffers: Named) -> Nets:
+        """The networks at one run's point, in evaluation mode; their buffers never move."""
+        return Nets(self.sampling_modules, self.named(joint), buffers, moving=False)
+
+    def named(self, joint: Joint) -> Named:
+        """Network -> name -> parameter, of one run's point."""
         named: Named = {}
         for player, flat in joint.items():
             named |= self.layout.named(player, self.layout.views(player, flat))
-        return Nets(self.sampling_modules, named, buffers, moving=False)
+        return named
 
     def _template(self, training: bool) -> dict[str, nn.Module]:
         """Modules that lend their structure; their own parameters are never used."""

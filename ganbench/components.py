@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ganbench.game import Field, Objective, Play, Turn
     from ganbench.nets import Nets
     from ganbench.rules import Rule
+    from ganbench.view import View
 
     Batch = Mapping[str, Tensor]
     Out = dict[str, Tensor]
@@ -270,7 +271,7 @@ class Technique(Component):
         return None
 
 
-def _no_labels(extractor: str, samples: Tensor) -> Tensor:
+def _no_classes(extractor: str, samples: Tensor) -> Tensor:
     raise BadInput(f"the extractor {extractor!r} gives features, not classes; choose classifier")
 
 
@@ -290,6 +291,8 @@ class Evaluation:
             "source_labels", as far as the data have them.
         inspected: what `Model.inspect` gives of distinct held-out rows, and those rows as "given/data", ….
         labels: (extractor name, samples) -> the class of each, int64, by an extractor that classifies.
+        probabilities: (extractor name, samples) -> n x classes, float64 on the CPU, by one that classifies.
+        view: the game at this point: losses and gradients as functions of the parameters.
     """
 
     samples: Tensor
@@ -300,7 +303,9 @@ class Evaluation:
     point: Mapping[str, Tensor]
     given: Mapping[str, Tensor] = field(default_factory=dict)
     inspected: Callable[[], Mapping[str, Tensor]] = dict
-    labels: Callable[[str, Tensor], Tensor] = _no_labels
+    labels: Callable[[str, Tensor], Tensor] = _no_classes
+    probabilities: Callable[[str, Tensor], Tensor] = _no_classes
+    view: View | None = None
 
 
 class Metric(Component):
@@ -336,7 +341,8 @@ class Extractor(Component):
     def prepare(self, data: Data, cache: Path) -> Callable[[Tensor], Tensor]:
         """A function from n x shape samples (float, range of the data) to n x d features.
 
-        It may have a method `classify`, from samples to their classes (n, int64).
+        It may have the methods `classify`, from samples to their classes (n, int64), and `probabilities`,
+        to those of each class (n x classes).
 
         Called once a process and data set; train or load what is needed, keeping files under
         `cache`. Several processes may call it at once.

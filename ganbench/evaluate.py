@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from ganbench.mapping import Runs, unstacked
 from ganbench.plugins import Catalogue
 from ganbench.sources import cache_root
 from ganbench.step import State
+from ganbench.view import View
 
 Row = dict[str, Any]
 """run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema")."""
@@ -84,7 +85,9 @@ class Evaluator:
             point=point,
             given=self._rows,
             inspected=inspected,
-            labels=self._labels,
+            labels=partial(self._classes, "classify"),
+            probabilities=lambda name, x: self._classes("probabilities", name, x).to("cpu", torch.float64),
+            view=View(self._program, self._runs.values[run], self._data, point, state.buffers, seed, step),
         )
         return [
             Row(run=run, step=step, metric=name, value=value, n=self._n, weights=weights, extractor=extractor)
@@ -124,12 +127,13 @@ class Evaluator:
         with torch.no_grad():
             return self._extractor(name)(samples).to("cpu", torch.float64)
 
-    def _labels(self, name: str, samples: Tensor) -> Tensor:
-        classify = getattr(self._extractor(name), "classify", None)
+    def _classes(self, method: str, name: str, samples: Tensor) -> Tensor:
+        """What an extractor that classifies says of the samples."""
+        classify = getattr(self._extractor(name), method, None)
         if classify is None:
             raise BadInput(f"the extractor {name!r} gives features, not classes; choose classifier")
-        labels: Tensor = classify(samples)
-        return labels
+        found: Tensor = classify(samples)
+        return found
 
     def _extractor(self, name: str) -> Any:
         if name and name not in self._extractors:

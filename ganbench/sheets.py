@@ -62,6 +62,6 @@ def _points(samples: Tensor, data: Data) -> np.ndarray:
     pixels = np.full((_SIDE, _SIDE), 255, dtype=np.uint8)
     for points, grey in ((real, _DATA), (samples.detach().cpu().float(), _SAMPLES)):
         place = (points - low) / (high - low) * (_SIDE - 1)
-        place = place[place.isfinite().all(1)].clamp(0, _SIDE - 1).round().long().numpy()
-        pixels[_SIDE - 1 - place[:, 1], place[:, 0]] = grey
+        at = place[place.isfinite().all(1)].clamp(0, _SIDE - 1).round().long().numpy()
+        pixels[_SIDE - 1 - at[:, 1], at[:, 0]] = grey
     return pixels

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 
 from ganbench.components import Data, create, options_of
 from ganbench.errors import BadInput
-from ganbench_builtin.datasets import Digits, Ring
-from ganbench_builtin.extractors import ALL, Classifier, Identity, _training, classifier
+from ganbench_builtin.datasets.digits import Digits
+from ganbench_builtin.datasets.ring import Ring
+from ganbench_builtin.extractors import ALL, _training, classifier
 from ganbench_builtin.extractors._cache import load_or_train
+from ganbench_builtin.extractors.classifier import Classifier
+from ganbench_builtin.extractors.identity import Identity
 
 DIGITS = Digits().load(None)
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ganbench.components import Data
 from ganbench.errors import BadInput
-from ganbench_builtin.datasets import Digits
-from ganbench_builtin.extractors import Inception
+from ganbench_builtin.datasets.digits import Digits
+from ganbench_builtin.extractors.inception import Inception
 from ganbench_builtin.extractors.inception import _as_rgb
 
 DIGITS = Digits().load(None)

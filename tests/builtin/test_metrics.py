@@ -13,8 +13,15 @@ import torch
 from torch import Tensor
 
 from ganbench.components import Data, Evaluation, create, options_of
-from ganbench_builtin.datasets import Digits, Grid, Point, Ring
-from ganbench_builtin.metrics import ALL, Distance, EnergyDistance, Fid, Modes
+from ganbench_builtin.datasets.digits import Digits
+from ganbench_builtin.datasets.grid import Grid
+from ganbench_builtin.datasets.point import Point
+from ganbench_builtin.datasets.ring import Ring
+from ganbench_builtin.metrics import ALL
+from ganbench_builtin.metrics.distance import Distance
+from ganbench_builtin.metrics.energy import EnergyDistance
+from ganbench_builtin.metrics.fid import Fid
+from ganbench_builtin.metrics.modes import Modes
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -15,6 +15,7 @@ from ganbench.draws import isolated, stream
 FEATURES = 64
 _SEED = 0
 _TINY = 16  # images with a side below this have too few pixels for convolutions with strides
+_LEAST_STEPS = 600  # however few images there are
 _CHUNK = 1024
 
 
@@ -33,16 +34,18 @@ def train(net: nn.Sequential, data: Data) -> float:
     """Trains `net` in place on the labelled training part; its accuracy on the test part."""
     assert data.train_labels is not None
     large = _is_large(data.spec)
+    samples, labels = data.train.cpu(), data.train_labels.cpu()
     epochs, batch = (5, 128) if large else (40, 64)
+    epochs = max(epochs, -(-_LEAST_STEPS * batch // len(samples)))
     order = stream("cpu", _SEED, "classifier", "order")
-    steps = epochs * -(-len(data.train) // batch)
+    steps = epochs * -(-len(samples) // batch)
     with _alone():
         optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
         decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
         for _ in range(epochs):
-            for rows in torch.split(torch.randperm(len(data.train), generator=order, device="cpu"), batch):
+            for rows in torch.split(torch.randperm(len(samples), generator=order, device="cpu"), batch):
                 optimizer.zero_grad()
-                loss = F.cross_entropy(net(as_floats(data.train[rows])), data.train_labels[rows])
+                loss = F.cross_entropy(net(as_floats(samples[rows])), labels[rows])
                 torch.autograd.backward(loss)
                 optimizer.step()
                 decay.step()
@@ -85,7 +88,8 @@ def _outputs(body: list[nn.Module], spec: DataSpec) -> int:
 
 def _accuracy(net: nn.Module, data: Data) -> float:
     assert data.test_labels is not None
-    return float((in_chunks(net, data.test).argmax(1) == data.test_labels).double().mean())
+    found = in_chunks(net, data.test.cpu()).argmax(1)
+    return float((found == data.test_labels.cpu()).double().mean())
 
 
 @contextmanager

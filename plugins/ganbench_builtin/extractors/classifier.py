@@ -15,7 +15,7 @@ from ganbench.errors import BadInput, Problem
 from ganbench_builtin.extractors._cache import load_or_train
 from ganbench_builtin.extractors._training import build, in_chunks, train
 
-_VERSION = 1  # of the network and its training: count up when either changes
+_VERSION = 2  # of the network and its training: count up when either changes
 
 
 class TrainedClassifier:
@@ -33,6 +33,11 @@ class TrainedClassifier:
     def classify(self, samples: Tensor) -> Tensor:
         """n x shape -> n labels, int64."""
         return in_chunks(self._net.to(samples.device), samples).argmax(1)
+
+    @torch.no_grad()
+    def probabilities(self, samples: Tensor) -> Tensor:
+        """n x shape -> n x classes, float64."""
+        return in_chunks(self._net.to(samples.device), samples).double().softmax(1)
 
 
 @dataclass(frozen=True)
