@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -14,9 +14,10 @@ from ganbench.assemble import INDICES, Program, Values, as_float, floating, held
 from ganbench.components import Data, Evaluation, Extractor, Metric, create
 from ganbench.draws import draw, stream
 from ganbench.errors import BadInput
+from ganbench.feature_cache import cached
 from ganbench.mapping import Runs, unstacked
 from ganbench.plugins import Catalogue
-from ganbench.sources import cache_root
+from ganbench.sources import cache_root, digest
 from ganbench.step import State
 from ganbench.view import View
 
@@ -31,6 +32,7 @@ class Evaluator:
         self, settings: Mapping[str, Any], catalogue: Catalogue, program: Program, runs: Runs, data: Data
     ) -> None:
         self._program, self._runs, self._data, self._catalogue = program, runs, data, catalogue
+        self._settings = settings
         self._n: int = settings["samples"]
         self._metrics: list[Metric] = [
             create(catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
@@ -120,8 +122,19 @@ class Evaluator:
         if known is None:
             return self._extract(name, samples)
         if (name, known) not in self._real_features:
-            self._real_features[name, known] = self._extract(name, samples)
+            extractor = extractor_of(name, self._settings, self._catalogue).digest(self._data)
+            self._real_features[name, known] = cached(
+                cache_root() / "features",
+                f"{self._digest}/{self._program.dtype}",
+                f"{name}/{extractor}",
+                known,
+                lambda: self._extract(name, samples),
+            )
         return self._real_features[name, known]
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest(self._data)
 
     def _extract(self, name: str, samples: Tensor) -> Tensor:
         with torch.no_grad():
@@ -137,9 +150,16 @@ class Evaluator:
 
     def _extractor(self, name: str) -> Any:
         if name and name not in self._extractors:
-            extractor: Extractor = create(self._catalogue.get("extractor", name).cls, {}, name)
+            extractor = extractor_of(name, self._settings, self._catalogue)
             self._extractors[name] = extractor.prepare(self._data, cache_root() / "extractors")
         return self._extractors.get(name, lambda samples: samples)
+
+
+def extractor_of(name: str, settings: Mapping[str, Any], catalogue: Catalogue) -> Extractor:
+    """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
+    options = settings.get("extractors", {}).get(name, {})
+    made: Extractor = create(catalogue.get("extractor", name).cls, options, name)
+    return made
 
 
 def _held_out(data: Data, n: int, dtype: torch.dtype) -> dict[str, Tensor]:

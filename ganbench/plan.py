@@ -17,6 +17,7 @@ from ganbench.assemble import Program
 from ganbench.components import Data, create
 from ganbench.engine import Choice, Settings, choose
 from ganbench.errors import BadInput, Problem
+from ganbench.evaluate import extractor_of
 from ganbench.plugins import Catalogue, Registered
 from ganbench.sources import Sources
 from ganbench.store import StackFolder, read_lock, stack_folders
@@ -257,7 +258,7 @@ class _Planner:
             for entry in config["evaluate"]["metrics"]
         ]
         names = {metric.extractor_for(data) for metric in metrics} - {""}
-        known = {name: create(self._catalogue.get("extractor", name).cls, {}, name) for name in sorted(names)}
+        known = {name: extractor_of(name, config["evaluate"], self._catalogue) for name in sorted(names)}
         return {name: extractor.digest(data) for name, extractor in known.items()}
 
     def _places(self, config: Mapping[str, Any]) -> list[str]:
@@ -287,7 +288,10 @@ def parts(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """(kind, {"name", "options"}) of every component of a resolved variant."""
     single = [(kind, config[kind]) for kind in ("model", "loss", "dataset")]
     several = [("technique", entry) for entry in config["techniques"]]
-    return [*single, *several, *(("metric", entry) for entry in config["evaluate"]["metrics"])]
+    evaluate = config["evaluate"]
+    several += [("metric", entry) for entry in evaluate["metrics"]]
+    extractors = evaluate.get("extractors", {}).items()
+    return [*single, *several, *(("extractor", {"name": n, "options": options}) for n, options in extractors)]
 
 
 def finished_keys(folder: StackFolder) -> Iterable[str]:

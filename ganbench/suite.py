@@ -120,7 +120,7 @@ def load_suite(
     cells = suite_cells.cells(document, partial(_recipe, catalogue), problems) if whole else None
     if cells:
         if not checked.unknown:  # else the misspelt name would be told twice
-            suite_cells.unused_options(document, cells, problems)
+            suite_cells.unused_options(document, cells, catalogue.names("extractor"), problems)
         variants = Resolver(catalogue, problems, checked).variants(cells, count)
         compare = _compare(document, cells, catalogue, problems)
     problems.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,15 +144,20 @@ def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     )
 
 
-def unused_options(document: Document, found: list[Cell], problems: Problems) -> None:
-    """Options of components that no variant uses are most likely misspelt."""
-    used = set().union(*(cell.names() for cell in found))
+def unused_options(
+    document: Document, found: list[Cell], extractors: Collection[str], problems: Problems
+) -> None:
+    """Options of components that no variant uses are most likely misspelt.
+
+    Which extractors are used is told by metrics and data, later: their options may always be given.
+    """
+    used = set(extractors).union(*(cell.names() for cell in found))
     for name in document.options:
         if name not in used:
             problems.add(f"options.{name}", f"no variant uses {name!r}; {nearest(name, used)}")
     for cell in found:
         for name, where in cell.option_origins.items():
-            if name not in cell.names():
+            if name not in cell.names() | set(extractors):
                 problems.add(where, f"this entry does not use {name!r}; {nearest(name, cell.names())}")
 
 

@@ -16,6 +16,8 @@ from ganbench.suite_document import Document
 from ganbench.suite_file import Problems, brief, printable
 from ganbench.suite_sweeps import is_sweep
 
+_A = {"metric": "a metric", "extractor": "an extractor"}
+
 
 @dataclass
 class Checker:
@@ -59,12 +61,12 @@ class Checker:
         self.problems.add(where, f"unknown {kind} {brief(name)}; {nearest(name, known)}")
 
     def _check_options(self, name: str, table: Mapping[str, Any], where: str, kept: dict[str, Any]) -> None:
-        for kind in ("dataset", "model", "loss", "technique", "metric"):
+        for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
             registered = self.catalogue.components[kind].get(name)
             if registered is None:
                 continue
-            if kind == "metric" and any(map(is_sweep, table.values())):
-                self.problems.add(where, "the options of a metric cannot be swept")
+            if kind in ("metric", "extractor") and any(map(is_sweep, table.values())):
+                self.problems.add(where, f"the options of {_A[kind]} cannot be swept")
                 self.faulty.add(name)
             elif not suite_sweeps.check(registered.cls, {**kept, **table}, where, self.problems):
                 self.faulty.add(name)

@@ -196,7 +196,14 @@ class Resolver:
                 return None
             metrics.append({"name": name, "options": made[1]})
         samples = given.get("samples", Evaluate.model_fields["samples"].default)
-        return {"every": every, "samples": samples, "metrics": metrics}
+        extractors = self._extractors(cell)
+        return {"every": every, "samples": samples, "metrics": metrics, "extractors": extractors}
+
+    def _extractors(self, cell: Cell) -> dict[str, dict[str, Any]]:
+        """Options of feature extractors by name, of those for which the suite has any."""
+        names = [name for name in self.catalogue.components["extractor"] if name in cell.options]
+        made = {name: self._make("extractor", name, cell.options[name], cell) for name in names}
+        return {name: options for name, (_, options) in ((n, m) for n, m in made.items() if m)}
 
     def _make(
         self, kind: str, name: str, options: Mapping[str, Any], cell: Cell, where: str = ""

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ganbench.components import Dataset, Loss, Metric, Model, Technique
+from ganbench.components import Dataset, Extractor, Loss, Metric, Model, Technique
 from ganbench.errors import BadInput, Problem
 from ganbench.plugins import Catalogue, Failure, Registered
 from ganbench.suite import canonical, find_suite, json_schema, load_suite, plugin_files, structure
@@ -198,6 +198,20 @@ class Codes(Metric):
         return {}
 
 
+@dataclass(frozen=True)
+class Looker(Extractor):
+    name: ClassVar[str] = "looker"
+    places = ("weights",)
+    weights: str = ""
+    depth: int = 1
+
+    def prepare(self, data, cache):
+        raise NotImplementedError
+
+    def digest(self, data):
+        return "looker"
+
+
 def toys(*failures: Failure) -> Catalogue:
     catalogue = Catalogue(pluggy.PluginManager("toys"), failures=list(failures))
     for cls in (
@@ -215,6 +229,7 @@ def toys(*failures: Failure) -> Catalogue:
         Wrap,
         Clash,
         Codes,
+        Looker,
         Spread,
         Gap,
     ):
@@ -299,6 +314,7 @@ def test_a_full_suite_becomes_resolved_variants(catalogue):
             "every": 50,
             "samples": 20,
             "metrics": [{"name": "spread", "options": {}}, {"name": "gap", "options": {"power": 2}}],
+            "extractors": {},
         },
     }
     mirror = suite.variants[-1].config
@@ -313,7 +329,12 @@ def test_a_suite_without_matrix_is_one_variant_with_the_defaults(catalogue, writ
     [variant] = (suite := load_suite(write(SMALL), catalogue)).variants
     assert suite.seeds == tuple(range(10))
     assert suite.compare == {"metric": None, "baseline": None}
-    assert variant.config["evaluate"] == {"every": 100, "samples": 2500, "metrics": []}
+    assert variant.config["evaluate"] == {
+        "every": 100,
+        "samples": 2500,
+        "metrics": [],
+        "extractors": {},
+    }
     assert variant.config["optimizer"]["generator"]["name"] == "adam"
 
 
@@ -793,3 +814,14 @@ def test_a_metric_reads_what_only_some_models_show(write, catalogue):
     assert "mirror" in what
     fitting = measured.replace("duel", "mirror").replace("push", "copy")
     assert len(load_suite(write(fitting), catalogue).variants) == 1
+
+
+def test_an_extractor_has_options_too(write, catalogue):
+    [variant] = load_suite(write(SMALL + "[options.looker]\ndepth = 3\n"), catalogue).variants
+    assert variant.config["evaluate"]["extractors"] == {"looker": {"weights": "", "depth": 3}}
+    [(where, what)] = problems_of(write(SMALL + "[options.looker]\ndeep = 3\n"), catalogue)
+    assert (where, "depth" in what) == ("options.looker.deep", True)
+    swept = SMALL + "[options.looker]\ndepth = { sweep = [1, 2] }\n"
+    assert problems_of(write(swept), catalogue) == [
+        ("options.looker", "the options of an extractor cannot be swept")
+    ]
