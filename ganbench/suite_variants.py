@@ -201,7 +201,8 @@ class Resolver:
 
     def _extractors(self, cell: Cell) -> dict[str, dict[str, Any]]:
         """Options of feature extractors by name, of those for which the suite has any."""
-        names = [name for name in self.catalogue.components["extractor"] if name in cell.options]
+        known = self.catalogue.components["extractor"].keys() - self.checked.faulty
+        names = [name for name in cell.options if name in known]
         made = {name: self._make("extractor", name, cell.options[name], cell) for name in names}
         return {name: options for name, (_, options) in ((n, m) for n, m in made.items() if m)}
 
