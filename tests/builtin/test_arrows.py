@@ -68,6 +68,7 @@ def made(world, cls, model):
 def changed(program, data) -> set[str]:
     """The arrows that do something else than they would without the technique."""
     state = program.initial(0, {})
+    state = state._replace(joint={p: 4 * flat for p, flat in state.joint.items()})  # slopes above 1, too
     batch = draw(program.draws(), stream("cpu", 0, "batch"), DOUBLE)
     batch |= {"data": data.train[:BATCH].double(), "step": torch.tensor(2.0, dtype=DOUBLE)}
     game, rule, wrap = program._bound({})

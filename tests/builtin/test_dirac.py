@@ -13,7 +13,7 @@ from ganbench.assemble import Program
 from ganbench.draws import CHUNK
 from ganbench.mapping import Looped, Runs
 from ganbench.plugins import discover
-from ganbench_builtin.techniques.wgan_gp import EPSILON
+from ganbench_builtin.techniques._penalty import EPSILON
 
 CPU = torch.device("cpu")
 STEP_SIZE = 0.2
