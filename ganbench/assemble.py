@@ -50,7 +50,9 @@ class Program:
         self.modules = self._template(training=True)
         self.sampling_modules = self._template(training=False)
         self.layout = Layout(self.model.players(), self.modules)
-        self.columns = probes.columns(self.model.players())
+        asked = frozenset(config.get("evaluate", {}).get("probes", ()))
+        self.extras = probes.Extras(self.layout, asked)
+        self.columns = probes.columns(self.model.players(), self.extras)
 
     # -- one run's beginning
 
@@ -72,7 +74,8 @@ class Program:
         buffers = {
             net: {k: v.clone() for k, v in named.items()} for net, named in named_buffers(nets).items()
         }
-        return State(joint, self.rule(values).init(joint), buffers, torch.zeros((), dtype=torch.float64))
+        memory = self.rule(values).init(joint) | self.extras.memory(joint)
+        return State(joint, memory, buffers, torch.zeros((), dtype=torch.float64))
 
     # -- one run's step
 
@@ -80,7 +83,7 @@ class Program:
         """The step of one run as a pure function: to be mapped over a stack."""
         game, rule, wrap = self._bound(values)
         field = wrap(functional_field(game, self.modules))
-        return train_step(self.turns, field, rule, self.columns, freeze_masked)
+        return train_step(self.turns, field, rule, self.columns, freeze_masked, self.extras)
 
     def step_alone(self, values: Values) -> Step:
         """The same step, for one run executed eagerly on a CPU."""
@@ -88,7 +91,7 @@ class Program:
         pure = any(technique.differentiates for technique in self.techniques)
         modules = self.modules if pure else copy.deepcopy(self.modules)
         field = wrap((functional_field if pure else bound_field)(game, modules))
-        return train_step(self.turns, field, rule, self.columns, freeze_alone)
+        return train_step(self.turns, field, rule, self.columns, freeze_alone, self.extras)
 
     def plain_field(self, values: Values) -> Field:
         """The gradient field of the objectives, without what techniques make of it; pure."""

@@ -315,7 +315,7 @@ class Metric(Component):
     values: ClassVar[dict[str, Direction]]
     """Value name -> which direction is better. The first is the metric's own."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """Names of what it reads of `Model.inspect`: only models that show them can be measured by it."""
+    """Names of what it reads of `Model.inspect`, and of players: models without them it cannot measure."""
     extractor: str = ""
     """Name of the feature extractor, "" where none is used (an option where a metric has one)."""
 

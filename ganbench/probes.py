@@ -1,11 +1,14 @@
-"""Always-on diagnostics of every step: norms and losses of each player, logits of discriminators."""
+"""Diagnostics of every step: norms and losses of players, logits of discriminators, and what is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from ganbench.nets import Layout
 
 Column = tuple[str, str]
 """(player, probe)"""
@@ -14,6 +17,48 @@ PLAYER_PROBES = ("loss", "grad_norm", "update_norm", "weight_norm")
 """Every player's. Norms are Euclidean, over all of its parameters."""
 LOGIT_PROBES = ("real_mean", "fake_mean", "real_accuracy", "fake_accuracy", "logit_gap")
 """Of a player that judges: mean logits, the fractions judged right (logit > 0, < 0), and real - fake."""
+
+
+COSINE = "gradient_cosine"
+"""Cosine of the angle between a player's gradient and its one before; negative where it oscillates."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Probes that a suite asks for: "cosine" costs a vector a player, "layers" a norm a parameter."""
+
+    layout: Layout
+    asked: frozenset[str] = frozenset()
+
+    def names(self, player: str) -> tuple[str, ...]:
+        """The extra probes of one player."""
+        slots = self.layout.slots[player] if "layers" in self.asked else ()
+        layers = [f"grad_norm/{slot.net}.{slot.name}" for slot in slots]
+        return (*([COSINE] if "cosine" in self.asked else []), *layers)
+
+    def memory(self, joint: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What they remember: each player's gradient before, if need be."""
+        remembered = joint.items() if "cosine" in self.asked else ()
+        return {_before(player): torch.zeros_like(flat) for player, flat in remembered}
+
+    def measure(
+        self, player: str, gradient: Tensor, memory: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The values of a player's move, in the order of `names`, and what to remember now."""
+        values = []
+        if "cosine" in self.asked:
+            before = memory[_before(player)]
+            lengths = torch.linalg.vector_norm(gradient) * torch.linalg.vector_norm(before)
+            # nan at the first step, which has none before it
+            values.append(torch.dot(gradient, before) / torch.where(lengths > 0, lengths, torch.nan))
+            memory = memory | {_before(player): gradient}
+        if "layers" in self.asked:
+            values += [torch.linalg.vector_norm(part) for part in self.layout.views(player, gradient)]
+        return dict(zip(self.names(player), values, strict=True)), memory
+
+
+def _before(player: str) -> str:
+    return f"{player}/probe-gradient"
 
 
 def logit_probes(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -37,10 +82,11 @@ def observe(player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
         return logit_probes(out["real_logits"], out["fake_logits"])
 
 
-def columns(players: Iterable[str]) -> list[Column]:
+def columns(players: Iterable[str], extras: Extras) -> list[Column]:
     """All columns of a game's probes, in a fixed order."""
     return [
         (player, probe)
         for player in players
-        for probe in PLAYER_PROBES + (LOGIT_PROBES if player == "discriminator" else ())
+        for logits in [LOGIT_PROBES if player == "discriminator" else ()]
+        for probe in (*PLAYER_PROBES, *logits, *extras.names(player))
     ]

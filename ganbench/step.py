@@ -12,7 +12,7 @@ from torch import Tensor
 from ganbench.game import Batch, Field, Flow, Joint, Turn
 from ganbench.nets import Named
 from ganbench.once import once
-from ganbench.probes import PLAYER_PROBES, Column
+from ganbench.probes import PLAYER_PROBES, Column, Extras
 from ganbench.rules import Clock, Count, Memory, Rule
 
 
@@ -40,6 +40,7 @@ def train_step(
     rule: Rule,
     columns: Sequence[Column],
     freeze: Freeze,
+    extras: Extras,
 ) -> Step:
     """One step of one run: every turn moves its players along the field.
 
@@ -54,6 +55,9 @@ def train_step(
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             measured = _measure(turn, flow, state.joint, joint)
+            for player in turn:
+                asked, memory = extras.measure(player, flow.gradients[player], memory)
+                measured |= {(player, name): value for name, value in asked.items()}
             guard = torch.stack([measured[player, name] for player in turn for name in PLAYER_PROBES]).sum()
             state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured

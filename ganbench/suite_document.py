@@ -114,6 +114,7 @@ class Evaluate(Table):
 
     every: Count | None = Field(None, description="Steps between evaluations; at the end if left out.")
     samples: Annotated[int, Field(ge=2, lt=2**31)] = Field(2500, description="Samples an evaluation.")
+    probes: list[Literal["cosine", "layers"]] = Field([], description="Probes beside those always taken.")
     metrics: list[Metric] = Field([], description="Metrics: a name, or a table of a name and options.")
 
 

@@ -197,7 +197,13 @@ class Resolver:
             metrics.append({"name": name, "options": made[1]})
         samples = given.get("samples", Evaluate.model_fields["samples"].default)
         extractors = self._extractors(cell)
-        return {"every": every, "samples": samples, "metrics": metrics, "extractors": extractors}
+        return {
+            "every": every,
+            "samples": samples,
+            "metrics": metrics,
+            "extractors": extractors,
+            "probes": sorted(given.get("probes", ())),
+        }
 
     def _extractors(self, cell: Cell) -> dict[str, dict[str, Any]]:
         """Options of feature extractors by name, of those for which the suite has any."""
@@ -254,13 +260,14 @@ class Resolver:
                 self.problems.add(place, what)
 
     def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
-        """Whether the model shows what its metrics read."""
+        """Whether the model shows, or has the players, that its metrics read."""
+        shown = {*model.shows, *(self._players(cell) or ())}
         for index, name in enumerate(metrics):
             registered = self.catalogue.components["metric"].get(name)
-            unseen = set(registered.cls.reads) - set(model.shows) if registered else set()  # type: ignore[attr-defined]
+            unseen = set(registered.cls.reads) - shown if registered else set()  # type: ignore[attr-defined]
             if unseen:
                 models = self.catalogue.components["model"]
-                fitting = [other for other, r in models.items() if not unseen - set(r.cls.shows)]  # type: ignore[attr-defined]
+                fitting = [other for other, r in models.items() if unseen <= set(r.cls.shows)]  # type: ignore[attr-defined]
                 read = ", ".join(sorted(unseen))
                 what = f"metric {name!r} reads {read}, which model {model.name!r} does not show"
                 where = f"{cell.origins['evaluate.metrics']}.{index}"

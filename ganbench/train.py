@@ -230,7 +230,7 @@ def trace_columns(
     for player in dict.fromkeys(player for player, _ in columns):
         part = {"run": run[keep].astype(np.int32), "step": step[keep]}
         part["player"] = np.full(int(keep.sum()), player)
-        for name in PLAYER_PROBES + LOGIT_PROBES:
+        for name in dict.fromkeys([*PLAYER_PROBES, *LOGIT_PROBES, *(probe for _, probe in columns)]):
             index = at.get((player, name))
             values = np.full(steps * runs, np.nan) if index is None else probes[:, :, index].ravel()
             part[name] = values[keep].astype(np.float32)

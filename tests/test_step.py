@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -10,8 +11,9 @@ from ganbench.assemble import Program
 from ganbench.executors import Eager
 from ganbench.game import Flow
 from ganbench.mapping import Looped, Mapped, Runs
+from ganbench.nets import Layout
 from ganbench.optimizers import SGD, Adam, RMSprop
-from ganbench.probes import LOGIT_PROBES, PLAYER_PROBES, columns, logit_probes, observe
+from ganbench.probes import COSINE, LOGIT_PROBES, PLAYER_PROBES, Extras, columns, logit_probes, observe
 from ganbench.rules import per_player
 from ganbench.step import State, freeze_alone, freeze_masked, train_step
 
@@ -19,6 +21,7 @@ CPU = torch.device("cpu")
 TURNS = (("a",), ("b",))
 COLUMNS = [(player, probe) for player in "ab" for probe in PLAYER_PROBES]
 STEPS, DEATH = 8, 5
+NO_EXTRAS = Extras(Layout({}, {}))
 
 
 def field(turn, joint, buffers, batch):
@@ -48,7 +51,7 @@ def poison(at, kind, value, dtype):
 
 def train(freeze, batches, optimizers, dtype=torch.float32, state=None, map_over=None):
     rule = per_player(optimizers)
-    step = train_step(TURNS, field, rule, COLUMNS, freeze)
+    step = train_step(TURNS, field, rule, COLUMNS, freeze, NO_EXTRAS)
     state = state or beginning(rule, dtype)
     states, rows = [], []
     for k, batch in enumerate(batches, 1):
@@ -127,7 +130,7 @@ def test_a_square_that_weight_decay_makes_overflow_is_caught(optimizer):
     rule = per_player({"a": optimizer})
     joint = {"a": torch.full((4,), 1e21)}
     state = State(joint, rule.init(joint), {}, torch.zeros((), dtype=torch.float64))
-    state, _ = train_step((("a",),), flat, rule, [("a", "loss")], freeze_masked)(state, [{}], 1)
+    state, _ = train_step((("a",),), flat, rule, [("a", "loss")], freeze_masked, NO_EXTRAS)(state, [{}], 1)
     assert int(state.died) == 1
     assert all(memory.isfinite().all() for memory in state.memory.values())
 
@@ -140,7 +143,7 @@ def test_a_square_that_float64_holds_is_no_divergence():
 @pytest.mark.parametrize("value", [math.nan, 1e25])
 def test_neighbours_in_a_stack_stay_bitwise_unchanged(value):
     runs, victim, rule = 4, 2, per_player(ADAM)
-    step = torch.vmap(train_step(TURNS, field, rule, COLUMNS, freeze_masked), in_dims=(0, 0, None))
+    step = torch.vmap(train_step(TURNS, field, rule, COLUMNS, freeze_masked, NO_EXTRAS), in_dims=(0, 0, None))
     begin = beginning(rule, torch.float32)
 
     def final(at):
@@ -236,7 +239,7 @@ def test_probes_tell_norms_and_losses():
 
 def test_a_column_that_nobody_fills_is_nan():
     extra = [*COLUMNS, ("a", "no such probe")]
-    step = train_step(TURNS, field, per_player(ADAM), extra, freeze_masked)
+    step = train_step(TURNS, field, per_player(ADAM), extra, freeze_masked, NO_EXTRAS)
     batch = poison(0, "", 0.0, torch.float64)[0]
     _, row = step(beginning(per_player(ADAM), torch.float64), [batch, batch], 1)
     assert row.isnan().tolist() == [False] * len(COLUMNS) + [True]
@@ -253,8 +256,8 @@ def test_only_a_discriminator_with_both_logits_is_observed():
     assert set(observe("discriminator", out)) == set(LOGIT_PROBES)
     assert observe("generator", out) == {}
     assert observe("discriminator", {"fake_logits": torch.ones(2)}) == {}
-    assert columns(["low"]) == [("low", probe) for probe in PLAYER_PROBES]
-    assert columns(["discriminator"])[4:] == [("discriminator", probe) for probe in LOGIT_PROBES]
+    assert columns(["low"], NO_EXTRAS) == [("low", probe) for probe in PLAYER_PROBES]
+    assert columns(["discriminator"], NO_EXTRAS)[4:] == [("discriminator", probe) for probe in LOGIT_PROBES]
 
 
 def test_the_last_of_several_turns_is_what_probes_tell(toys, blob):
@@ -270,3 +273,40 @@ def test_the_last_of_several_turns_is_what_probes_tell(toys, blob):
     assert row["discriminator", "logit_gap"] == pytest.approx(
         row["discriminator", "real_mean"] - row["discriminator", "fake_mean"], rel=1e-12
     )
+
+
+@pytest.mark.parametrize("how", [Looped, Mapped])
+def test_extra_probes_by_hand(toys, blob, how):
+    """Cosines and layers' norms, from the points that plain gradient descent goes through."""
+    lr, steps = 0.1, 6
+    config = variant(optimizer={"name": "sgd", "lr": lr}) | {"evaluate": {"probes": ["cosine", "layers"]}}
+    program = Program(config, toys, blob)
+    trainer = how(program, Runs((0, 1), ({}, {})), blob, CPU, *([Eager()] if how is Mapped else []))
+    points = [program.initial(1, {}).joint]
+    rows = []
+    for _ in range(steps):
+        rows.append(trainer.advance(1)[0, 1])
+        points.append({player: flat[1].clone() for player, flat in trainer.state().joint.items()})
+    seen = [dict(zip(program.columns, row.tolist(), strict=True)) for row in rows]
+    for player in ("generator", "discriminator"):
+        gradients = [(a[player] - b[player]) / lr for a, b in itertools.pairwise(points)]
+        assert math.isnan(seen[0][player, COSINE])
+        for k in range(1, steps):
+            expected = torch.nn.functional.cosine_similarity(gradients[k], gradients[k - 1], dim=0).item()
+            assert seen[k][player, COSINE] == pytest.approx(expected, abs=1e-9)
+        for slot, part in zip(
+            program.layout.slots[player], program.layout.views(player, gradients[-1]), strict=True
+        ):
+            name = f"grad_norm/{slot.net}.{slot.name}"
+            assert seen[-1][player, name] == pytest.approx(part.norm().item(), rel=1e-7)
+    assert ("generator", "real_mean") not in seen[0]
+
+
+def test_extra_probes_change_no_step(toys, blob):
+    paths = []
+    for probes in ([], ["cosine", "layers"]):
+        program = Program(variant() | {"evaluate": {"probes": probes}}, toys, blob)
+        trainer = Looped(program, Runs((0,), ({},)), blob, CPU)
+        trainer.advance(10)
+        paths.append(trainer.state().joint)
+    assert all(torch.equal(paths[0][player], paths[1][player]) for player in paths[0])

@@ -11,6 +11,7 @@ import scipy.signal
 import torch
 import torchvision
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 from toys import variant
 
@@ -516,6 +517,24 @@ def test_solo_is_stacked(builtins, name, techniques):
     torch.testing.assert_close(rows, stacked_rows, rtol=1e-10, atol=1e-10, equal_nan=True)
     torch.testing.assert_close(looped.state(), stacked.state(), rtol=1e-10, atol=1e-10)
     assert looped.died() == [0, 0]
+
+
+class Traced(Eager):
+    """What a compiler is given: the graph of the whole step."""
+
+    def prepare(self, step, state):
+        graph = make_fx(step, tracing_mode="fake")(*state)
+        return lambda: graph(*state)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_whole_step_can_be_traced(builtins, name):
+    runs, data = Runs((0, 1), ({}, {})), WORLDS[name]()
+    eager, traced = (
+        Mapped(program(builtins, name), runs, data, CPU, executor) for executor in (Eager(), Traced())
+    )
+    torch.testing.assert_close(eager.advance(3), traced.advance(3), equal_nan=True)
+    torch.testing.assert_close(eager.state(), traced.state(), rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize(("name", "size"), [("cyclegan", 28), ("gaugan", 28), ("cyclegan", 32)])
