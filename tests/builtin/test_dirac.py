@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 
+import numpy as np
 import pytest
 import torch
 from toys import variant
@@ -84,6 +85,16 @@ EIGENVALUES = {
     "r1 .3 minimax": ("minimax", {"r1": {"gamma": 0.3}}, r1(0.3)),
     "r1 1": ("non-saturating", {"r1": {"gamma": 1.0}}, (-0.5, -0.5)),
     "r1 3": ("non-saturating", {"r1": {"gamma": 3.0}}, r1(3.0)),
+    "consensus .3": ("non-saturating", {"consensus": {"gamma": 0.3}}, (-0.075 + 0.5j, -0.075 - 0.5j)),
+    "consensus 1": ("non-saturating", {"consensus": {"gamma": 1.0}}, (-0.25 + 0.5j, -0.25 - 0.5j)),
+    "consensus 1 minimax": ("minimax", {"consensus": {"gamma": 1.0}}, (-0.25 + 0.5j, -0.25 - 0.5j)),
+    # not in the paper; v = J x with J^T = -J and J^T J = 1/4: A^T v = x / 4, and v(x - v / 2) = v + x / 8
+    "symplectic": ("non-saturating", {"symplectic": {}}, (-0.25 + 0.5j, -0.25 - 0.5j)),
+    "extragradient": (
+        "non-saturating",
+        {"extragradient": {"step": 0.5}},
+        (-0.125 + 0.5j, -0.125 - 0.5j),
+    ),
 }
 
 
@@ -241,3 +252,247 @@ def test_alternating_wasserstein_stays_on_its_orbit(world):
     path = distances(world, "wasserstein", model={"alternating": True})
     assert min(path[-100:]) > 0.5
     assert max(path[-100:]) < 3
+
+
+@pytest.mark.parametrize("gamma", [0.3, 1.0])
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
+def test_consensus_converges_at_the_rate_of_its_eigenvalues(world, loss, gamma):
+    path = distances(world, loss, {"consensus": {"gamma": gamma}})
+    assert path[-1] < 0.1 * path[0]
+    assert rate(path) == pytest.approx(abs(1 + STEP_SIZE * complex(-gamma / 4, 0.5)), abs=2e-3)
+
+
+# -- methods on the bilinear game: with the Wasserstein loss theta lowers -psi theta, and psi lowers psi theta
+
+TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
+"""v = TURN (theta, psi)."""
+START = np.array([1.0, 1.0])
+LAST = 120
+
+
+def walk(world, techniques, lr=STEP_SIZE, alternating=False, steps=LAST):
+    """The points (theta, psi) of a run, and those that metrics would see: steps + 1 x 2 each."""
+    made = program(world, "wasserstein", techniques, {"alternating": alternating}, lr=lr)
+    looped = Looped(made, Runs((0,), ({},)), world[1], CPU)
+    points, seen = [START], [START]
+    for _ in range(steps):
+        looped.advance(1)
+        state = looped.state()
+        for joint, path in (
+            (state.joint, points),
+            (made.rule({}).evaluated(state.joint, state.memory), seen),
+        ):
+            path.append(np.array([float(joint[player][0, 0]) for player in ("generator", "discriminator")]))
+    return np.array(points), np.array(seen)
+
+
+def plain(h):
+    def step(x, t):
+        return x - h * TURN @ x
+
+    return step
+
+
+def extragradient(h, ahead):
+    return lambda x, t: x - h * TURN @ (x - ahead * TURN @ x)
+
+
+def pulled(h, weight):
+    """Consensus and symplectic adjustment are the same here: J^T v = A^T v = J^T J x = x."""
+    return lambda x, t: x - h * (TURN @ x + weight * x)
+
+
+def optimistic(h):
+    before = [np.zeros(2)]
+
+    def step(x, t):
+        v = TURN @ x
+        x = x - 2 * h * v + h * before[0]
+        before[0] = v
+        return x
+
+    return step
+
+
+def extra(h):
+    anchor = [START]
+
+    def step(x, t):
+        if t % 2:
+            anchor[0] = x
+            return x - h * TURN @ x
+        return anchor[0] - h * TURN @ x
+
+    return step
+
+
+def lookahead(h, k, alpha):
+    slow = [START]
+
+    def step(x, t):
+        x = x - h * TURN @ x
+        if t % k == 0:
+            x = slow[0] = slow[0] + alpha * (x - slow[0])
+        return x
+
+    return step
+
+
+def heavy_ball(h, beta, alternating):
+    move = [np.zeros(2)]
+
+    def step(x, t):
+        x, v = x.copy(), TURN @ x
+        for i in (1, 0):  # the discriminator moves first
+            v = TURN @ x if alternating else v
+            move[0][i] = beta * move[0][i] - h * v[i]
+            x[i] += move[0][i]
+        return x
+
+    return step
+
+
+def foreseen(h, k, lr):
+    """psi_k = psi - k lr theta, so that the generator lowers -psi theta + k lr theta^2."""
+    return lambda x, t: x - h * (TURN @ x + np.array([2 * k * lr * x[0], 0.0]))
+
+
+def conjugate(h, formula, bound=0.5, least=0.0):
+    """Directions of each player's own; both are one number."""
+    before, direction = np.zeros(2), np.zeros(2)
+
+    def step(x, t):
+        g = TURN @ x
+        for i in range(2):
+            y = g[i] - before[i]
+            above = g[i] * (g[i] if formula in ("fletcher-reeves", "dai-yuan") else y)
+            below = y * direction[i] if formula in ("hestenes-stiefel", "dai-yuan") else before[i] ** 2
+            beta = min(above / below, bound) if below else 0.0
+            direction[i] = -g[i] + max(beta, least) * direction[i]
+        before[:] = g
+        return x + h * direction
+
+    return step
+
+
+def annealed(h, total):
+    return lambda x, t: x - h * (1 - (t - 1) / total) * TURN @ x
+
+
+H = STEP_SIZE
+METHODS = {
+    "extragradient": ({"extragradient": {"step": H}}, extragradient(H, H)),
+    "extragradient, short": ({"extragradient": {"step": 0.05}}, extragradient(H, 0.05)),
+    "consensus": ({"consensus": {"gamma": 0.7}}, pulled(H, 0.7)),
+    "symplectic": ({"symplectic": {"strength": 0.7}}, pulled(H, 0.7)),
+    "symplectic, not aligned": ({"symplectic": {"align": False}}, pulled(H, 1.0)),
+    "optimistic": ({"optimistic-adam": {}}, optimistic(H)),
+    "extra": ({"extra-adam": {}}, extra(H)),
+    "lookahead": ({"lookahead": {}}, lookahead(H, 5, 0.5)),
+    "lookahead 7": ({"lookahead": {"k": 7, "alpha": 0.3}}, lookahead(H, 7, 0.3)),
+    "negative momentum": ({"negative-momentum": {}}, heavy_ball(H, -0.5, alternating=True)),
+    "negative momentum, together": ({"negative-momentum": {}}, heavy_ball(H, -0.5, alternating=False)),
+    "unrolled": ({"unrolled": {"steps": 3, "lr": 0.1}}, foreseen(H, 3, 0.1)),
+    "unrolled 0": ({"unrolled": {"steps": 0}}, plain(H)),
+    "schedule": ({"schedule": {}}, annealed(H, 1000)),
+    **{
+        formula: ({"conjugate-gradient": {"beta": formula}}, conjugate(H, formula))
+        for formula in ("fletcher-reeves", "polak-ribiere", "hestenes-stiefel", "dai-yuan")
+    },
+    "polak-ribiere, unclipped below": (
+        {"conjugate-gradient": {"beta": "polak-ribiere", "nonnegative": False, "bound": 0.2}},
+        conjugate(H, "polak-ribiere", 0.2, -np.inf),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "techniques", "step"), [(n, *method) for n, method in METHODS.items()])
+def test_iterates_are_those_of_linear_algebra(world, name, techniques, step):
+    points, _ = walk(world, techniques, alternating=name == "negative momentum")
+    x = START
+    for t in range(1, LAST + 1):
+        x = step(x, t)
+        np.testing.assert_allclose(points[t], x, rtol=1e-11, atol=1e-13)
+
+
+def growth(points, first=60, last=LAST):
+    """Mean factor a step, late in a run."""
+    norms = np.linalg.norm(points, axis=1)
+    return (norms[last] / norms[first]) ** (1 / (last - first))
+
+
+def radius(*coefficients):
+    """Largest modulus of a polynomial's roots."""
+    return max(abs(np.roots(coefficients)))
+
+
+@pytest.mark.parametrize("h", [0.05, 0.2, 0.6])
+def test_extragradient_converges_at_its_spectral_radius(world, h):
+    """x - h J (x - h J x) with J^2 = -1 is a rotation times sqrt((1 - h^2)^2 + h^2)."""
+    expected = math.sqrt((1 - h * h) ** 2 + h * h)
+    assert expected < 1
+    points, _ = walk(world, {"extragradient": {"step": h}}, lr=h)
+    assert growth(points, first=0) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("gamma", [0.2, 1.0])
+def test_consensus_converges_at_its_spectral_radius(world, gamma):
+    points, _ = walk(world, {"consensus": {"gamma": gamma}})
+    assert growth(points, first=0) == pytest.approx(math.hypot(1 - H * gamma, H), rel=1e-10)
+    assert growth(points) < 1
+
+
+def test_consensus_diverges_beyond_the_step_that_it_names(world):
+    """step < 2 gamma / (1 + gamma^2)"""
+    limit = 2 * 10 / (1 + 10**2)
+    assert growth(walk(world, {"consensus": {}}, lr=0.99 * limit)[0]) < 1
+    assert growth(walk(world, {"consensus": {}}, lr=1.01 * limit)[0]) > 1
+
+
+def test_optimism_converges_at_its_spectral_radius(world):
+    """In z = theta + i psi: z' = (1 - 2 h i) z + h i z_before."""
+    expected = radius(1, -(1 - 2j * H), -1j * H)
+    assert expected < 1
+    assert growth(walk(world, {"optimistic-adam": {}})[0]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lookahead_converges_at_its_spectral_radius(world):
+    points, seen = walk(world, {"lookahead": {}})
+    expected = abs(0.5 + 0.5 * (1 - 1j * H) ** 5) ** (1 / 5)
+    assert expected < 1
+    assert growth(points, first=0) == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_array_equal(seen[5:10], np.tile(points[5], (5, 1)))  # between synchronisations
+
+
+def test_extra_adam_around_sgd_is_extragradient(world):
+    """Two steps make one of extragradient; metrics never see where it extrapolates to."""
+    points, seen = walk(world, {"extra-adam": {}})
+    whole, _ = walk(world, {"extragradient": {"step": H}}, steps=LAST // 2)
+    np.testing.assert_allclose(points[::2], whole, rtol=1e-12)
+    np.testing.assert_array_equal(seen[::2], points[::2])
+    np.testing.assert_array_equal(seen[1::2], points[:-1:2])
+    assert np.linalg.norm(points[1::2], axis=1).min() > 0
+    assert not np.allclose(seen[1::2], points[1::2], rtol=1e-3)
+
+
+@pytest.mark.parametrize("h", [0.1, 0.2, 0.5])
+def test_negative_momentum_converges_where_turns_alternate(world, h):
+    """As in Gidel et al. 2019 (arXiv:1807.04740), and only there; without momentum neither does."""
+    move_psi = np.array([-h, 0, 0, -0.5])  # of (theta, psi, their last moves)
+    psi = np.array([0, 1, 0, 0]) + move_psi
+    move_theta = h * psi + np.array([0, 0, -0.5, 0])
+    matrix = np.stack([np.array([1, 0, 0, 0]) + move_theta, psi, move_theta, move_psi])
+    expected = max(abs(np.linalg.eigvals(matrix)))
+    assert expected < 1
+    alternating, _ = walk(world, {"negative-momentum": {}}, lr=h, alternating=True, steps=500)
+    together, _ = walk(world, {"negative-momentum": {}}, lr=h)
+    assert growth(alternating, 100, 500) == pytest.approx(expected, abs=1e-3)
+    assert growth(together) > 1
+
+
+def test_unrolling_damps(world):
+    """x'' matrix [[1 - 2 h k lr, h], [-h, 1]]: without unrolling it grows."""
+    points, _ = walk(world, {"unrolled": {"steps": 5, "lr": 0.1}})
+    matrix = np.array([[1 - 2 * H * 5 * 0.1, H], [-H, 1.0]])
+    assert growth(points) == pytest.approx(max(abs(np.linalg.eigvals(matrix))), abs=5e-3)
+    assert growth(points) < 1 < growth(walk(world, {})[0])

@@ -1,4 +1,4 @@
-"""Every built-in combination trains the same run alone and in a stack, and takes swept values as options.
+"""Every built-in model, loss and technique trains the same run alone and in a stack, in float64.
 
 1e-9 holds where training itself does not amplify rounding more than that, so the settings here are ones
 where it does not. Measured, after 200 steps, as loop against map (and, for scale, as the loop against itself
@@ -21,71 +21,102 @@ from toys import variant
 from ganbench.assemble import Program
 from ganbench.components import Data, create, sweepable
 from ganbench.draws import CHUNK, stream
+from ganbench.errors import BadInput
 from ganbench.executors import Eager
 from ganbench.mapping import Looped, Mapped, Runs, unstacked
 from ganbench.plugins import discover
 from ganbench_builtin import losses, models, techniques
 
 CPU = torch.device("cpu")
+TECHNIQUES = {cls.name: cls for cls in techniques.ALL}
+LOSSES = {cls.name: cls for cls in losses.ALL}
+MODELS = {cls.name: cls for cls in models.ALL}
 SMALL = {
     "mlp-gan": {"hidden": [8, 8]},
-    "dcgan": {"width": 4, "latent": 4},
     "mlp-vae": {"hidden": [8], "latent": 2},
+    "dcgan": {"width": 4, "latent": 4},
+    "wgan": {"width": 4, "latent": 4},
+    "sngan": {"width": 4, "discriminator_width": 4, "latent": 4},
+    "cgan": {"hidden": [8], "latent": 4},
+    "projection-gan": {"width": 4, "latent": 4},
+    "acgan": {"width": 4, "latent": 4},
+    "pacgan-net": {},
+    "stacked-dcgan": {"width": 4, "latent": 4},
+    "stacked-dcgan-small": {"width": 4, "latent": 4},
+    "cyclegan": {"width": 2, "blocks": 1, "discriminator_width": 2, "pool": 3},
+    "gaugan": {
+        "width": 2,
+        "hidden": 2,
+        "latent": 2,
+        "encoder_width": 2,
+        "discriminator_width": 2,
+    },
+    "conv-vae": {"width": 4, "latent": 2},
+    "vae-gan": {"latent": 2},
 }
+"""Options that make models small, of those that have them."""
+SGD = {"name": "sgd", "lr": 1e-3}
+ADAM = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]}
 PAIRS = [
     ("spectral-norm", "r1"),
     ("wgan-gp", "gradient-clipping"),
     ("r1", "ema"),
     ("ttur", "weight-clipping"),
     ("gradient-clipping", "spectral-norm", "ema", "ttur"),
+    ("consensus", "r1", "lookahead"),
+    ("packing", "instance-noise", "optimistic-adam"),
 ]
-
-
-def combinations():
-    """(model, loss, techniques) for all that fit: each technique alone, and a few together."""
-    known = {cls.name: cls for cls in techniques.ALL}
-    for model in models.ALL:
-        for loss in losses.ALL:
-            if loss.family != model.family:
-                continue
-            chosen = [(), *((name,) for name in known), *(PAIRS if loss is losses.NonSaturating else [])]
-            for names in chosen:
-                if all(known[name]().fits(model(), loss()) is None for name in names):
-                    yield model.name, loss.name, names
-
-
-ALL = list(combinations())
-
-
-def test_combinations_are_many():
-    assert len(ALL) == 3 * (5 * 8 + len(PAIRS)) + 3
-    assert [names for model, _, names in ALL if model == "mlp-vae"] == [(), ("ema",), ("gradient-clipping",)]
 
 
 @pytest.fixture(scope="module")
 def world():
-    """The catalogue, and small data for each model."""
+    """The catalogue, and small data: points, one point, and images with all that a model may want."""
     catalogue = discover()
     load = lambda name, **options: create(catalogue.get("dataset", name).cls, options).load(None)  # noqa: E731
-    images = torch.rand((40, 1, 28, 28), generator=stream("cpu", 0, "images")) * 2 - 1
+
+    def images(*shape):
+        return torch.rand(shape, generator=stream("cpu", 0, "images", *shape)) * 2 - 1
+
+    def pictures(channels, classes):
+        return Data(
+            train=images(24, channels, 16, 16),
+            test=images(2, channels, 16, 16),
+            train_labels=torch.arange(24) % classes,
+            test_labels=torch.arange(2),
+            classes=classes,
+            maps=torch.randint(3, (24, 16, 16), generator=stream("cpu", 0, "maps")).byte(),
+            test_maps=torch.zeros(2, 16, 16, dtype=torch.uint8),
+            map_classes=3,
+            source=images(20, channels, 16, 16) / 2,
+            test_source=images(2, channels, 16, 16) / 2,
+        )
+
     data = {
-        "mlp-gan": load("ring", size=500),
-        "dirac-gan": load("point"),
-        "mlp-vae": load("digits"),
-        "dcgan": Data(train=images, test=images[:2]),
+        "points": load("ring", size=500),
+        "point": load("point"),
+        "images": pictures(1, 4),
+        "stacks": pictures(3, 1000),
     }
     return catalogue, data
 
 
-def program(world, model, loss, names=(), **changes):
+HOME = {"mlp-gan": "points", "pacgan-net": "points", "dirac-gan": "point"} | {
+    name: "stacks" for name in MODELS if name.startswith("stacked")
+}
+"""Which data a model is tried on: images where it is not named here."""
+
+
+def program(world, model, loss, names=(), batch=8, **changes):
     catalogue, data = world
-    players = ("vae",) if model == "mlp-vae" else ("generator", "discriminator")
-    defaults = {
-        "options": SMALL,
-        "players": players,
-        "optimizer": {"name": "adam", "lr": 2e-4 if model == "dcgan" else 1e-3, "betas": [0.5, 0.999]},
-    }
-    return Program(variant(model, loss, names, **(defaults | changes)), catalogue, data[model]), data[model]
+    options = {name: dict(table) for name, table in SMALL.items()}
+    if model in options:
+        known = {field for field in MODELS[model].__dataclass_fields__}
+        options[model] = {name: value for name, value in options[model].items() if name in known}
+    options |= changes.pop("options", {})
+    players = tuple(create(MODELS[model], options.get(model, {})).players())
+    defaults = {"options": options, "players": players, "optimizer": ADAM, "batch": batch}
+    own = data[HOME.get(model, "images")]
+    return Program(variant(model, loss, names, **(defaults | changes)), catalogue, own), own
 
 
 def train(trainer, steps):
@@ -101,8 +132,8 @@ def close(a, b, tolerance=1e-9):
     torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-def check_solo_is_stacked(world, model, loss, names, steps):
-    made, data = program(world, model, loss, names, batch=4 if model == "dcgan" else 8)
+def check_solo_is_stacked(world, model, loss, names, steps, **changes):
+    made, data = program(world, model, loss, names, **changes)
     runs = Runs((0, 1), ({}, {}))
     looped, mapped = Looped(made, runs, data, CPU), Mapped(made, runs, data, CPU, Eager())
     rows, mapped_rows = train(looped, steps), train(mapped, steps)
@@ -110,84 +141,141 @@ def check_solo_is_stacked(world, model, loss, names, steps):
     close(rows, mapped_rows)
     assert looped.died() == [0, 0]
     start = made.initial(0, {}).joint
-    assert all((flat[0] - start[player]).norm() > 1e-6 for player, flat in looped.state().joint.items())
+    assert all((flat[0] - start[player]).norm() > 1e-7 for player, flat in looped.state().joint.items())
 
 
-def label(combination):
-    model, loss, names = combination
-    return f"{model}/{loss}/{'+'.join(names) or 'plain'}"
+def plain_loss(model):
+    """The loss of a model's recipe, or the plainest of its family."""
+    plain = {"adversarial": "non-saturating", "variational": "elbo"}
+    return MODELS[model].recipe.get("loss", plain[MODELS[model].family])
 
 
-def ordinary(model):
-    """Of one model: every loss plain, every technique with one of the losses, and the pairs."""
-    own = [combination for combination in ALL if combination[0] == model]
-    plain = [loss for _, loss, names in own if not names]
-    single = [names for names in dict.fromkeys(names for *_, names in own) if len(names) == 1]
-    chosen = {(model, plain[i % len(plain)], names) for i, names in enumerate(single)}
-    return [c for c in own if c in chosen or len(c[2]) != 1]
+# -- every loss
 
 
-ORDINARY = ordinary("mlp-gan") + ordinary("mlp-vae") + ordinary("dirac-gan")
-REST = [c for c in ALL if c not in ORDINARY]
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(world, loss):
+    model = "mlp-gan" if LOSSES[loss].family == "adversarial" else "mlp-vae"
+    check_solo_is_stacked(world, model, loss, (), steps=200)
 
 
-@pytest.mark.parametrize("combination", ORDINARY, ids=label)
-def test_solo_is_stacked(world, combination):
-    check_solo_is_stacked(world, *combination, steps=200)
+# -- every model, with what it was published with
 
 
-@pytest.mark.parametrize("combination", ordinary("dcgan"), ids=label)
-def test_solo_is_stacked_with_convolutions(world, combination):
-    check_solo_is_stacked(world, *combination, steps=5)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model(world, model):
+    recipe = tuple(MODELS[model].recipe.get("techniques", ()))
+    steps = 100 if HOME.get(model) in ("points", "point") else 3
+    # sgd: some biases have a true gradient of 0, whose rounding Adam would blow up to whole steps
+    check_solo_is_stacked(world, model, plain_loss(model), recipe, steps, optimizer=SGD)
+
+
+# -- every technique, where it fits
+
+
+def homes(technique):
+    """Models that a technique is tried on: the smallest that it fits."""
+    return [
+        model
+        for model in ("mlp-gan", "mlp-vae", "dcgan")
+        if TECHNIQUES[technique]().fits(MODELS[model](), LOSSES[plain_loss(model)]()) is None
+    ]
+
+
+def first_home(world, technique):
+    """(model, its data) on which the technique can be used; it may want images."""
+    names = (*TECHNIQUES[technique].requires, technique)
+    for model in homes(technique):
+        try:
+            program(world, model, plain_loss(model), names)[0].draws()
+        except BadInput:
+            continue
+        return model, names
+    raise AssertionError(f"{technique} fits no model here")
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_every_technique(world, technique):
+    model, names = first_home(world, technique)
+    steps = 5 if model == "dcgan" else 200
+    check_solo_is_stacked(world, model, plain_loss(model), names, steps)
+
+
+@pytest.mark.parametrize("names", PAIRS, ids="+".join)
+def test_some_together(world, names):
+    check_solo_is_stacked(world, "mlp-gan", "non-saturating", names, steps=200)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("combination", REST, ids=label)
-def test_solo_is_stacked_in_every_other_combination(world, combination):
-    check_solo_is_stacked(world, *combination, steps=200)
+@pytest.mark.parametrize("loss", [name for name in LOSSES if LOSSES[name].family == "adversarial"])
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_every_technique_with_every_loss(world, technique, loss):
+    names = (*TECHNIQUES[technique].requires, technique)
+    if any(TECHNIQUES[name]().fits(MODELS["mlp-gan"](), LOSSES[loss]()) for name in names):
+        pytest.skip("they do not fit")
+    try:
+        program(world, "mlp-gan", loss, names)[0].draws()
+    except BadInput:
+        pytest.skip("it wants images")
+    check_solo_is_stacked(world, "mlp-gan", loss, names, steps=100)
 
 
-SWEEPS = [
-    ("optimizer.generator.lr", (1e-4, 2e-3), ()),
-    ("optimizer.discriminator.lr", (1e-4, 2e-3), ()),
-    ("optimizer.discriminator.betas.0", (0.0, 0.9), ()),
-    ("r1.gamma", (0.1, 5.0), ("r1",)),
-    ("wgan-gp.weight", (0.5, 10.0), ("wgan-gp",)),
-    ("wgan-gp.target", (0.0, 1.0), ("wgan-gp",)),
-    ("weight-clipping.limit", (0.05, 0.5), ("weight-clipping",)),
-    ("ttur.ratio", (1.0, 5.0), ("ttur",)),
-    ("ema.decay", (0.5, 0.99), ("ema",)),
-    ("gradient-clipping.max_norm", (0.01, 0.2), ("gradient-clipping",)),
+# -- swept values
+
+OPTIMIZER_SWEEPS = [
+    ("optimizer.generator.lr", (1e-4, 2e-3)),
+    ("optimizer.discriminator.lr", (1e-4, 2e-3)),
+    ("optimizer.discriminator.betas.0", (0.0, 0.9)),
 ]
+VALUES = {
+    "weight-clipping.limit": (0.05, 0.5),
+    "ema.decay": (0.5, 0.99),
+    "gradient-clipping.max_norm": (0.01, 0.2),
+    "wgan-gp.target": (0.0, 1.0),
+    "one-sided-gp.weight": (50.0, 500.0),
+    "orthogonal-regularisation.beta": (0.1, 1.0),
+}
+"""Pairs of values of options, where a half and the whole of the default would not do."""
 
 
-def test_every_option_of_a_technique_that_can_be_swept_is_swept_here():
-    possible = {f"{cls.name}.{option}" for cls in techniques.ALL for option in sweepable(cls)}
-    assert possible == {path for path, *_ in SWEEPS if not path.startswith("optimizer")}
+def swept_options():
+    """(path, two values, technique) of every option of a technique that may be swept."""
+    for name, cls in TECHNIQUES.items():
+        for option in sorted(sweepable(cls)):
+            default = getattr(cls(), option)
+            yield (
+                f"{name}.{option}",
+                VALUES.get(f"{name}.{option}", (default / 2 or 0.25, default or 0.5)),
+                name,
+            )
 
 
-@pytest.mark.parametrize(("path", "values", "names"), SWEEPS, ids=[path for path, *_ in SWEEPS])
-def test_a_swept_value_is_that_option(world, path, values, names):
-    steps = 100
-    made, data = program(world, "mlp-gan", "wasserstein", names)
+SWEEPS = [*((path, values, "") for path, values in OPTIMIZER_SWEEPS), *swept_options()]
+
+
+@pytest.mark.parametrize(("path", "values", "technique"), SWEEPS, ids=[path for path, *_ in SWEEPS])
+def test_a_swept_value_is_that_option(world, path, values, technique):
+    model, names = first_home(world, technique) if technique else ("mlp-gan", ())
+    steps = 3 if model == "dcgan" else 100
+    loss = plain_loss(model)
+    made, data = program(world, model, loss, names)
     swept = Mapped(made, Runs((3, 3), tuple({path: value} for value in values)), data, CPU, Eager())
     rows = train(swept, steps)
     for run, value in enumerate(values):
-        alone = Looped(with_value(world, names, path, value), Runs((3,), ({},)), data, CPU)
+        one, _ = with_value(world, model, loss, names, path, value)
+        alone = Looped(one, Runs((3,), ({},)), data, CPU)
         close(train(alone, steps)[:, 0], rows[:, run])
         close(unstacked(alone.state(), 0), unstacked(swept.state(), run))
     first, second = (pytree.tree_leaves(unstacked(swept.state(), run)) for run in (0, 1))
-    assert max((a - b).abs().max() for a, b in zip(first, second, strict=True)) > 1e-3
+    assert max((a - b).abs().max() for a, b in zip(first, second, strict=True) if a.numel()) > 1e-6
 
 
-def with_value(world, names, path, value):
+def with_value(world, model, loss, names, path, value):
     """The program whose plain option is the value."""
     owner, *rest = path.split(".")
     if owner != "optimizer":
-        return program(world, "mlp-gan", "wasserstein", names, options=SMALL | {owner: {rest[0]: value}})[0]
+        return program(world, model, loss, names, options={owner: {rest[0]: value}})
     player, option, *entry = rest
-    tables = {
-        who: {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]} for who in ("generator", "discriminator")
-    }
+    tables = {who: dict(ADAM) for who in ("generator", "discriminator")}
     tables[player][option] = [value, 0.999] if entry else value
-    return program(world, "mlp-gan", "wasserstein", names, optimizer=tables)[0]
+    return program(world, model, loss, names, optimizer=tables)
