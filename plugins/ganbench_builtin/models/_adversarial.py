@@ -34,7 +34,7 @@ class Adversarial(ganbench.Model):
         return {"noise": ganbench.Draw((batch, self.latent))}
 
     def play(self, player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """fake samples and fake_logits; real_logits on the discriminator's turn, or where the loss pairs them."""
+        """fake and fake_logits; real_logits on the discriminator's turn, or where the loss pairs them."""
         fake = nets["generator"](batch["noise"])
         if player == "generator" and not self.pairs:
             return {"fake": fake, "fake_logits": nets["discriminator"](fake)}

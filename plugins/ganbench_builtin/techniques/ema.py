@@ -35,7 +35,8 @@ class EMA(ganbench.Technique):
 
         def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
             joint, memory = inner.apply(gradients, joint, memory, clock)
-            moved = {_key(player): joint[player] for player in gradients if _key(player) in memory}
+            point = inner.evaluated(joint, memory)  # an anchor counts, not where it looks ahead from there
+            moved = {_key(player): point[player] for player in gradients if _key(player) in memory}
             averages = {key: memory[key] * self.decay + new * (1 - self.decay) for key, new in moved.items()}
             return joint, memory | averages
 

@@ -1,0 +1,57 @@
+"""The DCGAN of VEEGAN's stacked MNIST."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+import ganbench
+from ganbench.game import Turn
+from ganbench_builtin.models._adversarial import Adversarial
+from ganbench_builtin.models._conv import initialise, square
+from ganbench_builtin.models._stacked import discriminator, generator
+
+SIZES = (8, 16, 28, 32)
+
+
+@dataclass(frozen=True)
+class StackedDCGAN(Adversarial):
+    """DCGAN for stacked MNIST in the setting of VEEGAN (Lin et al. 2018, arXiv:1712.04086, section 4.2).
+
+    Four layers of 5 x 5 convolutions with stride 2 in each network, `width` to 8 `width` channels, batch norm
+    in both (not in the discriminator's first layer), weights from N(0, .02); two turns of the generator to
+    one of the discriminator. The recipe: Adam of 2e-4 and beta1 .5, batches of 64. Layer sizes are those of
+    the DCGAN code in wide use at the time; the paper's own table was not at hand.
+
+    Arguments:
+        width: channels next to the image; they double at every halving.
+        latent: numbers of noise.
+        generator_turns: turns of the generator to one of the discriminator.
+    """
+
+    name = "stacked-dcgan"
+    recipe = {
+        "loss": "non-saturating",
+        "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.5, 0.999]},
+        "batch": 64,
+    }
+    width: Annotated[int, Field(gt=0)] = 64
+    latent: Annotated[int, Field(gt=0)] = 100
+    generator_turns: Annotated[int, Field(gt=0)] = 2
+
+    discriminator_turns = 1
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The discriminator's turn, then the generator's."""
+        return (("discriminator",), *(("generator",),) * self.generator_turns)
+
+    def networks(self, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
+        """generator: B x latent -> B x C x H x H; discriminator: B x C x H x H -> B x 1."""
+        size, widths = square(spec, self.name, SIZES), tuple(self.width << i for i in range(4))
+        return {
+            "generator": initialise(generator(self.latent, widths[::-1], spec.shape[0], size, 5)),
+            "discriminator": initialise(discriminator(spec.shape[0], widths, size, 5, 0.2)),
+        }
