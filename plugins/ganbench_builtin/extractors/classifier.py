@@ -42,11 +42,10 @@ class TrainedClassifier:
 
 @dataclass(frozen=True)
 class Classifier(Extractor):
-    """The 64 penultimate activations of a small classifier, trained once on the labelled training data.
+    """64 features of a small classifier of the data, trained once (Binkowski et al. 2018, 1801.01401).
 
-    Two convolutions and a hidden layer, or two hidden layers for images of less than 16 pixels a side:
-    a domain's own features in place of Inception's (Binkowski et al. 2018, arXiv:1801.01401, use a LeNet
-    on MNIST so). The seed is fixed; weights are kept under a hash of the data, with a note of the
+    The penultimate activations of two convolutions and a hidden layer, or of two hidden layers for images of
+    less than 16 pixels a side: a domain's own features in place of Inception's. The seed is fixed; weights are kept under a hash of the data, with a note of the
     accuracy on the test part.
     """
 

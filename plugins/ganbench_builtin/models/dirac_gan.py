@@ -38,6 +38,11 @@ class DiracGAN(Adversarial):
 
     Its equilibrium is theta = psi = 0. Both players move at once unless `alternating`. It is not random:
     every seed gives the same run.
+
+    Arguments:
+        theta: where the generator's point begins.
+        psi: the discriminator's slope at the beginning.
+        alternating: the discriminator moves first, the generator after it.
     """
 
     name = "dirac-gan"

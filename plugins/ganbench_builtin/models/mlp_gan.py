@@ -18,6 +18,12 @@ class MLPGAN(Adversarial):
     """Generator and discriminator are multilayer perceptrons (Goodfellow et al. 2014, arXiv:1406.2661).
 
     Images are flattened; the generator of images ends in tanh.
+
+    Arguments:
+        hidden: widths of the hidden layers of both networks.
+        latent: numbers of noise.
+        activation: between layers.
+        discriminator_turns: turns of the discriminator to one of the generator.
     """
 
     name = "mlp-gan"
