@@ -128,6 +128,8 @@ class StackTraining:
 
     def _train(self) -> bool:
         """Advance to the end. False if stopped on the way."""
+        if self._trainer.step == 0:
+            self._evaluate()
         saved = told = time.monotonic()
         while self._trainer.step < self._steps and not all(self._died):
             self._advance()
@@ -210,7 +212,7 @@ class StackTraining:
 
 def _sheet_steps(steps: int, every: int) -> list[int]:
     """The evaluations at which samples are drawn: the first, the last, and what is even between."""
-    evaluated = sorted({*range(every, steps + 1, every), steps})
+    evaluated = sorted({*range(0, steps + 1, every), steps})
     places = np.linspace(0, len(evaluated) - 1, min(SHEETS, len(evaluated)))
     return [evaluated[round(place)] for place in places]
 

@@ -182,7 +182,7 @@ def test_steps_and_set_change_what_is_trained(tmp_path):
     assert len(results.runs) == 4
     assert (results.runs["steps"] == 30).all()
     assert results.traces["step"].max() == 30
-    assert set(results.evaluations["step"]) == {30}
+    assert set(results.evaluations["step"]) == {0, 30}
     config = next(iter(results.configs.values()))
     assert (config["batch"], config["model"]["options"]["width"]) == (4, 3)
 
