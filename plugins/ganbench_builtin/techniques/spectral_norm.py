@@ -10,7 +10,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 import ganbench
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import is_discriminator, needs_players
+from ganbench_builtin.techniques._weights import LAYERS, matrix
 
 EPSILON = 1e-12
 
@@ -23,41 +24,36 @@ class _Normalised(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
-        rows = _matrix(layer, layer.weight).shape[0]  # type: ignore[arg-type]
+        rows = matrix(layer, layer.weight).shape[0]  # type: ignore[arg-type]
         self.register_buffer("left", F.normalize(torch.randn(rows), dim=0, eps=EPSILON))
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's, with the normalised weight. In training it takes one power iteration first."""
         weight: Tensor = self.layer.weight  # type: ignore[assignment]
-        matrix = _matrix(self.layer, weight)
+        outputs = matrix(self.layer, weight)
         with torch.no_grad():
-            fixed = matrix.detach()
+            fixed = outputs.detach()
             right = F.normalize(fixed.mT @ self.left, dim=0, eps=EPSILON)
             if self.training:
                 self.left = F.normalize(fixed @ right, dim=0, eps=EPSILON)
-        sigma = torch.dot(self.left.detach(), matrix @ right)
+        sigma = torch.dot(self.left.detach(), outputs @ right)
         out: Tensor = functional_call(self.layer, {"weight": weight / sigma}, (x,))
         return out
-
-
-def _matrix(layer: nn.Module, weight: Tensor) -> Tensor:
-    """The weight as outputs x everything else."""
-    transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
-    return (weight.transpose(0, 1) if transposed else weight).flatten(1)
 
 
 @dataclass(frozen=True)
 class SpectralNorm(ganbench.Technique):
     """Spectral normalisation of the discriminator's layers (Miyato et al. 2018, arXiv:1802.05957).
 
-    One power iteration a forward pass in training, as published; its vectors are threaded buffers.
+    Of every discriminator's, where there are several. One power iteration a forward pass in training, as
+    published; its vectors are threaded buffers.
     """
 
     name = "spectral-norm"
 
     def network(self, name: str, net: nn.Module) -> nn.Module:
-        """Normalises every linear and convolutional layer of the discriminator."""
-        return _wrap(net) if name == "discriminator" else net
+        """Normalises every linear and convolutional layer of a discriminator."""
+        return _wrap(net) if is_discriminator(name) else net
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
@@ -65,7 +61,7 @@ class SpectralNorm(ganbench.Technique):
 
 
 def _wrap(net: nn.Module) -> nn.Module:
-    if isinstance(net, nn.Linear | nn.modules.conv._ConvNd):
+    if isinstance(net, LAYERS):
         return _Normalised(net)
     for name, child in net.named_children():
         setattr(net, name, _wrap(child))
