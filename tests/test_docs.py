@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +31,7 @@ def pages():
 
 
 def test_meanings_are_read_from_the_docstring():
-    doc = "A thing.\n\nMore of it.\n\nArguments:\n    a: one,\n        in two lines.\n    b, c: both.\n\nEnd: x"
+    doc = "A thing.\n\nMore.\n\nArguments:\n    a: one,\n        in two lines.\n    b, c: both.\n\nEnd: x"
     assert meanings(doc) == {"a": "one, in two lines.", "b": "both.", "c": "both."}
 
 
@@ -79,3 +83,24 @@ def test_every_option_of_a_built_in_is_explained(builtins):
 @needs_builtins
 def test_every_technique_wraps_something(builtins):
     assert [name for name, found in builtins.components["technique"].items() if not wrapped(found.cls)] == []
+
+
+@needs_builtins
+def test_adding_a_loss_takes_one_file(tmp_path):
+    """The file of docs/add-a-loss.md, put into a copy of the tree."""
+    text = (DOCS / "add-a-loss.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    tree = tmp_path / "ganbench_builtin"
+    shutil.copytree(DOCS.parent / "plugins" / "ganbench_builtin", tree)
+    (tree / "losses" / "margin_hinge.py").write_text(code, encoding="utf-8")
+    program = "from ganbench.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "160"}
+    for command, expected in (
+        (["plugins", "list"], "margin-hinge"),
+        (["plugins", "show", "margin-hinge"], "margin: float = 1.0, may be swept in a stack"),
+    ):
+        told = subprocess.run(
+            [sys.executable, "-c", program, *command],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert expected in told
