@@ -85,6 +85,9 @@ EIGENVALUES = {
     "r1 .3 minimax": ("minimax", {"r1": {"gamma": 0.3}}, r1(0.3)),
     "r1 1": ("non-saturating", {"r1": {"gamma": 1.0}}, (-0.5, -0.5)),
     "r1 3": ("non-saturating", {"r1": {"gamma": 3.0}}, r1(3.0)),
+    "r2 .3": ("non-saturating", {"r2": {"gamma": 0.3}}, r1(0.3)),
+    "r2 1": ("minimax", {"r2": {"gamma": 1.0}}, (-0.5, -0.5)),
+    "r1-r2 .3": ("non-saturating", {"r1-r2": {"gamma": 0.3}}, r1(0.6)),
     "consensus .3": ("non-saturating", {"consensus": {"gamma": 0.3}}, (-0.075 + 0.5j, -0.075 - 0.5j)),
     "consensus 1": ("non-saturating", {"consensus": {"gamma": 1.0}}, (-0.25 + 0.5j, -0.25 - 0.5j)),
     "consensus 1 minimax": ("minimax", {"consensus": {"gamma": 1.0}}, (-0.25 + 0.5j, -0.25 - 0.5j)),
@@ -183,10 +186,11 @@ def rate(path, first=400, last=STEPS):
     return (path[last] / path[first]) ** (1 / (last - first))
 
 
+@pytest.mark.parametrize("penalty", ["r1", "r2"])
 @pytest.mark.parametrize("gamma", [0.3, 1.0])
 @pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
-def test_r1_converges_at_the_rate_of_its_eigenvalues(world, loss, gamma):
-    path = distances(world, loss, {"r1": {"gamma": gamma}})
+def test_r1_and_r2_converge_at_the_rate_of_their_eigenvalues(world, loss, gamma, penalty):
+    path = distances(world, loss, {penalty: {"gamma": gamma}})
     slowest = max(abs(1 + STEP_SIZE * eigenvalue) for eigenvalue in r1(gamma))
     assert path[-1] < 1e-5
     assert rate(path) == pytest.approx(slowest, abs=5e-3)  # a double root: n x^n
@@ -209,6 +213,15 @@ def test_these_do_not_converge(world, loss, techniques):
     path = distances(world, loss, techniques)
     assert max(path[-100:]) > 0.1  # the smallest of them, which clips at .1, circles at .117
     assert max(path[-100:]) > 0.5 * max(path[200:300])  # nor do they shrink
+
+
+def test_instance_noise_converges_to_its_floor(world):
+    """Where the plain game circles, noise draws it in, down to what noise is left."""
+    noisy = distances(world, "minimax", {"instance-noise": {"sigma": 0.5, "anneal": False}})
+    annealed = distances(world, "minimax", {"instance-noise": {"sigma": 1.0, "steps": STEPS}})
+    plain = distances(world, "minimax")
+    assert max(noisy[-100:]) < 0.5 < 1.0 < min(plain[-100:])
+    assert max(annealed[-20:]) < 0.3
 
 
 def test_a_penalty_too_steep_for_the_step_diverges(world):
