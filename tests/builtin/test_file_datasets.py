@@ -1,31 +1,22 @@
-"""Data sets that are read from files: what they read, against other readers, and what they say of bad files."""
+"""Folders of images, of two domains, and of label maps; and what holds of every data set of files."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import pickle  # noqa: TID251  to make what torchvision reads, and what nobody should
-import random
-import struct
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torchvision.datasets as theirs
+from data_files import RNG, generators_left_alone, npz, pixels, refusal, same, save
 from PIL import Image
-from scipy.io import savemat
 
 from ganbench.components import Data, create, options_of
 from ganbench.errors import BadInput
 from ganbench.sources import digest
-from ganbench_builtin.datasets import _decoded, _files, cifar10, cifar100
-from ganbench_builtin.datasets._inert import Inert, read_inert
+from ganbench_builtin.datasets import _decoded
 from ganbench_builtin.datasets._pictures import LabelMap, Pixels
 from ganbench_builtin.datasets._split import held_out
 from ganbench_builtin.datasets.arrays import Arrays
@@ -38,9 +29,6 @@ from ganbench_builtin.datasets.map_folders import MapFolders
 from ganbench_builtin.datasets.svhn import Svhn
 from ganbench_builtin.datasets.unpaired_folders import UnpairedFolders
 
-PUBLISHED = [(FashionMnist, "FashionMNIST"), (Kmnist, "KMNIST")]
-RNG = np.random.default_rng(0)
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -48,375 +36,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("GANBENCH_CACHE", str(folder))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for a network."""
-
-    def refuse(url: str, timeout: float) -> None:
-        raise URLError("no network")
-
-    monkeypatch.setattr(_files, "urlopen", refuse)
-
-
-def served(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
-    """The network answers with these files, by the ends of their addresses."""
-
-    def answer(url: str, timeout: float) -> io.BytesIO:
-        return io.BytesIO(files[url.rpartition("/")[2]])
-
-    monkeypatch.setattr(_files, "urlopen", answer)
-
-
-def refusal(load: Callable[[], object]) -> str:
-    """The one sentence that bad input is told in."""
-    with pytest.raises(BadInput) as caught:
-        load()
-    (problem,) = caught.value.problems
-    assert "\n" not in str(problem)
-    return str(problem)
-
-
-def pixels(*shape: int, below: int = 256) -> np.ndarray:
-    return RNG.integers(0, below, shape, dtype=np.uint8)
-
-
-def save(path: Path, array: np.ndarray, mode: str | None = None, **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(array)
-    (image.convert(mode) if mode else image).save(path, **options)
-    return path
-
-
-def same(tensor: torch.Tensor | None, array: object) -> None:
-    assert tensor is not None
-    np.testing.assert_array_equal(tensor.numpy(), np.asarray(array))
-
-
-# Published data sets
-
-
-def idx(array: np.ndarray) -> bytes:
-    head = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
-    return head + array.astype(np.uint8).tobytes()
-
-
-def idx_files(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for part, n in (("train", 5), ("t10k", 3)):
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(pixels(n, 28, 28)))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(pixels(n, below=10)))
-
-
-@pytest.mark.parametrize(("cls", "original"), PUBLISHED)
-def test_idx_data_sets_agree_with_torchvision(tmp_path: Path, cls: type, original: str) -> None:
-    idx_files(tmp_path / original / "raw")
-    data = cls().load(tmp_path)
-    for train, images, labels in (
-        (True, data.train, data.train_labels),
-        (False, data.test, data.test_labels),
-    ):
-        other = getattr(theirs, original)(tmp_path, train=train)
-        assert torch.equal(images[:, 0], other.data)
-        assert torch.equal(labels, other.targets)
-    assert data.classes == 10
-    assert cls(size=32, root=str(tmp_path)).load(None).spec.shape == (1, 32, 32)
-
-
-@pytest.mark.parametrize(("cls", "original"), PUBLISHED)
-def test_idx_data_sets_are_downloaded_from_their_own_mirrors(
-    tmp_path: Path, cls: type, original: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    idx_files(tmp_path / original / "raw")
-    told = refusal(lambda: cls().load(tmp_path / "new"))
-    for word in (cls.name, "no network", "train-images-idx3-ubyte.gz", "root", "GANBENCH_DATA", str(tmp_path)):
-        assert word in told
-    import gzip
-
-    plain = sorted((tmp_path / original / "raw").iterdir())
-    files = {f"{path.name}.gz": gzip.compress(path.read_bytes()) for path in plain}
-    sums = [(name, hashlib.md5(content).hexdigest()) for name, content in files.items()]
-    monkeypatch.setattr(getattr(theirs, original), "resources", sums)
-    served(monkeypatch, files)
-    assert digest(cls().load(tmp_path / "new")) == digest(cls().load(tmp_path))
-    other = dict(PUBLISHED)[FashionMnist if cls is Kmnist else Kmnist]
-    assert not (tmp_path / "new" / other).exists()
-
-
-def svhn_files(folder: Path) -> dict[str, bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, n in (("train", 12), ("test", 4)):
-        labels = np.arange(n, dtype=np.uint8)[:, None] % 10 + 1
-        savemat(folder / f"{part}_32x32.mat", {"X": pixels(32, 32, 3, n), "y": labels}, do_compression=True)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize("below", [".", "SVHN"])
-def test_svhn_agrees_with_torchvision(tmp_path: Path, below: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    svhn_files(tmp_path / below)
-    monkeypatch.setattr(theirs.SVHN, "_check_integrity", lambda self: True)
-    data = Svhn().load(tmp_path)
-    for part, images, labels in (
-        ("train", data.train, data.train_labels),
-        ("test", data.test, data.test_labels),
-    ):
-        other = theirs.SVHN(tmp_path / below, part)
-        same(images, other.data)
-        same(labels, other.labels)
-    assert data.train.is_contiguous()
-    same(data.train_labels, [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2])
-
-
-def test_svhn_is_downloaded_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = svhn_files(tmp_path / "there")
-    told = refusal(lambda: Svhn().load(tmp_path / "new"))
-    assert "svhn: the files are not there" in told
-    assert f"place train_32x32.mat, test_32x32.mat in {tmp_path / 'new'}" in told
-    served(monkeypatch, files)
-    assert "not the one expected" in refusal(lambda: Svhn().load(tmp_path / "new"))
-    sums = {
-        part: [url, name, hashlib.md5(files[name]).hexdigest()]
-        for part, (url, name, _) in theirs.SVHN.split_list.items()
-        if name in files
-    }
-    monkeypatch.setattr(theirs.SVHN, "split_list", sums)
-    assert digest(Svhn().load(tmp_path / "new")) == digest(Svhn().load(tmp_path / "there"))
-
-
-@pytest.mark.parametrize(
-    ("content", "word"),
-    [
-        ({"X": pixels(32, 32, 3, 4)}, "it holds no 'y'"),
-        ({"X": pixels(4, 32, 32, 3), "y": np.ones(4, np.uint8)}, "uint8 of 4 x 32 x 32 x 3, not"),
-        ({"X": np.ones((32, 32, 3, 4)), "y": np.ones(4, np.uint8)}, "float64"),
-        ({"X": pixels(32, 32, 3, 4), "y": np.ones(3, np.uint8)}, "3 labels for 4 samples"),
-        ({"X": pixels(32, 32, 3, 4), "y": np.full(4, 11)}, "a label 11, where 0 to 9"),
-        ({"X": pixels(32, 32, 3, 4), "y": np.ones(4)}, "y is float64"),
-        (b"hello", "cannot be used"),
-        (b"", "cannot be used"),
-    ],
-)
-def test_damaged_svhn_is_named(tmp_path: Path, content: dict[str, np.ndarray] | bytes, word: str) -> None:
-    svhn_files(tmp_path)
-    path = tmp_path / "train_32x32.mat"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        savemat(path, content)
-    told = refusal(lambda: Svhn().load(tmp_path))
-    assert told.startswith(f"{path}: ")
-    assert word in told
-
-
-def test_truncated_svhn_is_named(tmp_path: Path) -> None:
-    svhn_files(tmp_path)
-    path = tmp_path / "test_32x32.mat"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert refusal(lambda: Svhn().load(tmp_path)).startswith(f"{path}: the file cannot be used")
-
-
-CIFARS = {
-    "cifar-10": (Cifar10, cifar10, 1, [f"data_batch_{n}" for n in range(1, 6)], "test_batch", ["labels"]),
-    "cifar-100": (Cifar100, cifar100, 2, ["train"], "test", ["coarse_labels", "fine_labels"]),
-}
-UNPACKED = {"cifar-10": "cifar-10-batches", "cifar-100": "cifar-100"}
-
-
-def cifar_batches(name: str) -> dict[str, tuple[np.ndarray, dict[str, list[int]]]]:
-    """File -> images, N x 3 x 32 x 32, and its lists of labels."""
-    _, _, _, train, test, keys = CIFARS[name]
-    most = {"labels": 10, "coarse_labels": 20, "fine_labels": 100}
-    return {
-        file: (pixels(4, 3, 32, 32), {key: pixels(4, below=most[key]).tolist() for key in keys})
-        for file in [*train, test]
-    }
-
-
-def binary(images: np.ndarray, labels: dict[str, list[int]]) -> bytes:
-    heads = np.array([*labels.values()], np.uint8).T
-    return np.concatenate([heads, images.reshape(len(images), -1)], axis=1).tobytes()
-
-
-def python(images: np.ndarray, labels: dict[str, list[int]]) -> bytes:
-    return pickle.dumps({"data": images.reshape(len(images), -1), **labels, "filenames": ["a"]}, protocol=4)
-
-
-def cifar_files(root: Path, name: str, kind: str, packed: bool) -> dict[str, bytes]:
-    """Both forms of the published layouts: unpacked or as an archive."""
-    write, suffix = {"binary": (binary, ".bin"), "python": (python, "")}[kind]
-    short = {"binary": "bin", "python": "py"}[kind] if name == "cifar-10" else kind
-    folder = f"{UNPACKED[name]}-{short}"
-    made = {f"{file}{suffix}": write(*batch) for file, batch in cifar_batches(name).items()}
-    root.mkdir(parents=True, exist_ok=True)
-    if packed:
-        with tarfile.open(root / f"{name}-{kind}.tar.gz", "w:gz") as tar:
-            for file, content in made.items():
-                member = tarfile.TarInfo(f"{folder}/{file}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    else:
-        (root / folder).mkdir()
-        for file, content in made.items():
-            (root / folder / file).write_bytes(content)
-    return made
-
-
-@pytest.mark.parametrize("name", CIFARS)
-def test_all_forms_of_cifar_hold_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cls, *_ = CIFARS[name]
-    batches = cifar_batches(name)
-    monkeypatch.setattr(f"{__name__}.cifar_batches", lambda _: batches)
-    digests = set()
-    for kind in ("binary", "python"):
-        for packed in (False, True):
-            root = tmp_path / f"{kind}{packed}"
-            cifar_files(root, name, kind, packed)
-            before = sorted(root.rglob("*"))
-            digests.add(digest(cls().load(root)))
-            assert sorted(root.rglob("*")) == before
-    assert len(digests) == 1
-    data = cls(root=str(tmp_path / "pythonTrue")).load(None)
-    *train, test = batches.values()
-    key = CIFARS[name][-1][-1]
-    same(data.train, np.concatenate([images for images, _ in train]))
-    same(data.train_labels, np.concatenate([labels[key] for _, labels in train]))
-    same(data.test, test[0])
-    same(data.test_labels, test[1][key])
-    assert data.classes == int(name.partition("-")[2])
-
-
-@pytest.mark.parametrize("name", CIFARS)
-def test_cifar_agrees_with_torchvision(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cls, *_ = CIFARS[name]
-    other = theirs.CIFAR10 if name == "cifar-10" else theirs.CIFAR100
-    made = cifar_files(tmp_path, name, "python", packed=False)
-    (tmp_path / other.base_folder / other.meta["filename"]).write_bytes(
-        pickle.dumps({other.meta["key"]: ["a"] * 100})
-    )
-    monkeypatch.setattr(other, "_check_integrity", lambda self: True)
-    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
-    data = cls().load(tmp_path)
-    for train, images, labels in (
-        (True, data.train, data.train_labels),
-        (False, data.test, data.test_labels),
-    ):
-        read = other(tmp_path, train=train)
-        same(images.permute(0, 2, 3, 1), read.data)
-        same(labels, read.targets)
-    assert {entry[0] for entry in (*other.train_list, *other.test_list)} == made.keys()
-
-
-def test_cifar_100_has_coarse_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches = cifar_batches("cifar-100")
-    monkeypatch.setattr(f"{__name__}.cifar_batches", lambda _: batches)
-    for kind in ("binary", "python"):
-        cifar_files(tmp_path / kind, "cifar-100", kind, packed=False)
-        data = Cifar100(labels="coarse").load(tmp_path / kind)
-        same(data.test_labels, batches["test"][1]["coarse_labels"])
-        assert data.classes == 20
-
-
-@pytest.mark.parametrize("name", CIFARS)
-def test_the_binary_form_of_cifar_is_downloaded(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cls, module, *_ = CIFARS[name]
-    told = refusal(lambda: cls().load(tmp_path / "new"))
-    for word in (f"{name}: the files", f"place {name}-binary.tar.gz in {tmp_path / 'new'}", "GANBENCH_DATA"):
-        assert word in told
-    cifar_files(tmp_path, name, "binary", packed=True)
-    content = (tmp_path / f"{name}-binary.tar.gz").read_bytes()
-    served(monkeypatch, {f"{name}-binary.tar.gz": content})
-    assert "not the one expected" in refusal(lambda: cls().load(tmp_path / "new"))
-    remote = module._REMOTE
-    right = _files.Remote(remote.name, remote.urls, hashlib.md5(content).hexdigest())
-    monkeypatch.setattr(module, "_REMOTE", right)
-    assert digest(cls().load(tmp_path / "new")) == digest(cls().load(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("kind", "file", "content", "word"),
-    [
-        ("binary", "data_batch_2.bin", b"", "no whole number of images of 3,073"),
-        ("binary", "data_batch_2.bin", bytes(3073 * 2 - 1), "no whole number of images"),
-        ("binary", "test_batch.bin", b"\x0a" + bytes(3072), "a label 10, where 0 to 9 are possible"),
-        ("python", "data_batch_2", b"", "no pickle of plain data"),
-        ("python", "data_batch_2", b"hello", "no pickle of plain data"),
-        ("python", "data_batch_2", pickle.dumps([1]), "no dictionary"),
-        ("python", "data_batch_2", pickle.dumps({"data": pixels(1, 3072)}), "named 'labels'"),
-        ("python", "data_batch_2", python(pixels(2, 3, 32, 31), {"labels": [1, 2]}), "array of N x 3,072"),
-        ("python", "data_batch_2", pickle.dumps({"data": np.ones((1, 3072)), "labels": [1]}), "array of N"),
-        ("python", "data_batch_2", python(pixels(2, 3, 32, 32), {"labels": [1]}), "1 labels for 2 samples"),
-        ("python", "data_batch_2", python(pixels(1, 3, 32, 32), {"labels": ["cat"]}), "whole numbers"),
-        ("python", "data_batch_2", python(pixels(1, 3, 32, 32), {"labels": [2**70]}), "cannot be used"),
-        ("python", "data_batch_2", python(pixels(1, 3, 32, 32), {"labels": [-1]}), "a label -1"),
-    ],
-)
-def test_damaged_cifar_is_named(tmp_path: Path, kind: str, file: str, content: bytes, word: str) -> None:
-    cifar_files(tmp_path, "cifar-10", kind, packed=False)
-    (path,) = tmp_path.rglob(file)
-    path.write_bytes(content)
-    told = refusal(lambda: Cifar10().load(tmp_path))
-    assert told.startswith(f"{path}: ")
-    assert word in told
-
-
-@pytest.mark.parametrize("damage", ["truncated", "not gzip", "empty", "incomplete"])
-def test_a_damaged_archive_of_cifar_is_named(tmp_path: Path, damage: str) -> None:
-    cifar_files(tmp_path, "cifar-10", "binary", packed=True)
-    path = tmp_path / "cifar-10-binary.tar.gz"
-    whole = path.read_bytes()
-    if damage == "incomplete":
-        with tarfile.open(path, "w:gz"):
-            pass
-    else:
-        path.write_bytes({"truncated": whole[:-2000], "not gzip": b"hello", "empty": b""}[damage])
-    told = refusal(lambda: Cifar10().load(tmp_path))
-    assert told.startswith(f"{path}: the file cannot be used")
-    assert damage != "incomplete" or "it lacks cifar-10-batches-bin/data_batch_1.bin" in told
-
-
-class Malicious:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.trace),)
-
-
-def test_nothing_in_a_pickle_runs(tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    content = pickle.dumps({"data": Malicious(trace), "labels": [1]})
-    pickle.loads(content)
-    trace.rmdir()  # it works
-    cifar_files(tmp_path, "cifar-10", "python", packed=False)
-    (path,) = tmp_path.rglob("test_batch")
-    path.write_bytes(content)
-    assert str(path) in refusal(lambda: Cifar10().load(tmp_path))
-    assert not trace.exists()
-    inert = read_inert(content)["data"]
-    assert isinstance(inert, Inert)
-    assert inert.args == (str(trace),)
-
-
-def test_byte_strings_of_python_2_and_columns_first_are_read(tmp_path: Path) -> None:
-    """As the published batches are: protocol 2, whose strings are bytes; some arrays are stored by columns."""
-    images = pixels(4, 3, 32, 32)
-    cifar_files(tmp_path, "cifar-10", "python", packed=False)
-    (path,) = tmp_path.rglob("test_batch")
-    by_columns = np.asfortranarray(images.reshape(4, -1))
-    path.write_bytes(pickle.dumps({b"data": by_columns, b"labels": [1, 2, 3, 4]}, protocol=4))
-    data = Cifar10().load(tmp_path)
-    same(data.test, images)
-    same(data.test_labels, [1, 2, 3, 4])
-    # SHORT_BINSTRING, which Python 3 no longer writes: {'labels': [7]}
-    assert read_inert(b"\x80\x02}U\x06labels]K\x07as.") == {b"labels": [7]}
-
-
-# Folders of images
 
 
 def classes_of_images(root: Path, counts: dict[str, int], side: int = 8) -> Path:
@@ -445,25 +64,427 @@ def test_images_are_scaled_by_the_shorter_side_and_cropped(
     np.testing.assert_array_equal(Pixels(8, channels)((path,)), reference(path, 8, mode))
 
 
+def folder(below: Path | None, /, **options: object) -> Data:
+    return create(ImageFolder, {"size": 8, **options}).load(below)  # type: ignore[no-any-return]
+
+
 def test_an_image_folder_agrees_with_torchvision(tmp_path: Path) -> None:
     classes_of_images(tmp_path, {"b": 4, "a": 3, "C": 5})
     save(tmp_path / "a" / "deeper" / "x.PNG", pixels(8, 8, 3))
     (tmp_path / "a" / "notes.txt").write_text("hello")
-    (tmp_path / "a" / ".hidden.png").write_text("hello")
-    (tmp_path / ".thumbnails").mkdir()
-    (tmp_path / "a" / ".thumbnails").mkdir()
-    data = ImageFolder(size=8, held_out=0.5).load(tmp_path) if False else load_folder(tmp_path, held_out=0.5)
-    other = theirs.ImageFolder(tmp_path, is_valid_file=lambda path: path.lower().endswith("0.png") or (
-        path.lower().endswith(".png") and "hidden" not in path
-    ), allow_empty=True)
-    known = [name for name in other.classes if not name.startswith(".")]
-    assert data.classes == len(known)
-    rows = [(np.asarray(image).transpose(2, 0, 1), known.index(other.classes[label])) for image, label in other]
-    mask = held_out("", len(rows), 0.5, [label for _, label in rows])
-    for images, labels, wanted in (
-        (data.train, data.train_labels, ~mask),
-        (data.test, data.test_labels, mask),
+    other = theirs.ImageFolder(str(tmp_path))
+    data = folder(tmp_path, root=".", held_out=0.5)
+    assert data.classes == len(other.classes) == 3
+    images = np.stack([np.asarray(image).transpose(2, 0, 1) for image, _ in other])
+    test = held_out("", len(other), 0.5, other.targets)
+    same(data.train, images[~test])
+    same(data.test, images[test])
+    same(data.train_labels, np.array(other.targets)[~test])
+    same(data.test_labels, np.array(other.targets)[test])
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    classes_of_images(tmp_path, {"a": 4, "b": 4})
+    before = digest(folder(tmp_path, root=".", held_out=0.25))
+    classes_of_images(tmp_path, {".c": 4, "a/.d": 4})
+    (tmp_path / "a" / "._000.png").write_bytes(b"of another system")
+    (tmp_path / ".DS_Store.png").write_bytes(b"of another system")
+    assert digest(folder(tmp_path, root=".", held_out=0.25)) == before
+
+
+def test_folders_named_train_and_test_are_the_parts(tmp_path: Path) -> None:
+    classes_of_images(tmp_path / "train", {"a": 2, "b": 3})
+    classes_of_images(tmp_path / "test", {"b": 1})
+    data = folder(tmp_path, root=".", channels=1)
+    assert data.spec.shape == (1, 8, 8)
+    same(data.train_labels, [0, 0, 1, 1, 1])
+    same(data.test_labels, [1])
+    same(data.test[0], reference(tmp_path / "test" / "b" / "000.png", 8, "L"))
+
+
+@pytest.mark.parametrize("below", [".", "only"])
+def test_without_several_classes_there_are_no_labels(tmp_path: Path, below: str) -> None:
+    classes_of_images(tmp_path, {below: 10})
+    data = folder(None, root=str(tmp_path), held_out=0.3)
+    assert (len(data.train), len(data.test), data.classes) == (7, 3, 0)
+    assert data.train_labels is None
+    assert data.test_labels is None
+
+
+def test_a_class_named_train_is_a_class(tmp_path: Path) -> None:
+    classes_of_images(tmp_path, {"aeroplane": 2, "train": 2})
+    assert folder(tmp_path, root=".", held_out=0.5).classes == 2
+
+
+def test_held_out_rows_are_spread_and_of_each_class_its_share() -> None:
+    assert held_out("", 10, 0.3).nonzero()[0].tolist() == [3, 6, 9]
+    assert held_out("", 100, 0.29).sum() == 29
+    labels = RNG.permutation(np.repeat([0, 1, 2], [40, 20, 10]))
+    assert np.bincount(labels[held_out("", 70, 0.2, labels.tolist())]).tolist() == [8, 4, 2]
+
+
+MODES = {
+    "1": lambda rgb: np.asarray(rgb.convert("1").convert("RGB")),
+    "L": lambda rgb: np.asarray(rgb.convert("L").convert("RGB")),
+    "P": lambda rgb: np.asarray(rgb.convert("P").convert("RGB")),
+    "CMYK": lambda rgb: np.asarray(rgb),
+    "RGBA": lambda rgb: np.asarray(rgb),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_images_of_other_modes_are_converted(tmp_path: Path, mode: str) -> None:
+    rgb = Image.fromarray(pixels(8, 8, 3))
+    path = tmp_path / "a.tif"
+    rgb.convert(mode).save(path)
+    np.testing.assert_array_equal(Pixels(8, 3)((path,)), MODES[mode](rgb).transpose(2, 0, 1))
+
+
+def test_transparent_pixels_are_shown_on_white(tmp_path: Path) -> None:
+    rgba = pixels(8, 8, 4)
+    rgba[:, :4, 3], rgba[:, 4:, 3] = 0, 255
+    seen = Pixels(8, 3)((save(tmp_path / "a.png", rgba),))
+    assert (seen[:, :, :4] == 255).all()
+    np.testing.assert_array_equal(seen[:, :, 4:], rgba[:, 4:, :3].transpose(2, 0, 1))
+    grey = Image.fromarray(np.array([[0, 9]], np.uint8).repeat(2, 0))
+    grey.save(tmp_path / "b.png", transparency=0)
+    np.testing.assert_array_equal(Pixels(2, 1)((tmp_path / "b.png",)), [[[255, 9], [255, 9]]])
+    palette = grey.convert("P")
+    palette.save(tmp_path / "c.png", transparency=bytes([0] * 5 + [255] * 251))
+    np.testing.assert_array_equal(Pixels(2, 1)((tmp_path / "c.png",)), [[[255, 9], [255, 9]]])
+
+
+def truncated(path: Path) -> None:
+    whole = save(path, pixels(64, 64)).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def flipped(path: Path) -> None:
+    damaged = bytearray(save(path, pixels(64, 64, 3)).read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    path.write_bytes(damaged)
+
+
+BAD_IMAGES = {
+    "truncated.jpg": (truncated, "truncated"),
+    "truncated.png": (truncated, "cannot be read"),
+    "flipped.png": (flipped, "cannot be read"),
+    "empty.png": (Path.touch, "is no image"),
+    "text.jpeg": (lambda path: path.write_text("hello"), "is no image"),
+    "dangling.png": (lambda path: path.symlink_to("nowhere"), "cannot be read"),
+    "deep.png": (lambda path: save(path, RNG.integers(0, 2**16, (8, 8), dtype=np.uint16)), "mode I;16"),
+    "deep.tif": (lambda path: save(path, RNG.random((8, 8), dtype=np.float32)), "mode F"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_a_bad_image_is_named(tmp_path: Path, cache: Path, name: str) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    make, word = BAD_IMAGES[name]
+    make(tmp_path / name)
+    told = refusal(lambda: folder(tmp_path, root="."))
+    assert told.startswith(f"{tmp_path / name}: ")
+    assert word in told
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+BAD_FOLDERS = {
+    "empty": ({}, "the folder is empty"),
+    "an empty class": ({"a": 2, "b": 0}, "b: the folder is empty"),
+    "too few": ({".": 1}, "1 sample is too few to hold out 0.1; choose another held_out"),
+    "too few of each": ({"a": 3, "b": 3}, "6 samples are too few to hold out 0.1 of each class"),
+    "stray": ({"a": 10, ".": 1}, "the image 000.png lies beside folders of classes (a, …)"),
+    "no test": ({"train/a": 3, "val/a": 3}, "there is train but no test"),
+    "an unknown class": ({"train/cats": 2, "train/dogs": 2, "test/cat": 2}, "did you mean 'cats'?"),
+    "an unlabelled test": ({"train/cats": 2, "train/dogs": 2, "test": 2}, "test: lacks folders of classes"),
+    "a labelled test": ({"train": 2, "test/cats": 2}, "test: has folders of classes, unlike what is trained"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FOLDERS)
+def test_a_bad_folder_is_named(tmp_path: Path, case: str) -> None:
+    counts, word = BAD_FOLDERS[case]
+    for name in counts:
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    classes_of_images(tmp_path, counts)
+    told = refusal(lambda: folder(tmp_path, root="."))
+    assert told.startswith(str(tmp_path))
+    assert word in told
+
+
+def test_a_folder_without_images_says_what_images_are(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.npy"):
+        (tmp_path / name).write_text("hello")
+    told = refusal(lambda: folder(tmp_path, root="."))
+    assert told.startswith(f"{tmp_path}: none of its 2 files is an image (.bmp .gif")
+
+
+def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert f"{tmp_path}: the folder cannot be read (Permission denied)" in refusal(
+        lambda: folder(tmp_path, root=".")
+    )
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "word"),
+    [
+        (ImageFolder, {}, "image-folder: name a folder of images by the option root"),
+        (ImageFolder, {"root": "no/such"}, "root names no folder: "),
+        (MapFolders, {}, "map-folders: name a folder of images by the option root"),
+        (UnpairedFolders, {}, "unpaired-folders: name a folder of images by the option source"),
+        (UnpairedFolders, {"source": "."}, "name a folder of images by the option target"),
+        (UnpairedFolders, {"source": ".", "test_source": "no"}, "test_source names no folder"),
+        (Arrays, {}, "arrays: name an .npz or .parquet file by the option file"),
+        (Arrays, {"file": "no.npz"}, "no.npz: there is no such file"),
+    ],
+)
+def test_what_is_not_named_or_not_there_is_said(
+    tmp_path: Path, cls: type, options: dict[str, object], word: str
+) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    assert word in refusal(lambda: cls(**options).load(tmp_path))
+
+
+# Decoded once
+
+
+def test_images_are_decoded_once_and_again_when_they_change(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    decoded: list[str] = []
+    decode = Pixels.__call__
+    monkeypatch.setattr(
+        Pixels, "__call__", lambda self, item: decoded.append(item[0].name) or decode(self, item)
+    )
+
+    def count() -> int:
+        decoded.clear()
+        folder(tmp_path, root=".")
+        return len(decoded)
+
+    assert count() == 10
+    assert count() == 0
+    first = tmp_path / "000.png"
+    times = first.stat()
+    replaced = np.asarray(Image.open(first))[::-1]
+    save(first, replaced)
+    os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))  # as tools do that keep times
+    assert count() == 9
+    same(folder(tmp_path, root=".").train[0], replaced.transpose(2, 0, 1))
+    assert folder(tmp_path, root=".", size=4).spec.shape == (3, 4, 4)
+    assert count() == 0
+    for path in cache.rglob("*.npy"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert count() == 10
+
+
+def test_a_large_folder_is_mapped_not_loaded(tmp_path: Path, cache: Path) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    data = folder(tmp_path, root=".")
+    (path,) = [path for path in cache.rglob("*.npy") if len(np.load(path)) == 9]
+    opened = Path("/proc/self/maps")
+    assert not opened.exists() or str(path) in opened.read_text()
+    kept = digest(data)
+    assert kept == digest(Data(data.train.clone(), data.test.clone()))
+    data.train.zero_()  # copied as it is written
+    assert digest(folder(tmp_path, root=".")) == kept
+    assert sorted(p.suffix for p in path.parent.iterdir()) == [".npy", ".npy"]
+
+
+def test_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    whole = digest(folder(tmp_path, root="."))
+    monkeypatch.setattr(_decoded, "_BLOCK", 4)
+    monkeypatch.setattr(_decoded, "_VERSION", 0)
+    assert digest(folder(tmp_path, root=".")) == whole
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) -> None:
+    classes_of_images(tmp_path, {".": 10})
+    (cache / "images").write_text("a file where a folder should be")
+    told = refusal(lambda: folder(tmp_path, root="."))
+    assert told.startswith(f"{cache / 'images'}: decoded images cannot be kept there")
+    assert "GANBENCH_CACHE" in told
+
+
+# Two domains
+
+
+def test_two_folders_are_two_domains(tmp_path: Path) -> None:
+    classes_of_images(tmp_path, {"horses": 10, "zebras": 20})
+    data = UnpairedFolders(source="horses", target="zebras", size=8).load(tmp_path)
+    assert (len(data.train), len(data.test), data.classes) == (18, 2, 0)
+    assert data.source is not None
+    assert data.spec.source == (3, 8, 8)
+    zebras = folder(tmp_path, root="zebras")
+    assert torch.equal(data.train, zebras.train)
+    assert torch.equal(data.test, zebras.test)
+    horses = folder(tmp_path, root="horses")
+    assert torch.equal(data.source, horses.train)
+    assert data.test_source is not None
+    assert torch.equal(data.test_source, horses.test)
+    assert data.train_labels is data.source_labels is None
+
+
+def test_domains_may_have_folders_of_tests(tmp_path: Path) -> None:
+    classes_of_images(tmp_path, {"trainA": 3, "testA": 2, "B/train": 4, "B/test": 1})
+    data = UnpairedFolders(source="trainA", test_source="testA", target="B", size=8).load(tmp_path)
+    assert data.source is not None
+    assert data.test_source is not None
+    assert [len(part) for part in (data.source, data.test_source, data.train, data.test)] == [3, 2, 4, 1]
+
+
+def test_classes_of_two_domains_are_the_same(tmp_path: Path) -> None:
+    classes_of_images(tmp_path, {"A/0": 4, "A/1": 2, "B/0": 2, "B/1": 6})
+    data = UnpairedFolders(source="A", target="B", size=8, held_out=0.5).load(tmp_path)
+    assert data.classes == 2
+    same(data.train_labels, [0, 1, 1, 1])
+    same(data.source_labels, [0, 0, 1])
+    same(data.test_labels, [0, 1, 1, 1])
+    same(data.test_source_labels, [0, 0, 1])
+    classes_of_images(tmp_path, {"B/2": 2})
+    told = refusal(lambda: UnpairedFolders(source="A", target="B", size=8, held_out=0.5).load(tmp_path))
+    assert told == "unpaired-folders: only one of source and target has the classes 2"
+
+
+# Images and label maps
+
+
+def pairs(root: Path, count: int, classes: int = 3) -> Path:
+    for number in range(count):
+        save(root / "images" / f"{number}.jpg", pixels(12, 16, 3))
+        save(root / "maps" / f"{number}.png", pixels(12, 16, below=classes))
+    return root
+
+
+def maps(root: Path, **options: object) -> Data:
+    return create(MapFolders, {"root": ".", "size": 6, "map_classes": 3, **options}).load(root)  # type: ignore[no-any-return]
+
+
+def test_maps_belong_to_their_images(tmp_path: Path) -> None:
+    pairs(tmp_path, 10)
+    save(tmp_path / "images" / "deeper" / "1.2.png", pixels(6, 6, 3))
+    save(tmp_path / "maps" / "deeper" / "1.2.png", pixels(6, 6, below=3))
+    data = maps(tmp_path)
+    assert data.maps is not None
+    assert data.test_maps is not None
+    assert (data.map_classes, data.maps.dtype, data.maps.shape) == (3, torch.uint8, (10, 6, 6))
+    files = [*(f"{number}.jpg" for number in range(10)), "deeper/1.2.png"]
+    (test,) = np.flatnonzero(held_out("", 11, 0.1))
+    for images, seen, names in (
+        (data.test, data.test_maps, [files[test]]),
+        (data.train, data.maps, files[:test] + files[test + 1 :]),
     ):
-        chosen = [row for row, is_in in zip(rows, wanted, strict=True) if is_in]
-        same(images, [image for image, _ in chosen])
-        same(labels, [label for _, label in chosen])
+        for image, label_map, name in zip(images, seen, names, strict=True):
+            same(image, Pixels(6, 3)((tmp_path / "images" / name,)))
+            whole = np.asarray(Image.open((tmp_path / "maps" / name).with_suffix(".png")))
+            height, width = whole.shape
+            left, step = (width - height) // 2, height // 6
+            same(label_map, whole[step // 2 :: step, left : left + height][:, step // 2 :: step])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1"])
+def test_maps_hold_indices_whatever_their_colours(tmp_path: Path, mode: str) -> None:
+    classes = pixels(6, 6, below=2)
+    image = Image.fromarray(classes * 255).convert("1") if mode == "1" else Image.fromarray(classes)
+    if mode == "P":
+        image.putpalette([200, 0, 0, 0, 90, 7])
+    image.save(tmp_path / "map.png")
+    with Image.open(tmp_path / "map.png") as written:
+        assert written.mode == mode
+    photograph = save(tmp_path / "image.png", pixels(6, 6, 3))
+    np.testing.assert_array_equal(LabelMap(6, 2)((tmp_path / "map.png", photograph)), classes)
+
+
+def test_pairs_may_be_divided_by_folders(tmp_path: Path) -> None:
+    pairs(tmp_path / "train", 3)
+    pairs(tmp_path / "test", 2)
+    data = maps(tmp_path, channels=1)
+    assert data.maps is not None
+    assert data.test_maps is not None
+    assert [len(part) for part in (data.train, data.maps, data.test, data.test_maps)] == [3, 3, 2, 2]
+    assert data.spec.shape == (1, 6, 6)
+
+
+def replaced_map(array: np.ndarray, **options: object) -> Callable[[Path], object]:
+    return lambda root: save(root / "maps" / "3.png", array, **options)
+
+
+BAD_PAIRS = {
+    "of another size": (replaced_map(pixels(12, 15, below=3)), "15 x 12 pixels, its image 3.jpg 16 x 12"),
+    "out of range": (replaced_map(pixels(12, 16, below=3) | 4), "where map_classes = 3 allows 0 to 2"),
+    "coloured": (replaced_map(pixels(12, 16, 3)), "a grey or palette PNG, not PNG of mode RGB"),
+    "deep": (replaced_map(np.ones((12, 16), np.uint16)), "not PNG of mode I;16"),
+    "lossy": (replaced_map(pixels(12, 16, below=3), format="JPEG"), "not JPEG of mode L"),
+    "truncated": (lambda root: truncated(root / "maps" / "3.png"), "cannot be read"),
+    "no image": (lambda root: (root / "maps" / "3.png").write_text("hello"), "is no image"),
+    "alone": (lambda root: (root / "images" / "3.jpg").unlink(), "the label map has no image in"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PAIRS)
+def test_a_bad_map_is_named(tmp_path: Path, case: str) -> None:
+    damage, word = BAD_PAIRS[case]
+    damage(pairs(tmp_path, 5))
+    told = refusal(lambda: maps(tmp_path, held_out=0.5))
+    assert told.startswith(f"{tmp_path / 'maps' / '3.png'}: ")
+    assert word in told
+
+
+def test_an_image_that_has_no_map_or_two_is_named(tmp_path: Path) -> None:
+    pairs(tmp_path, 5)
+    twin = save(tmp_path / "images" / "3.png", pixels(12, 16, 3))
+    assert refusal(lambda: maps(tmp_path)) == f"{twin}: has the name of 3.jpg, but for the suffix"
+    twin.unlink()
+    (tmp_path / "maps" / "3.png").unlink()
+    told = refusal(lambda: maps(tmp_path))
+    assert told == f"{tmp_path / 'images' / '3.jpg'}: the image has no label map in {tmp_path / 'maps'}"
+    (tmp_path / "maps").rename(tmp_path / "labels")
+    assert f"{tmp_path / 'maps'}: there is no such folder" in refusal(lambda: maps(tmp_path))
+
+
+# All of them
+
+
+OPTIONS = [
+    (FashionMnist, {"size": 64}, "size"),
+    (Kmnist, {"size": "28"}, "size"),
+    (Cifar100, {"labels": "both"}, "labels"),
+    (ImageFolder, {"size": 0}, "size"),
+    (ImageFolder, {"channels": 4}, "channels"),
+    (ImageFolder, {"held_out": 1.0}, "held_out"),
+    (UnpairedFolders, {"held_out": 0.0}, "held_out"),
+    (MapFolders, {"map_classes": 257}, "map_classes"),
+    (Arrays, {"classes": -1}, "classes"),
+]
+
+
+@pytest.mark.parametrize(("cls", "options", "where"), OPTIONS)
+def test_bad_options_are_named(cls: type, options: dict[str, object], where: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        create(cls, options, "options")
+    assert [problem.where for problem in caught.value.problems] == [f"options.{where}"]
+
+
+FILES = (Svhn, Cifar10, Cifar100, FashionMnist, Kmnist, ImageFolder, UnpairedFolders, MapFolders, Arrays)
+
+
+@pytest.mark.parametrize("cls", FILES)
+def test_where_files_lie_does_not_identify_a_run(cls: type) -> None:
+    paths = {"root", "file", "source", "target", "test_source", "test_target"} & options_of(cls()).keys()
+    assert set(cls.places) == paths != set()
+
+
+def test_loading_leaves_the_global_generators_alone(tmp_path: Path) -> None:
+    pairs(tmp_path / "pairs", 10)
+    npz(tmp_path / "a.npz", x=np.arange(10))
+    with generators_left_alone():
+        ImageFolder(root="pairs/images").load(tmp_path)
+        UnpairedFolders(source="pairs/images", target="pairs/maps").load(tmp_path)
+        MapFolders(root="pairs", map_classes=3).load(tmp_path)
+        Arrays(file="a.npz").load(tmp_path)

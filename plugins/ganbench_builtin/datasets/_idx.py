@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import torch
 from torch import Tensor
 
-from ganbench.errors import BadInput, Problem
+from ganbench_builtin.datasets._files import damaged
 
 _UINT8 = 0x08
 _MOST_BYTES = 2**30  # no MNIST-like file is near; a wrong header should not ask for all memory
@@ -26,10 +26,10 @@ def read_idx(path: Path, dims: int) -> Tensor:
             wanted = math.prod(shape)
             body = bytearray(stream.read(wanted + 1))
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise _damaged(path, str(error)) from None
+        raise damaged(path, error) from None
     if len(body) != wanted:
         found = "more" if len(body) > wanted else f"{len(body):,}"
-        raise _damaged(path, f"its header announces {wanted:,} bytes, but {found} follow")
+        raise damaged(path, f"its header announces {wanted:,} bytes, but {found} follow")
     return torch.frombuffer(body, dtype=torch.uint8).reshape(shape)
 
 
@@ -40,7 +40,3 @@ def _shape(header: bytes, dims: int) -> tuple[int, ...]:
     if not 0 < math.prod(shape) <= _MOST_BYTES:
         raise ValueError(f"its header announces the shape {shape}")
     return shape
-
-
-def _damaged(path: Path, reason: str) -> BadInput:
-    return BadInput(Problem(str(path), f"the file cannot be used: {reason}; replace it by a fresh copy"))

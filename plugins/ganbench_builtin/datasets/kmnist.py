@@ -1,0 +1,33 @@
+"""KMNIST."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ganbench.components import Data, Dataset
+from ganbench_builtin.datasets._files import data_folder
+from ganbench_builtin.datasets._idx_images import idx_images
+
+
+@dataclass(frozen=True)
+class Kmnist(Dataset):
+    """KMNIST: 60,000 and 10,000 handwritten hiragana, 28 x 28 (Clanuwat et al. 2018, arXiv:1812.01718).
+
+    Files are looked for in KMNIST/raw under the folder of data, as torchvision lays them out, and in
+    that folder itself; gzipped ones are read as they are. Missing ones are downloaded.
+
+    Arguments:
+        size: 28, or 32 with a margin of two black pixels.
+        root: the folder of data; empty for GANBENCH_DATA, or else the user's cache folder.
+    """
+
+    name = "kmnist"
+    places = ("root",)
+    size: Literal[28, 32] = 28
+    root: str = ""
+
+    def load(self, root: Path | None) -> Data:
+        """uint8 images, N x 1 x size x size, 10 classes. BadInput if missing or damaged."""
+        return idx_images(self.name, "KMNIST", data_folder(self.root, root), self.size)
