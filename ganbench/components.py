@@ -391,13 +391,14 @@ def options_of(component: Any) -> dict[str, Any]:
 def sweepable(cls: type[Component]) -> frozenset[str]:
     """Names of the options that can be swept inside a stack.
 
-    Those typed float, of components that are asked anew in every step. Networks are built once a stack,
-    so the options of models, and of techniques that wrap networks, are structural.
+    Those typed float, of components that are asked anew in every step. Data are loaded and networks built
+    once a stack, so options of data sets and models, and of techniques that wrap networks, are structural.
     """
-    builds_networks = issubclass(cls, Model) or (
-        issubclass(cls, Technique) and (cls.network, cls.networks) != (Technique.network, Technique.networks)
+    builds_networks = issubclass(cls, Technique) and (
+        (cls.network, cls.networks) != (Technique.network, Technique.networks)
     )
-    if builds_networks or not dataclasses.is_dataclass(cls):
+    asked_once = issubclass(cls, Model | Dataset | Metric | Extractor | Executor)
+    if asked_once or builds_networks or not dataclasses.is_dataclass(cls):
         return frozenset()
     hints = typing.get_type_hints(cls)
     return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)
