@@ -81,13 +81,13 @@ class Program:
 
     def step(self, values: Values) -> Step:
         """The step of one run as a pure function: to be mapped over a stack."""
-        game, rule, wrap = self._bound(values)
+        game, rule, wrap = self.bound(values)
         field = wrap(functional_field(game, self.modules))
         return train_step(self.turns, field, rule, self.columns, freeze_masked, self.extras)
 
     def step_alone(self, values: Values) -> Step:
         """The same step, for one run executed eagerly on a CPU."""
-        game, rule, wrap = self._bound(values)
+        game, rule, wrap = self.bound(values)
         pure = any(technique.differentiates for technique in self.techniques)
         modules = self.modules if pure else copy.deepcopy(self.modules)
         field = wrap((functional_field if pure else bound_field)(game, modules))
@@ -95,7 +95,7 @@ class Program:
 
     def plain_field(self, values: Values) -> Field:
         """The gradient field of the objectives, without what techniques make of it; pure."""
-        game, *_ = self._bound(values)
+        game, *_ = self.bound(values)
         return functional_field(game, self.modules)
 
     def rule(self, values: Values) -> Rule:
@@ -105,7 +105,7 @@ class Program:
             rule = _bind(technique, f"{technique.name}.", values).rule(rule)
         return rule
 
-    def _bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
+    def bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
         """Game, rule, and how techniques wrap a field, with swept values in their places."""
         loss = _bind(self.loss, f"{self.loss.name}.", values)
         techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]

@@ -51,7 +51,7 @@ def train_step(
 
     def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Tensor]:
         seen: dict[Column, Tensor] = {}
-        for turn, batch, clock in zip(turns, batches, _clocks(turns, number), strict=True):
+        for turn, batch, clock in zip(turns, batches, clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             measured = _measure(turn, flow, state.joint, joint)
@@ -67,7 +67,7 @@ def train_step(
     return step
 
 
-def _clocks(turns: Sequence[Turn], number: Count) -> list[Clock]:
+def clocks(turns: Sequence[Turn], number: Count) -> list[Clock]:
     """The clock of each turn of a step. A player that moves several times a step is counted every time."""
     moves = [player for turn in turns for player in turn]
     clocks, moved = list[Clock](), list[str]()

@@ -33,7 +33,7 @@ class View:
         self.joint, self.layout = joint, program.layout
         self._program, self._values, self._data, self._buffers = program, values, data, buffers
         self._seed, self._step = seed, step
-        self._game, *_ = program._bound(values)
+        self._game, *_ = program.bound(values)
         self._field: Field = program.plain_field(values)
 
     @property

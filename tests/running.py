@@ -122,7 +122,8 @@ def rows(folder: Path) -> dict[str, pd.DataFrame]:
     for name, frame in frames.items():
         plain = frame.astype({c: str for c in frame if isinstance(frame[c].dtype, pd.CategoricalDtype)})
         by = [column for column in order if column in plain]
-        tidy[name] = plain.drop(columns=["seconds", "evaluation_seconds"], errors="ignore").sort_values(by, ignore_index=True)
+        plain = plain.drop(columns=["seconds", "evaluation_seconds"], errors="ignore")
+        tidy[name] = plain.sort_values(by, ignore_index=True)
     return tidy
 
 

@@ -228,13 +228,13 @@ def test_state_is_kept_by_networks_that_belong_to_nobody(data):
 
 def test_a_player_without_a_loss_has_its_terms_alone(data):
     made = program(data)
-    game, *_ = made._bound({})
+    game, *_ = made.bound({})
     out = {"moved": torch.full((4, 2), 3.0), "step": torch.tensor(2.0)}
     assert game.objective("shift", None, {}, out) == pytest.approx(0.5 * 9 / 2)
 
 
 def test_terms_are_added_to_the_loss(data):
-    game, *_ = program(data)._bound({})
+    game, *_ = program(data).bound({})
     out = {"moved": torch.ones(4, 2), "step": torch.tensor(1.0), "fake_logits": torch.zeros(4)}
     assert game.objective("generator", None, {}, out) == pytest.approx(0.5 + torch.tensor(2.0).log().item())
 
@@ -358,7 +358,7 @@ def test_flow_of_a_slope_is_the_gradient_of_the_energy(data):
     batch = made.batch(raw, looped.tables, torch.tensor(1.0, dtype=DOUBLE))
     fields = []
     for one in (plain, made):
-        game, _, wrap = one._bound({})
+        game, _, wrap = one.bound({})
         fields.append(wrap(ganbench.game.functional_field(game, one.modules)))
     flows: list[Flow] = [field(("discriminator",), state.joint, state.buffers, batch) for field in fields]
     difference = flows[1].gradients["discriminator"] - flows[0].gradients["discriminator"]

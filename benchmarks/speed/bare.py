@@ -13,8 +13,8 @@ from ganbench.assemble import Program, Values
 from ganbench.components import Data
 from ganbench.game import Batch, Field, Game, bound_field, functional_field
 from ganbench.plugins import Catalogue
-from ganbench.rules import Clock, Rule
-from ganbench.step import Freeze, State, Step, freeze_alone, freeze_masked
+from ganbench.rules import Count, Rule
+from ganbench.step import Freeze, State, Step, clocks, freeze_alone, freeze_masked
 
 
 class Bare(Program):
@@ -26,12 +26,12 @@ class Bare(Program):
 
     def step(self, values: Values) -> Step:
         """The mapped step without probes."""
-        game, rule, wrap = self._bound(values)
+        game, rule, wrap = self.bound(values)
         return bare_step(self, wrap(functional_field(_blind(game), self.modules)), rule, freeze_masked)
 
     def step_alone(self, values: Values) -> Step:
         """The eager step without probes."""
-        game, rule, wrap = self._bound(values)
+        game, rule, wrap = self.bound(values)
         field = wrap(bound_field(_blind(game), copy.deepcopy(self.modules)))
         return bare_step(self, field, rule, freeze_alone)
 
@@ -43,12 +43,12 @@ def _blind(game: Game) -> Game:
 def bare_step(program: Program, field: Field, rule: Rule, freeze: Freeze) -> Step:
     """`ganbench.step.train_step` without its measurements. Its one probe is the last loss."""
 
-    def step(state: State, batches: Sequence[Batch], clock: Clock) -> tuple[State, Tensor]:
-        for turn, batch in zip(program.turns, batches, strict=True):
+    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Tensor]:
+        for turn, batch, clock in zip(program.turns, batches, clocks(program.turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             guard = torch.stack([flow.losses[player] for player in turn]).sum()
-            state = freeze(guard, clock, State(joint, memory, flow.buffers, state.died), state)
+            state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
         return state, guard[None]
 
     return step

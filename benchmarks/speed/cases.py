@@ -51,6 +51,7 @@ class Case:
             "techniques": [{"name": "r1", "options": {"gamma": self.r1}}] if self.r1 else [],
             "optimizer": {"generator": ADAM, "discriminator": ADAM},
             "batch": self.batch,
+            "steps": 5000,
             "precision": precision,
         }
 

@@ -74,7 +74,7 @@ def changed(program, data) -> set[str]:
     state = state._replace(buffers={**state.buffers, **{name: kept[name] for name in keepers}})
     batch = draw(program.draws(), stream("cpu", 0, "batch"), DOUBLE)
     batch |= {"data": data.train[:BATCH].double(), "step": torch.tensor(2.0, dtype=DOUBLE)}
-    game, rule, wrap = program._bound({})
+    game, rule, wrap = program.bound({})
     players = list(program.layout.slots)
     with isolated(0, "init"):
         plain = program.model.networks(program.spec)

@@ -218,7 +218,7 @@ def test_augmentations_come_before_noise_and_penalties_see_neither(builtins):
     config = variant("mlp-gan", "non-saturating", ("instance-noise", "diff-augment"))
     data = Data(train=torch.rand(20, 1, 8, 8), test=torch.rand(2, 1, 8, 8))
     program = Program(config, builtins, data)
-    game, *_ = program._bound({})
+    game, *_ = program.bound({})
     batch = draw(program.draws(), stream("cpu", 0, "draws"), DOUBLE)
     batch |= {"data": data.train[:8].double(), "step": torch.tensor(1.0, dtype=DOUBLE)}
     nets = BoundNets(program.networks())
@@ -234,7 +234,7 @@ def test_the_generator_is_differentiated_through_the_transforms(builtins):
     config = variant("mlp-gan", "non-saturating", ("diff-augment",), {"mlp-gan": {"activation": "tanh"}})
     data = Data(train=torch.rand(20, 1, 8, 8), test=torch.rand(2, 1, 8, 8))
     program = Program(config, builtins, data)
-    field = functional_field(program._bound({})[0], program.modules)
+    field = functional_field(program.bound({})[0], program.modules)
     state = program.initial(0, {})
     batch = draw(program.draws(), stream("cpu", 0, "draws"), DOUBLE) | {"data": data.train[:8].double()}
     h, direction = 1e-5, random(*state.joint["generator"].shape)
@@ -283,7 +283,7 @@ def test_noise_stabilises_dirac_gan_as_published(builtins):
         program = Program(
             variant("dirac-gan", "non-saturating", ("instance-noise",), options, batch=2), builtins, data
         )
-        field = functional_field(program._bound({})[0], program.modules)
+        field = functional_field(program.bound({})[0], program.modules)
         state = program.initial(0, {})
         noise = torch.tensor([[1.0], [-1.0]], dtype=DOUBLE)  # of variance 1
         batch = dict.fromkeys(program.draws(), noise)

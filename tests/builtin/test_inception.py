@@ -14,8 +14,7 @@ from torch import Tensor
 from ganbench.components import Data
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
-from ganbench_builtin.extractors.inception import Inception
-from ganbench_builtin.extractors.inception import _as_rgb
+from ganbench_builtin.extractors.inception import Inception, _as_rgb
 
 DIGITS = Digits().load(None)
 

@@ -170,7 +170,7 @@ def test_elbo_equals_torch_distributions(decoder):
     data = torch.rand((7, 1, 2, 2), generator=generator, dtype=DOUBLE) * 2 - 1
     noise = torch.randn((7, 3), generator=generator, dtype=DOUBLE)
     called = Nets(nets, {n: dict(net.named_parameters()) for n, net in nets.items()}, {n: {} for n in nets})
-    out = model.play("vae", called, {"data": data, "noise": noise})
+    out = model.play("vae", called, {"data": data, "noise": noise[None], "prior": noise})
 
     mean, log_variance = nets["encoder"](data).chunk(2, dim=1)
     posterior = D.Independent(D.Normal(mean, (log_variance / 2).exp()), 1)

@@ -18,13 +18,13 @@ from ganbench_builtin.losses.non_saturating import NonSaturating
 from ganbench_builtin.models.mlp_gan import MLPGAN
 from ganbench_builtin.models.mlp_vae import MLPVAE
 from ganbench_builtin.techniques import ALL
+from ganbench_builtin.techniques._penalty import EPSILON
 from ganbench_builtin.techniques.ema import EMA
 from ganbench_builtin.techniques.gradient_clipping import GradientClipping
 from ganbench_builtin.techniques.r1 import R1
 from ganbench_builtin.techniques.spectral_norm import SpectralNorm
 from ganbench_builtin.techniques.ttur import TTUR
 from ganbench_builtin.techniques.weight_clipping import WeightClipping
-from ganbench_builtin.techniques._penalty import EPSILON
 from ganbench_builtin.techniques.wgan_gp import WGANGP
 
 DOUBLE = torch.float64

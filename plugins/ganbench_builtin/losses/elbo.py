@@ -19,6 +19,7 @@ class ELBO(ganbench.Loss):
 
     name = "elbo"
     family = "variational"
+    reads_kl = True  # its weight can be annealed
 
     def vae(self, out: Mapping[str, Tensor]) -> Tensor:
         """KL(q(z|x) || p(z)) - log p(x|z), mean over the batch."""

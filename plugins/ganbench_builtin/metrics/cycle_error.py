@@ -20,6 +20,7 @@ class CycleError(Metric):
 
     name = "cycle-error"
     values = {"cycle-error": "lower"}
+    reads = ("cycled",)
 
     def fits(self, data: Data) -> str | None:
         """Only data with a source domain."""

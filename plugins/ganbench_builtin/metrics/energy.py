@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from ganbench.components import Evaluation, Metric
-
-_CHUNK = 256  # rows of a distance matrix at once: 256 x n float64
-_FEW = 16  # dimensions up to which the exact distances cost no more than those by a matrix product
+from ganbench_builtin.metrics._distances import mean_distance, mean_distance_within
+from ganbench_builtin.metrics._features import remembered
 
 
 @dataclass(frozen=True)
@@ -33,15 +29,8 @@ class EnergyDistance(Metric):
         samples = evaluation.samples.flatten(1).double()
         if not samples.isfinite().all():
             return {self.name: math.nan}
-        real = evaluation.real(len(samples)).flatten(1).to(samples)
-        across, within, within_real = (
-            _mean_distance(x, y) for x, y in ((samples, real), (samples, samples), (real, real))
-        )
-        return {self.name: max(0.0, 2 * across - within - within_real)}
-
-
-def _mean_distance(x: Tensor, y: Tensor) -> float:
-    few = x.shape[1] <= _FEW
-    mode = "donot_use_mm_for_euclid_dist" if few else "use_mm_for_euclid_dist"
-    sums = [torch.cdist(part, y, compute_mode=mode).sum() for part in torch.split(x, _CHUNK)]
-    return float(torch.stack(sums).sum()) / (len(x) * len(y))
+        rows = evaluation.real(len(samples))
+        real = rows.flatten(1).to(samples)
+        within_real = remembered(rows, "mean distance", lambda: mean_distance_within(real))
+        value = 2 * mean_distance(samples, real) - mean_distance_within(samples) - within_real
+        return {self.name: max(0.0, value)}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench_builtin.metrics._features import FeatureMetric, remembered
 
 
 @dataclass(frozen=True)
-class Fid(Metric):
+class Fid(FeatureMetric):
     """Frechet distance of features, FID (Heusel et al. 2017, arXiv:1706.08500), by torch-fidelity.
 
     Between Gaussians fitted to the features of n samples and of n real ones. 0 to inf, lower is better.
@@ -28,56 +29,25 @@ class Fid(Metric):
 
     name = "fid"
     values = {"fid": "lower"}
-    extractor: str = ""
+    dimensions = 2
+    limit = math.inf
 
-    def extractor_for(self, data: Data) -> str:
-        """The option, or what suits the data; empty for unlabelled images, which nothing suits."""
-        if self.extractor:
-            return self.extractor
-        if not _are_images(data):
-            return "identity"
-        return "classifier" if data.classes else ""
+    def compare(self, features: Tensor, real: Tensor) -> dict[str, float]:
+        """The value, by torch-fidelity."""
+        from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric  # it takes a second
 
-    def fits(self, data: Data) -> str | None:
-        """It takes two features, and a choice of the extractor on unlabelled images."""
-        extractor = self.extractor_for(data)
-        if not extractor:
-            return "fid on unlabelled images needs the option extractor, such as inception"
-        if extractor == "classifier" and not data.classes:
-            return "fid needs labelled data for its extractor classifier; choose identity or inception"
-        if extractor == "identity" and data.spec.numel < 2:
-            return "fid needs data of two dimensions or more"
-        return None
-
-    def measure(self, evaluation: Evaluation) -> dict[str, float]:
-        """The value, in float64 on the CPU."""
-        samples = evaluation.samples
-        if len(samples) < 2 or not samples.isfinite().all():
-            return {self.name: math.nan}
-        extractor = self.extractor_for(evaluation.data)
-        features = evaluation.features(extractor, samples)
-        real = evaluation.features(extractor, evaluation.real(len(samples)))
-        return {self.name: _frechet(features, real)}
-
-
-def _are_images(data: Data) -> bool:
-    return len(data.spec.shape) == 3
-
-
-def _frechet(features: Tensor, real: Tensor) -> float:
-    """torch-fidelity's FID of two n x d sets of features."""
-    from torch_fidelity.metric_fid import (  # its import takes a second, and half of it torch's
-        KEY_METRIC_FID,
-        fid_features_to_statistics,
-        fid_statistics_to_metric,
-    )
-
-    if not (features.isfinite().all() and real.isfinite().all()):
-        return math.nan
-    try:
         with np.errstate(over="ignore", invalid="ignore"):
-            ours, theirs = (fid_features_to_statistics(f.detach().cpu().double()) for f in (features, real))
-            value = float(fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID])
-    except np.linalg.LinAlgError:  # the product of the covariances overflowed
-        return math.inf
-    return max(0.0, value) if math.isfinite(value) else math.inf  # rounding can make a zero negative
+            ours, theirs = _gaussian(features), remembered(real, "gaussian", lambda: _gaussian(real))
+            try:
+                value = float(fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID])
+            except np.linalg.LinAlgError:  # the product of the covariances overflowed
+                value = math.inf
+        return {"fid": max(0.0, value) if math.isfinite(value) else math.inf}  # a zero is rounded below zero
+
+
+def _gaussian(features: Tensor) -> dict[str, Any]:
+    """Mean and covariance, as torch-fidelity has them."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics
+
+    statistics: dict[str, Any] = fid_features_to_statistics(features.detach().cpu().double())
+    return statistics

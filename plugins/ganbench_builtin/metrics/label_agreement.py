@@ -11,7 +11,7 @@ from ganbench.components import Data, Evaluation, Metric
 
 @dataclass(frozen=True)
 class LabelAgreement(Metric):
-    """Share of samples classified as the label they were made for (after Odena et al. 2017, arXiv:1610.09585).
+    """Share of samples classified as the label they were made for (Odena et al. 2017, arXiv:1610.09585).
 
     The classifier is the data set's own (extractor classifier), the labels are held-out ones, n of them.
     0 to 1, higher is better; 1 / classes for a model that does not look at labels, and at most the

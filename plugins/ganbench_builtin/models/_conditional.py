@@ -68,6 +68,8 @@ class Conditional(Adversarial):
         if self.net == "conv":
             layers, features = trunk(self.width, ganbench.DataSpec(shape))
             return initialise(nn.Sequential(*layers)), features
+        if not self.hidden:
+            return nn.Flatten(), numel
         body = [nn.Flatten(), mlp((numel, *self.hidden), "leaky-relu"), nn.LeakyReLU(0.2)]
         return nn.Sequential(*body), self.hidden[-1]
 

@@ -53,11 +53,24 @@ def generator(latent: int, width: int, spec: ganbench.DataSpec) -> nn.Sequential
     return nn.Sequential(*layers, nn.ConvTranspose2d(width, spec.shape[0], 4, 2, 1), nn.Tanh())
 
 
-def trunk(width: int, spec: ganbench.DataSpec) -> tuple[list[nn.Module], int]:
-    """Strided convolutions and leaky ReLU .2, flattened: B x C x H x H -> B x n; and that n."""
+def trunk(width: int, spec: ganbench.DataSpec, norm: bool = False) -> tuple[list[nn.Module], int]:
+    """Strided convolutions and leaky ReLU .2, flattened: B x C x H x H -> B x n; and that n.
+
+    `norm`: batch norm in all layers but the first.
+    """
     size, before, channels = spec.shape[1], spec.shape[0], width
     layers: list[nn.Module] = []
-    for _ in range(levels(size)):
-        layers += [nn.Conv2d(before, channels, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for level in range(levels(size)):
+        norms = [nn.BatchNorm2d(channels)] if norm and level else []
+        layers += [nn.Conv2d(before, channels, 4, 2, 1, bias=not norms), *norms, nn.LeakyReLU(0.2)]
         before, channels = channels, 2 * channels
     return [*layers, nn.Flatten()], before * (size >> levels(size)) ** 2
+
+
+def pair(latent: int, width: int, spec: ganbench.DataSpec, norm: bool = False) -> dict[str, nn.Module]:
+    """generator and discriminator of DCGAN; `norm` is the discriminator's."""
+    drawing = generator(latent, width, spec)
+    body, features = trunk(width, spec, norm)
+    judging = nn.Sequential(*body, nn.Linear(features, 1))
+    # Both are made before either is initialised: a seed's weights depend on the order of its random numbers.
+    return {"generator": initialise(drawing), "discriminator": initialise(judging)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import ganbench
 from ganbench.nets import Nets
+from ganbench_builtin.models._aside import aside
 from ganbench_builtin.models._conditional import Conditional
 
 
@@ -52,23 +53,10 @@ class ACGAN(Conditional):
         return nn.Sequential(body, nn.Linear(features, 1 + spec.classes))
 
     def conditioned(self, nets: Nets, batch: Mapping[str, Tensor]) -> Nets:
-        """The generator with the labels; the discriminator's logits alone, and those of classes on demand.
-
-        Both come out of one pass: whoever wraps the discriminator (augmentation, …) needs to know of one.
-        """
-        said: list[Tensor] = []
-
-        def judge(call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-            def logits(x: Tensor) -> Tensor:
-                whole = call(x)
-                said[:] = [whole[:, 1:]]
-                return whole[:, :1]
-
-            return logits
-
+        """The generator with the labels; the discriminator's logits alone, those of classes beside them."""
         labels = batch["labels"]
         labelled = nets.around("generator", lambda call: lambda noise: call(noise, labels))
-        return labelled.around("discriminator", judge).around("classes", lambda _: lambda: said[0])
+        return aside(labelled, "discriminator", "classes")
 
     def play(self, player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """fake samples and both kinds of logits, and the cross-entropies of the labels."""

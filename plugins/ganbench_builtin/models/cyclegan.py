@@ -53,6 +53,7 @@ class CycleGAN(ganbench.Model):
 
     name = "cyclegan"
     family = "adversarial"
+    shows = ("translated", "cycled")
     recipe: ClassVar[Mapping[str, Any]] = {
         "loss": "least-squares",
         "techniques": [],

@@ -10,7 +10,7 @@ from torch import nn
 
 import ganbench
 from ganbench_builtin.models._adversarial import Adversarial
-from ganbench_builtin.models._conv import generator, initialise, square, trunk
+from ganbench_builtin.models._conv import pair, square
 
 SIZES = (16, 28, 32, 64)
 
@@ -37,8 +37,4 @@ class DCGAN(Adversarial):
     def networks(self, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
         """generator: B x latent -> B x C x H x H; discriminator: B x C x H x H -> B x 1."""
         square(spec, self.name, SIZES)
-        body, features = trunk(self.width, spec)
-        return {
-            "generator": initialise(generator(self.latent, self.width, spec)),
-            "discriminator": initialise(nn.Sequential(*body, nn.Linear(features, 1))),
-        }
+        return pair(self.latent, self.width, spec)

@@ -46,6 +46,7 @@ class GauGAN(ganbench.Model):
 
     name = "gaugan"
     family = "adversarial"
+    shows = ("mean", "log_variance", "reconstruction")
     places = ("perceptual_weights",)
     recipe: ClassVar[Mapping[str, Any]] = {
         "loss": "hinge",

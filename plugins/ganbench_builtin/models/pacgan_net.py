@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
+from ganbench.game import Turn
 from ganbench_builtin.models._adversarial import Adversarial
 
 
@@ -31,14 +32,15 @@ class PacGANNet(Adversarial):
 
     A generator of four hidden layers of 400 with batch norm and ReLU, a discriminator of three of 200 with
     maxout over 5, two numbers of noise, weights from N(0, .02). The recipe: Adam of 1e-4 and beta1 .8,
-    batches of 100. Published numbers are after 400 epochs of 100,000 points.
+    batches of 100 (under packing of m: 100 packs, which is a batch of 100 m here). As in the authors' code
+    both players move at once. Published numbers are after 400 epochs of 100,000 points, or packs.
 
     Arguments:
         generator_hidden: widths of the generator's hidden layers.
         discriminator_hidden: widths of the discriminator's.
         pieces: linear maps under each maximum.
         latent: numbers of noise.
-        discriminator_turns: turns of the discriminator to one of the generator.
+        alternating: the discriminator moves first, the generator after it.
     """
 
     name = "pacgan-net"
@@ -51,7 +53,13 @@ class PacGANNet(Adversarial):
     discriminator_hidden: tuple[Annotated[int, Field(gt=0)], ...] = (200, 200, 200)
     pieces: Annotated[int, Field(gt=0)] = 5
     latent: Annotated[int, Field(gt=0)] = 2
-    discriminator_turns: Annotated[int, Field(gt=0)] = 1
+    alternating: bool = False
+
+    discriminator_turns = 1
+
+    def turns(self) -> tuple[Turn, ...]:
+        """One simultaneous turn, or two."""
+        return super().turns() if self.alternating else (("generator", "discriminator"),)
 
     def networks(self, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
         """generator: B x latent -> B x d; discriminator: B x d -> B x 1."""
