@@ -45,8 +45,8 @@ class Classifier(Extractor):
     """64 features of a small classifier of the data, trained once (Binkowski et al. 2018, 1801.01401).
 
     The penultimate activations of two convolutions and a hidden layer, or of two hidden layers for images of
-    less than 16 pixels a side: a domain's own features in place of Inception's. The seed is fixed; weights are kept under a hash of the data, with a note of the
-    accuracy on the test part.
+    less than 16 pixels a side: a domain's own features in place of Inception's. The seed is fixed; weights
+    are kept under a hash of the data, with a note of the accuracy on the test part.
     """
 
     name = "classifier"

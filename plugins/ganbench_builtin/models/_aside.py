@@ -12,9 +12,9 @@ from ganbench.nets import Nets
 def aside(nets: Nets, net: str, beside: str) -> Nets:
     """Networks in which `net`, of outputs B x (1 + n), gives the first column alone.
 
-    The other n of its last call are what `nets[beside]()` gives, where `beside` is an `nn.Identity` that belongs
-    to no player. So both come out of one pass, and whoever wraps the network (augmentation, penalties) need not
-    know of it. For one evaluation of a game: make it anew in `conditioned`.
+    The other n of its last call are what `nets[beside]()` gives, where `beside` is an `nn.Identity` that
+    belongs to no player. So both come out of one pass, and whoever wraps the network (augmentation,
+    penalties) need not know of it. For one evaluation of a game: make it anew in `conditioned`.
     """
     said: list[Tensor] = []
 

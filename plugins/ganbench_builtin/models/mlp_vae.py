@@ -26,7 +26,9 @@ class MLPVAE(VAE):
         decoder: "bernoulli" is for images, their bytes scaled to [0, 1]; "gaussian" is in units of the data.
         variance: of the Gaussian decoder: "fixed", or "learned", one for all outputs (Rybkin et al. 2021,
             arXiv:2006.13202).
-        sigma: the Gaussian decoder's standard deviation; where it is learned, the first one.
+        sigma: the Gaussian decoder's standard deviation; where it is learned, the first one: 1 in the paper.
+            From one as large as the data's own codes may collapse, from a small one they begin far from the
+            prior.
         particles: codes a sample. The ELBO is their mean; IWAE is made for several.
         evaluation_particles: codes a held-out sample, for metrics of the likelihood.
     """
