@@ -324,7 +324,7 @@ def test_parts_that_do_not_fit_are_an_outcome_not_bad_input(tmp_path):
     how = ("--engine", "loop", "--set", "matrix.loss=['hinge']", "--set", f"matrix.include=[{include}]")
     done = ganbench_here("run", RING, "--out", tmp_path, *how)
     assert done.code == 1
-    assert "incompatible: ring/dcgan/hinge/plain: dcgan draws images of 28 x 28" in done.out
+    assert "incompatible: ring/dcgan/hinge/plain: dcgan draws images of" in done.out
     runs = ganbench.load(tmp_path).runs
     kept = runs[["variant", "seed", "outcome", "steps"]].to_dict("split")["data"]
     assert [row[:2] + row[3:] for row in kept] == [

@@ -116,7 +116,7 @@ def test_results_go_to_a_folder_named_by_the_suite(tmp_path, monkeypatch):
     assert ganbench_here("run", "dirac", "--steps", 20, "--engine", "loop").code == 0
     assert os.listdir(tmp_path) == ["results"]
     runs = ganbench.load(tmp_path / "results" / "dirac").runs
-    assert len(runs) == 8
+    assert len(runs) == 16
     assert (runs["budget"] == 20).all()
 
 
