@@ -250,7 +250,6 @@ def test_a_metric_gives_the_values_it_declares(cls: type) -> None:
     assert create(cls, options_of(metric)) == metric
     if metric.fits(RING) or metric.reads or metric.name in OF_GAMES:
         pytest.skip("it needs more than points: its own tests have that")
-    assert next(iter(metric.values)) == metric.name
     before = torch.get_rng_state()
     given = metric.measure(seen(RING.train[:64], RING, point={"a": torch.ones(2)}))
     assert list(given) == list(metric.values)

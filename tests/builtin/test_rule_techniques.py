@@ -454,13 +454,13 @@ def test_a_schedule_scales_steps_before_they_are_remembered():
         agree(flat(joint), x)
 
 
-def test_an_average_over_time_is_of_what_lookahead_leaves():
+def test_an_average_over_time_is_of_lookaheads_slow_point():
     rule = stacked(EMA(decay=0.5), Lookahead(k=2))
     joint = tensors(split(START))
     memory, average = rule.init(joint), START[GENERATOR]
     for t in range(1, 7):
         joint, memory = rule.apply(tensors(split(field(flat(joint)))), joint, memory, clock(t))
-        average = (average + joint["generator"].numpy()) / 2
+        average = (average + memory["generator/lookahead-slow"].numpy()) / 2
     seen = rule.evaluated(joint, memory)
     agree(seen["generator"].numpy(), average)
     torch.testing.assert_close(seen["discriminator"], memory["discriminator/lookahead-slow"])

@@ -72,7 +72,8 @@ class FeatureMetric(Metric):
         if not extractor:
             return f"{self.name} on unlabelled images needs the option extractor, such as inception"
         if extractor == "classifier" and not data.classes:
-            return f"{self.name} needs labelled data for its extractor classifier; choose identity or inception"
+            needs = "labelled data for its extractor classifier"
+            return f"{self.name} needs {needs}; choose identity or inception"
         if extractor == "identity" and data.spec.numel < self.dimensions:
             return f"{self.name} needs data of two dimensions or more"
         return None

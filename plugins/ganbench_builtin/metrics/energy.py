@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from ganbench.components import Evaluation, Metric
-from ganbench_builtin.metrics._distances import mean_distance, mean_distance_within
 from ganbench_builtin.metrics._features import remembered
+from ganbench_builtin.metrics._pairs import distances, sum_across
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class EnergyDistance(Metric):
     better, 0 only for equal distributions; it sees a symmetric mode collapse, which FID of points does not.
 
     This is the V-statistic, with the pairs of a sample and itself: never negative, and biased upwards by
-    (E|X - X'| + E|Y - Y'|) / n, so compare at equal n only. nan if a sample is not finite.
+    (E|X - X'| + E|Y - Y'|) / n, so compare at equal n only. nan if a sample is not finite;
+    inf where distances overflow.
     """
 
     name = "energy-distance"
@@ -31,6 +34,11 @@ class EnergyDistance(Metric):
             return {self.name: math.nan}
         rows = evaluation.real(len(samples))
         real = rows.flatten(1).to(samples)
-        within_real = remembered(rows, "mean distance", lambda: mean_distance_within(real))
-        value = 2 * mean_distance(samples, real) - mean_distance_within(samples) - within_real
-        return {self.name: max(0.0, value)}
+        within_real = remembered(rows, "energy within", lambda: _mean_distance(real, real))
+        across, within = _mean_distance(samples, real), _mean_distance(samples, samples)
+        value = 2 * across - within - within_real
+        return {self.name: max(0.0, value) if math.isfinite(value) else math.inf}
+
+
+def _mean_distance(x: Tensor, y: Tensor) -> float:
+    return sum_across(distances, x, y) / (len(x) * len(y))

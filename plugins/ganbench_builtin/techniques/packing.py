@@ -66,7 +66,7 @@ class Packing(ganbench.Technique):
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator without conditions."""
         if type(model).conditioned is not ganbench.Model.conditioned:
-            return f"{self.name} joins samples, and {model.name} judges each with something of its own beside it"
+            return f"{self.name} joins samples, and {model.name} judges each with something of its own"
         return needs_players(self, model, "discriminator")
 
     def _packed(self, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Which indicator sees which collapse: `python -m benchmarks.collapse --help`, from the checkout."""
