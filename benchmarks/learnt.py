@@ -1,6 +1,6 @@
 """What was learnt: every metric before the first step and after the last, of a folder of results.
 
-    python -m benchmarks.learnt results/zoo --out results/learnt
+python -m benchmarks.learnt results/zoo --out results/learnt
 """
 
 from __future__ import annotations

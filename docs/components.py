@@ -1,6 +1,6 @@
 """Writes a page for every component that is installed, from its docstring and options.
 
-    python docs/components.py FOLDER
+python docs/components.py FOLDER
 """
 
 from __future__ import annotations

@@ -57,9 +57,7 @@ def test_points_lie_where_they_are():
     assert (pixels == 205).sum() == 2
 
 
-@pytest.mark.parametrize(
-    ("shape", "count"), [((2,), 1000), ((1,), 0), ((2, 4, 4), 0), ((3, 4, 4), 16)]
-)
+@pytest.mark.parametrize(("shape", "count"), [((2,), 1000), ((1,), 0), ((2, 4, 4), 0), ((3, 4, 4), 16)])
 def test_what_can_be_drawn(shape, count):
     data = Data(train=torch.zeros(1, *shape), test=torch.zeros(1, *shape))
     assert sheets.wanted(data) == count
