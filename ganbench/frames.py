@@ -25,7 +25,7 @@ from ganbench.store import (
     runs_frame,
     stack_folders,
 )
-from ganbench.summary import summarise
+from ganbench.summary import summarise, times_to
 
 SCHEMA = 1
 _RUN = [("key", pa.string()), ("variant", pa.string()), ("seed", pa.int64())]
@@ -85,11 +85,11 @@ class Results:
     def runs(self) -> pd.DataFrame:
         """One row a run, in the suite's order of variants, then by seed.
 
-        suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, steps, swept
-        options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each metric
-        final_<metric> (at the last evaluation, of the averaged weights where there are some) and
-        best_<metric>. Failed runs keep
-        the values that they had.
+        suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, evidence_first
+        and evidence_last (the steps over which it held), remark (what was seen and is no failure), steps,
+        swept options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each
+        metric final_<metric> (at the last evaluation, of the averaged weights where there are some) and
+        best_<metric>. Failed runs keep the values that they had.
         """
         frame = self._stored_runs.drop(columns="_folder")
         rank = {label: index for index, label in enumerate(self.configs)}
@@ -176,6 +176,21 @@ class Results:
         intervals, values the interquartile mean (the median below 4 runs) with bootstrap intervals; 95%.
         """
         return summarise(self.runs, self._main_metrics(metric), self.directions)
+
+    def time_to(self, metric: str, threshold: float) -> pd.DataFrame:
+        """One row a run: when the metric was first at least as good as the threshold.
+
+        Columns: key, variant, seed, outcome, reached, step, seconds. A run that failed, even later, or never
+        came there is censored at its full budget: `reached` is False, and `step` and `seconds` are those of
+        the budget. Steps are those of evaluations. `seconds` is training time, its share of its stack's,
+        NaN for a run that left no result. With `scipy.stats.CensoredData.right_censored(step, ~reached)` they
+        make survival curves and log-rank tests.
+        """
+        measured = self.evaluations["metric"].unique()
+        if metric not in measured:
+            raise BadInput(f"no run measured {metric!r}; {nearest(metric, map(str, measured))}")
+        direction = self.directions.get(metric, "lower")
+        return times_to(self.runs, averaged(self.evaluations), metric, threshold, direction)
 
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
         """Variant -> the metric to show, left out where the variant takes none such."""

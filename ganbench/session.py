@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ganbench.errors import BadInput
 from ganbench.files import FolderLock, plain
+from ganbench.judging import still_own
 from ganbench.plan import Plan
 from ganbench.plugins import Catalogue
 from ganbench.pool import Pool
@@ -52,7 +53,8 @@ class Session:
         """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
         with FolderLock(self.root) as lock:
             command = shlex.join(["ganbench", *sys.argv[1:]])
-            write_lock(self.root, {**self.plan.lock(), "command": command})
+            kept = still_own(self.root, self.plan.suite.verdict)
+            write_lock(self.root, {**self.plan.lock(), **kept, "command": command})
             self._rejudge()
             self._folders = {folder.path.name: folder for folder in self._prepare()}
             self._refreshed = time.monotonic()
@@ -71,7 +73,10 @@ class Session:
 
     def _prepare(self) -> Iterator[StackFolder]:
         """Folders of the resumed stacks, then of the new ones, the longest first."""
-        yield from self.plan.resumed
+        for folder in self.plan.resumed:
+            if folder.config()["verdict"] != plain(self.plan.suite.verdict):
+                folder.write_config({**folder.config(), "verdict": self.plan.suite.verdict})
+            yield folder
         for stack in sorted(self.plan.stacks, key=lambda stack: -stack.seconds):
             yield self._folder(stack.config)
 

@@ -134,9 +134,47 @@ def _sorted_median(rows: np.ndarray) -> np.ndarray:
     return np.take_along_axis(np.sort(rows, axis=1), middle[:, None], axis=1)[:, 0]
 
 
+def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of each run of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
+    return [(int(start), int(stop) - 1) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def first_stretch(flags: np.ndarray, length: int) -> tuple[int, int] | None:
     """First and last index of the first run of at least `length` true flags."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-    starts, stops = edges[::2], edges[1::2]
-    long = np.flatnonzero(stops - starts >= length)
-    return (int(starts[long[0]]), int(stops[long[0]]) - 1) if long.size else None
+    return next((found for found in stretches(flags) if found[1] - found[0] + 1 >= length), None)
+
+
+def bridged(flags: np.ndarray, gap: int) -> np.ndarray:
+    """The flags with every run of fewer than `gap` false ones between two true ones made true."""
+    filled = flags.copy()
+    for first, last in stretches(~flags):
+        if first > 0 and last < flags.size - 1 and last - first + 1 < gap:
+            filled[first : last + 1] = True
+    return filled
+
+
+def autocorrelation(values: np.ndarray) -> np.ndarray:
+    """Autocorrelation at lags 0 to n - 1, after a straight line is taken away; each lag by its own count.
+
+    1 at lag 0, and NaN everywhere where nothing is left beside the line.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    n = values.size
+    if n == 0:
+        return values
+    time = np.arange(n) - (n - 1) / 2
+    scale = np.abs(values).max()
+    rest = (values - values.mean()) / (scale or 1.0)
+    rest = rest - time * (time @ rest) / (time @ time or 1.0)
+    if float(rest @ rest) <= n * 1e-24:  # rounding
+        return np.full(n, np.nan)
+    power = np.abs(np.fft.rfft(rest, 2 * n)) ** 2
+    products = np.fft.irfft(power, 2 * n)[:n] / np.arange(n, 0, -1)
+    return np.asarray(products / products[0])
+
+
+def first_reached(steps: np.ndarray, values: np.ndarray, threshold: float, direction: str) -> int | None:
+    """The first of `steps`, which ascend, at which a value is at least as good as the threshold."""
+    good = values >= threshold if direction == "higher" else values <= threshold
+    return int(steps[np.argmax(good)]) if good.any() else None

@@ -66,6 +66,9 @@ RUNS = pa.schema(
         "outcome": pa.string(),
         "onset_step": pa.int64(),
         "reason": pa.string(),
+        "evidence_first": pa.int64(),
+        "evidence_last": pa.int64(),
+        "remark": pa.string(),
         "steps": pa.int64(),
         "budget": pa.int64(),
         "seconds": pa.float64(),
@@ -211,7 +214,7 @@ class StackFolder:
         self._write_table("runs.parquet", rows_table(rows, RUNS))
 
     def runs(self) -> pd.DataFrame:
-        """One row a run; empty, with the columns, where there are none. `onset_step` is Int64."""
+        """One row a run; empty, with the columns, where there are none. Onset and evidence are Int64."""
         table = self.table("runs.parquet")
         return runs_frame(RUNS.empty_table() if table is None else table)
 
@@ -287,9 +290,11 @@ def read_lock(root: Path) -> dict[str, Any] | None:
 
 
 def runs_frame(table: pa.Table) -> pd.DataFrame:
-    """Rows of runs.parquet as a frame; `onset_step` is a nullable integer, for most runs have none."""
+    """Rows of runs.parquet as a frame; steps that most runs have none of are nullable integers."""
     frame: pd.DataFrame = table.to_pandas()
-    frame["onset_step"] = pd.array(table.column("onset_step").to_pylist(), dtype="Int64")
+    for name in ("onset_step", "evidence_first", "evidence_last"):
+        if name in frame:  # rows of an earlier version have no evidence
+            frame[name] = pd.array(table.column(name).to_pylist(), dtype="Int64")
     return frame
 
 

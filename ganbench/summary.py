@@ -16,6 +16,7 @@ COLUMNS = (
     *("metric", "direction", "statistic", "final", "final_low", "final_high"),
     *("best", "best_low", "best_high", "n"),
 )
+TIME_COLUMNS = ("key", "variant", "seed", "outcome", "reached", "step", "seconds")
 IQM_FROM = 4
 """Fewer runs than this have no middle half worth the name: they get the median."""
 
@@ -33,6 +34,37 @@ def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mappin
         for variant, rows in runs.groupby("variant", sort=False, observed=True)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def times_to(
+    runs: pd.DataFrame, evaluations: pd.DataFrame, metric: str, threshold: float, direction: str
+) -> pd.DataFrame:
+    """One row a run: when the metric was first as good as the threshold; censored at the budget elsewhere.
+
+    Arguments:
+        runs: one row a run: key, variant, seed, outcome, steps, budget, seconds, stack.
+        evaluations: rows (key, step, metric, value), of one kind of weights a run.
+        direction: "higher" or "lower".
+    """
+    rows = evaluations[evaluations["metric"] == metric].sort_values("step", kind="stable")
+    reached = {
+        str(key): stats.first_reached(
+            own["step"].to_numpy(), own["value"].to_numpy(dtype=np.float64), threshold, direction
+        )
+        for key, own in rows.groupby("key", sort=False, observed=True)
+    }
+    first = runs["key"].map(reached).where(runs["outcome"] == "finished").astype("Float64")
+    step = first.fillna(runs["budget"].astype("Float64"))
+    # Each run is charged an equal share of its stack's time, however long it lived itself.
+    trained = runs["steps"].groupby([runs["stack"].fillna(runs["key"])]).transform("max")
+    known = runs["seconds"].where((runs["seconds"] > 0) & (trained > 0))
+    table = {
+        **{name: runs[name] for name in ("key", "variant", "seed", "outcome")},
+        "reached": first.notna(),
+        "step": step.astype("Int64"),
+        "seconds": (known / trained * step.astype("float64")).astype("float64"),
+    }
+    return pd.DataFrame(table, columns=list(TIME_COLUMNS)).reset_index(drop=True)
 
 
 def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str, str]) -> dict[str, object]:

@@ -20,9 +20,10 @@ from ganbench.evaluate import Evaluator, Row
 from ganbench.mappable import why_not_mappable
 from ganbench.mapping import Looped, Mapped, Runs, Trainer
 from ganbench.memory import is_out_of_memory
+from ganbench.outcome import Verdict
 from ganbench.plugins import Catalogue
 from ganbench.probes import LOGIT_PROBES, PLAYER_PROBES
-from ganbench.rows import run_rows
+from ganbench.rows import STOPPED, hopeless, run_rows
 from ganbench.sources import Sources, on_device
 from ganbench.step import State
 from ganbench.store import StackFolder
@@ -59,10 +60,13 @@ class StackTraining:
         """Train to the end or until stopped. Raises whatever a component raises."""
         config = self.folder.config()
         self.folder.clear_leftovers()
+        if config.pop(STOPPED, None):  # of a try that was killed at its very end
+            self.folder.write_config(config)
         self._steps: int = config["variants"][0]["steps"]
         self._every: int = config["variants"][0]["evaluate"]["every"]
         self._config = config
         self._died: list[int] = [0] * len(config["seeds"])
+        self._stopped: dict[str, Verdict] = {}
         self._flushed, self._probes, self._evals = 0, list[Tensor](), list[Row]()
         self._seconds, self._since = 0.0, time.monotonic()
         self._evaluating, self._sheets = 0.0, set(_sheet_steps(self._steps, self._every))
@@ -119,6 +123,7 @@ class StackTraining:
             tensors, meta = kept
             self._trainer.restore(_from_arrays(self._trainer.state(), tensors), step)
             self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
+            self._stopped = {run: Verdict(*verdict) for run, verdict in meta.get(STOPPED, {}).items()}
             self._evaluating = meta["evaluating"]
             self._evals = [
                 {str(k): v for k, v in row.items()} for row in self.folder.evals().to_dict("records")
@@ -155,6 +160,26 @@ class StackTraining:
         self._died = trainer.died()  # the one look at the device
         if trainer.step % self._every == 0 or trainer.step == self._steps:
             self._evaluate()
+            if self._config["verdict"].get("stop") and trainer.step < self._steps:
+                self._stop_hopeless()
+
+    def _stop_hopeless(self) -> None:
+        """Freeze the runs that have failed for good, as if they had died; the others are not touched.
+
+        What is decided depends on rows alone, and only at evaluations: it is the same after a resume.
+        """
+        begun = time.monotonic()
+        self._flush()
+        alive = [run for run, died in enumerate(self._died) if not died]
+        found = hopeless(self._config, self.folder.traces(), self._evals, alive)
+        if found:
+            state, step = self._trainer.state(), self._trainer.step
+            died = state.died.clone()
+            died[list(found)] = step
+            self._trainer.restore(state._replace(died=died), step)
+            self._died = self._trainer.died()
+            self._stopped |= {str(run): verdict for run, verdict in found.items()}
+        self._evaluating += time.monotonic() - begun
 
     def _evaluate(self) -> None:
         begun = time.monotonic()
@@ -188,7 +213,7 @@ class StackTraining:
         self._flush()
         self.folder.write_evals(self._evals)
         meta = {"step": self._trainer.step, "died": self._died}
-        meta |= {"seconds": self._elapsed(), "evaluating": self._evaluating}
+        meta |= {"seconds": self._elapsed(), "evaluating": self._evaluating, STOPPED: self._stopped}
         self.folder.write_checkpoint(_to_arrays(self._trainer.state()), meta)
         self._write_status("training")
 
@@ -196,6 +221,9 @@ class StackTraining:
         self._flush()
         self.folder.write_evals(self._evals)
         seconds = (self._elapsed() - self._evaluating, self._evaluating)
+        if self._stopped:
+            self._config |= {STOPPED: self._stopped}
+            self.folder.write_config(self._config)
         rows = run_rows(self.folder, self._config, self._died, seconds)
         self.folder.write_runs(rows)
         self._write_status("finished")

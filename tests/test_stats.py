@@ -138,3 +138,48 @@ def test_first_stretch_is_the_first_that_is_long_enough(flags, length):
     else:
         stop = (text + ".").index(".", start)
         assert found == (start, stop - 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "gap", "expected"),
+    [
+        ("1101011", 2, "1111111"),
+        ("1100011", 3, "1100011"),
+        ("1100011", 4, "1111111"),
+        ("0011010", 9, "0011110"),  # not before the first true one, nor after the last
+        ("0000", 9, "0000"),
+        ("", 9, ""),
+    ],
+)
+def test_short_gaps_are_bridged(flags, gap, expected):
+    given = np.array([flag == "1" for flag in flags], dtype=bool)
+    assert "".join("01"[int(flag)] for flag in stats.bridged(given, gap)) == expected
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_stretches_are_the_true_flags(flags):
+    found = stats.stretches(np.array(flags, dtype=bool))
+    again = np.zeros(len(flags), dtype=bool)
+    for first, last in found:
+        assert again[max(0, first - 1) : last + 1].sum() == 0, "they neither touch nor overlap"
+        again[first : last + 1] = True
+    assert again.tolist() == flags
+
+
+def test_autocorrelation_against_its_definition():
+    generator = np.random.default_rng(0)
+    for n in (2, 3, 10, 57):
+        values = generator.normal(size=n) + 0.3 * np.arange(n) + 1e6
+        time = np.arange(n)
+        rest = values - np.polyval(np.polyfit(time, values, 1), time)
+        lagged = [rest[: n - lag] @ rest[lag:] / (n - lag) for lag in range(n)]
+        found = stats.autocorrelation(values)
+        if n == 2:  # a line through two points leaves nothing
+            assert np.isnan(found).all()
+        else:
+            np.testing.assert_allclose(found, np.array(lagged) / lagged[0], atol=1e-5)
+
+
+def test_nothing_is_periodic_about_a_straight_line():
+    for values in (np.zeros(50), np.full(50, 3.7), np.arange(50) * 0.1, np.empty(0)):
+        assert np.isnan(stats.autocorrelation(values)).all()

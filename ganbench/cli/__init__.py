@@ -8,6 +8,7 @@ import sys
 import click
 
 from ganbench._version import __version__
+from ganbench.cli.judge import judge
 from ganbench.cli.plan import plan
 from ganbench.cli.plugins import plugins
 from ganbench.cli.report import report
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for _command in (run, plan, report, suites, plugins):
+for _command in (run, plan, report, judge, suites, plugins):
     cli.add_command(_command)
 
 

@@ -60,6 +60,7 @@ class Request:
     def resolve(self) -> tuple[Suite, Catalogue, Settings, list[str], Path]:
         """Suite, catalogue, settings, single-file plugins, folder of results."""
         from ganbench.engine import settings
+        from ganbench.judging import in_force
         from ganbench.plugins import discover
         from ganbench.session import results_root
         from ganbench.suite import find_suite, load_suite, plugin_files
@@ -75,7 +76,8 @@ class Request:
         seeds = None if self.seeds is None else parse_seeds(self.seeds)
         suite = load_suite(path, catalogue, overrides=self.overrides, seeds=seeds, steps=self.steps)
         chosen = settings(self.device, self.engine, self.workers, catalogue)
-        return suite, catalogue, chosen, files, results_root(self.out, suite.name)
+        root = results_root(self.out, suite.name)
+        return in_force(suite, root), catalogue, chosen, files, root
 
 
 def parse_seeds(text: str) -> int | list[int]:

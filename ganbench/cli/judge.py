@@ -1,0 +1,70 @@
+"""`ganbench judge`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganbench.judging import Judged
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="verdict.NAME=VALUE", help="Change a threshold.")
+@click.option("--reset", is_flag=True, help="Begin from the suite's own thresholds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) -> int:
+    """Take the verdicts in FOLDER again, by other thresholds, without training.
+
+    They stay in force when the suite is run again, until its own thresholds change.
+    """
+    from ganbench.frames import load
+    from ganbench.judging import judge_folder
+    from ganbench.report import write_report
+
+    load(folder)  # is there anything?
+    judged = judge_folder(folder, overrides, reset)
+    write_report(load(folder), folder)
+    if as_json:
+        click.echo(json.dumps(summary(judged), indent=1))
+    else:
+        _show(judged)
+    return 0
+
+
+def summary(judged: Judged) -> dict[str, Any]:
+    """What judging again came to, as plain data."""
+    from ganbench.judging import verdict_of
+
+    return {
+        "thresholds": judged.thresholds,
+        "runs": judged.runs,
+        "changed": [
+            {
+                **{name: after[name] for name in ("key", "variant", "seed")},
+                "before": verdict_of(before),
+                "after": verdict_of(after),
+                "reason": after["reason"],
+                "remark": after["remark"],
+            }
+            for before, after in judged.changed
+        ],
+        "kept": judged.kept,
+    }
+
+
+def _show(judged: Judged) -> None:
+    from ganbench.suite_file import printable
+
+    for one in summary(judged)["changed"]:
+        told = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"
+        why = "; ".join(filter(None, (one["reason"], one["remark"])))
+        click.echo(printable(told + (f" ({why})" if why else ""), 1000))
+    click.echo(f"{len(judged.changed)} of {judged.runs} verdicts changed")
+    for name in judged.kept:
+        told = "rows that it was judged from are not there any more: it keeps its verdicts"
+        click.echo(printable(f"warning: {name}: {told}", 1000), err=True)
