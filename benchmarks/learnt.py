@@ -58,7 +58,8 @@ def learnt(results: Results) -> pd.DataFrame:
 def page(results: Results, table: pd.DataFrame) -> str:
     """The table with its provenance."""
     environment = results.environments[0] if results.environments else {}
-    named = [f"{key} {environment[key]}" for key in ("python", "torch", "cpu") if key in environment]
+    told = {**environment, **environment.get("packages", {})}
+    named = [f"{key} {told[key]}" for key in ("device", "processor", "python", "torch") if key in told]
     lines = [
         f"# {results.name}: before the first step and after the last",
         "",
