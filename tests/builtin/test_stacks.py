@@ -206,6 +206,10 @@ def test_some_together(world, names):
     check_solo_is_stacked(world, "mlp-gan", "non-saturating", names, steps=200)
 
 
+FAINT = {"minibatch-discrimination"}
+"""Some of their gradients are as small as rounding errors, which Adam blows up to whole steps."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [name for name in LOSSES if LOSSES[name].family == "adversarial"])
 @pytest.mark.parametrize("technique", TECHNIQUES)
@@ -217,7 +221,8 @@ def test_every_technique_with_every_loss(world, technique, loss):
         program(world, "mlp-gan", loss, names)[0].draws()
     except BadInput:
         pytest.skip("it wants images")
-    check_solo_is_stacked(world, "mlp-gan", loss, names, steps=100)
+    optimizer = SGD if technique in FAINT else ADAM
+    check_solo_is_stacked(world, "mlp-gan", loss, names, steps=100, optimizer=optimizer)
 
 
 # -- swept values
