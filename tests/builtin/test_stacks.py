@@ -221,7 +221,7 @@ def test_every_technique_with_every_loss(world, technique, loss):
         program(world, "mlp-gan", loss, names)[0].draws()
     except BadInput:
         pytest.skip("it wants images")
-    optimizer = SGD if technique in FAINT else ADAM
+    optimizer = SGD | {"lr": 1e-4} if technique in FAINT else ADAM
     check_solo_is_stacked(world, "mlp-gan", loss, names, steps=100, optimizer=optimizer)
 
 
