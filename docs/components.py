@@ -6,6 +6,7 @@ python docs/components.py FOLDER
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,24 @@ PLURALS = {
     "metric": "Metrics",
     "extractor": "Feature extractors",
     "executor": "Executors",
+    "logger": "Loggers",
 }
 
 
 def main(folder: Path) -> None:
     """Write an index and one page a component into `folder`."""
-    catalogue = discover()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.md").write_text(index(catalogue), encoding="utf-8")
+    for path, text in pages():
+        (folder / Path(path).name).write_text(text, encoding="utf-8")
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Path in the docs and text of every page."""
+    catalogue = discover()
+    yield "components/index.md", index(catalogue)
     for kind, known in catalogue.components.items():
         for name, registered in known.items():
-            (folder / f"{kind}-{name}.md").write_text(page(describe(registered)), encoding="utf-8")
+            yield f"components/{kind}-{name}.md", page(describe(registered))
 
 
 def index(catalogue: Catalogue) -> str:
