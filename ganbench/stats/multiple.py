@@ -1,0 +1,16 @@
+"""Many tests at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values corrected for their number, step by step (Holm 1979). NaN stay NaN and are not counted."""
+    p = np.asarray(p, dtype=np.float64)
+    corrected = np.full(p.shape, np.nan)
+    order = np.argsort(p)  # NaN last
+    order = order[~np.isnan(p[order])]
+    left = order.size - np.arange(order.size)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(left * p[order]))
+    return corrected

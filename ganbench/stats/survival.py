@@ -1,0 +1,116 @@
+"""Times to an event, of which some are censored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from ganbench.stats.intervals import Interval, wilson
+
+
+class Survival(NamedTuple):
+    """A survival curve: one entry a time, from time 0; equal lengths."""
+
+    time: np.ndarray
+    at_risk: np.ndarray
+    """How many were still under observation just before."""
+    events: np.ndarray
+    survival: np.ndarray
+    """Estimated share without the event after this time."""
+    low: np.ndarray
+    high: np.ndarray
+
+
+def kaplan_meier(time: np.ndarray, event: np.ndarray, level: float = 0.95) -> Survival:
+    """The product-limit estimate (Kaplan and Meier 1958), log-log intervals (Kalbfleisch and Prentice 1980).
+
+    Those do not exist where the estimate is 1 or 0: Wilson's stand there, of all that were at risk.
+
+    Arguments:
+        time: n times, >= 0, of the event or of censoring.
+        event: n flags: whether it is the event.
+    """
+    times, at_risk, events, survival, variance = _table(time, event)
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.log(survival)
+        half = z * np.sqrt(variance) / np.abs(log)
+        low, high = survival ** np.exp(half), survival ** np.exp(-half)
+    for index in np.flatnonzero((survival >= 1) | (survival <= 0)):
+        n = int(at_risk[index])
+        low[index], high[index] = wilson(n if survival[index] >= 1 else 0, n, level)
+    return Survival(times, at_risk, events, survival, low, high)
+
+
+def restricted_mean(time: np.ndarray, event: np.ndarray, horizon: float) -> float:
+    """Mean time without the event up to `horizon`: the area under the curve (Royston and Parmar 2013)."""
+    curve = kaplan_meier(time, event)
+    return _area(curve.time, curve.survival, 0.0, horizon)
+
+
+def restricted_mean_interval(
+    time: np.ndarray, event: np.ndarray, horizon: float, level: float = 0.95
+) -> Interval:
+    """Interval of `restricted_mean` by Greenwood's variance, within [0, horizon]. NaN below two values.
+
+    It has length 0 where there is no event: take the interval of the rate there.
+    """
+    if len(time) < 2:
+        return Interval(math.nan, math.nan)
+    times, at_risk, events, survival, _ = _table(time, event)
+    variance = 0.0
+    for at, n, dead in zip(times, at_risk, events, strict=True):
+        if dead and n > dead and at < horizon:
+            variance += _area(times, survival, at, horizon) ** 2 * dead / (n * (n - dead))
+    centre = _area(times, survival, 0.0, horizon)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(variance)
+    return Interval(max(0.0, centre - half), min(float(horizon), centre + half))
+
+
+def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """p-value that all groups have one survival curve (Mantel 1966; Peto and Peto 1972).
+
+    1 where no event was seen, or there is nobody to compare with.
+
+    Arguments:
+        groups: (time, event) of each.
+    """
+    from scipy.stats import chi2
+
+    groups = [(np.asarray(t, dtype=np.float64), np.asarray(e, dtype=bool)) for t, e in groups if len(t)]
+    seen = [t[e] for t, e in groups]
+    excess, covariance = np.zeros(len(groups)), np.zeros((len(groups), len(groups)))
+    for at in np.unique(np.concatenate([*seen, np.empty(0)])):
+        at_risk = np.array([(t >= at).sum() for t, _ in groups], dtype=np.float64)
+        dead = np.array([(t == at).sum() for t in seen], dtype=np.float64)
+        n, d = at_risk.sum(), dead.sum()
+        share = at_risk / n
+        excess += dead - d * share
+        if n > 1:
+            covariance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
+    rank = np.linalg.matrix_rank(covariance)
+    if rank == 0:
+        return 1.0
+    return float(chi2.sf(excess @ np.linalg.pinv(covariance) @ excess, rank))
+
+
+def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Times from 0, at risk, events, survival, and Greenwood's sum: the variance of its logarithm."""
+    time, event = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool)
+    times = np.unique(np.concatenate([[0.0], time]))
+    at_risk = np.array([(time >= at).sum() for at in times])
+    events = np.array([((time == at) & event).sum() for at in times])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        survival = np.cumprod(np.where(at_risk > 0, 1 - events / np.maximum(at_risk, 1), 1.0))
+        greenwood = np.cumsum(np.where(events > 0, events / (at_risk * (at_risk - events)), 0.0))
+    return times, at_risk, events, survival, greenwood
+
+
+def _area(times: np.ndarray, survival: np.ndarray, start: float, stop: float) -> float:
+    """Under the step curve, from start to stop."""
+    edges = np.clip(np.append(times, np.inf), start, stop)
+    return float((survival * np.diff(edges)).sum())

@@ -1,0 +1,295 @@
+"""Statistics against scipy, statsmodels and counting everything out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from ganbench import stats
+
+SMALL = st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.5, math.inf]), min_size=1, max_size=5)
+GENERATOR = np.random.default_rng
+
+
+def pairs(seed, n, m, shift=0.0):
+    generator = GENERATOR(seed)
+    return generator.normal(size=n), generator.normal(loc=shift, size=m)
+
+
+# -- two samples
+
+
+@given(SMALL, SMALL)
+@settings(max_examples=80, deadline=None)
+def test_superiority_and_exact_p_are_those_of_counting(x, y):
+    wins = [(a < b) + (a == b) / 2 for a in x for b in y]
+    found = stats.mann_whitney(x, y)
+    assert found.effect == pytest.approx(np.mean(wins))
+    assert found.exact
+    ranks = scipy_stats.rankdata([*x, *y])
+    centre = len(x) * (len(ranks) + 1) / 2
+    sums = np.array([ranks[list(some)].sum() for some in itertools.combinations(range(len(ranks)), len(x))])
+    far = np.abs(sums - centre) >= abs(ranks[: len(x)].sum() - centre) - 1e-9
+    assert found.p == pytest.approx(far.mean())
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 4), (5, 5), (10, 10), (7, 20)])
+def test_without_ties_p_is_scipys(n, m):
+    x, y = pairs(n, n, m, 0.8)
+    expected = scipy_stats.mannwhitneyu(x, y, method="exact").pvalue
+    assert stats.mann_whitney(x, y).p == pytest.approx(expected)
+
+
+def test_large_samples_take_the_approximation_of_scipy():
+    generator = GENERATOR(0)
+    x, y = generator.integers(0, 9, 60), generator.integers(1, 10, 50)
+    found = stats.mann_whitney(x, y)
+    assert not found.exact
+    assert found.p == pytest.approx(scipy_stats.mannwhitneyu(x, y, method="asymptotic").pvalue)
+
+
+@pytest.mark.parametrize(("n", "least"), [(3, 0.1), (5, 0.0079), (10, 1e-5)])
+def test_least_p(n, least):
+    assert stats.least_p(n, n) == pytest.approx(least, rel=0.09)
+    assert stats.mann_whitney(np.arange(n), np.arange(n) + n).p == pytest.approx(stats.least_p(n, n))
+
+
+def test_all_tied_or_all_failed_is_no_difference():
+    for value in (1.0, math.inf):
+        found = stats.mann_whitney(np.full(5, value), np.full(5, value))
+        assert (found.p, found.effect) == (1.0, 0.5)
+    assert math.isnan(stats.mann_whitney(np.empty(0), np.ones(3)).p)
+
+
+def test_superiority_interval_solves_the_score_equation():
+    x, y = pairs(1, 8, 12, 0.7)
+    effect, found = stats.superiority(x, y), stats.superiority_interval(x, y)
+    for theta in found:
+        spread = (8 + 12) / 2 - 1
+        variance = theta * (1 - theta) * (1 + spread * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
+        assert abs(theta - effect) == pytest.approx(1.959964 * math.sqrt(variance / 96), rel=1e-5)
+
+
+def test_superiority_interval_has_a_length_where_samples_are_apart():
+    low, high = stats.superiority_interval(np.arange(5), np.arange(5) + 9)
+    assert high == 1.0
+    assert 0.5 < low < 0.8
+    assert stats.superiority_interval(np.arange(5) + 9, np.arange(5)) == pytest.approx((1 - high, 1 - low))
+
+
+def test_rates_differ_is_barnards():
+    assert stats.rates_differ(0, 10, 5, 10) == pytest.approx(0.013, abs=1e-3)
+    assert stats.rates_differ(3, 10, 3, 10) == stats.rates_differ(0, 0, 1, 2) == 1.0
+    expected = scipy_stats.fisher_exact([[30, 10], [50, 70]])[1]
+    assert stats.rates_differ(30, 80, 10, 80) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="4 cases among 3"):
+        stats.rates_differ(4, 3, 0, 1)
+
+
+# -- many tests
+
+
+def test_holm_is_that_of_statsmodels():
+    multipletests = pytest.importorskip("statsmodels.stats.multitest").multipletests
+    for seed in range(5):
+        p = GENERATOR(seed).random(9) ** 3
+        np.testing.assert_allclose(stats.holm(p), multipletests(p, method="holm")[1])
+    np.testing.assert_allclose(stats.holm([0.02, math.nan, 0.01]), [0.02, math.nan, 0.02])
+
+
+# -- intervals
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (1, 50)])
+def test_rates_have_the_intervals_of_statsmodels(k, n):
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    assert stats.clopper_pearson(k, n) == pytest.approx(proportion.proportion_confint(k, n, method="beta"))
+    assert stats.wilson(k, n) == pytest.approx(
+        proportion.proportion_confint(k, n, method="wilson"), abs=1e-12
+    )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_bca_is_scipys():
+    values = GENERATOR(3).exponential(size=25)
+    found = stats.bca_interval(values, stats.mean, GENERATOR(0), resamples=20_000)
+    expected = scipy_stats.bootstrap(
+        (values,), np.mean, method="BCa", n_resamples=20_000, random_state=GENERATOR(1)
+    ).confidence_interval
+    assert found == pytest.approx((expected.low, expected.high), rel=0.02)
+
+
+def test_bca_falls_back_where_it_is_not_defined():
+    for values in (np.ones(6), np.array([1.0, 2.0, math.inf, math.inf])):
+        assert stats.bca_interval(values, stats.median, GENERATOR(0)) == stats.bootstrap_interval(
+            values, stats.median, GENERATOR(0)
+        )
+
+
+def test_strata_are_resampled_apart():
+    strata = [np.zeros(5), np.full(4, 10.0)]
+    both = lambda arrays: np.concatenate(arrays, axis=-1).mean(-1)  # noqa: E731
+    found = stats.stratified_interval(strata, both, GENERATOR(0))
+    assert found.low == found.high == pytest.approx(40 / 9)
+    assert math.isnan(stats.stratified_interval([np.zeros(5), np.zeros(1)], both, GENERATOR(0)).low)
+
+
+def test_iqm_interval_is_that_of_the_trimmed_mean_in_scipy():
+    values = GENERATOR(4).normal(size=20)  # a multiple of 4: the IQM trims whole values
+    expected = scipy_stats.mstats.trimmed_mean_ci(values, (0.25, 0.25), (True, True), alpha=0.05)
+    assert stats.iqm_interval(values, GENERATOR(0)) == pytest.approx(tuple(expected))
+
+
+def test_iqm_interval_bears_failures():
+    finite = stats.iqm_interval(np.array([1.0, 2.0, 3.0, 4.0, math.inf]), GENERATOR(0))
+    assert np.isfinite(finite).all()
+    mostly_failed = np.array([1.0, 2.0, math.inf, math.inf, math.inf])
+    assert stats.iqm_interval(mostly_failed, GENERATOR(0)).high == math.inf
+    assert stats.iqm_interval(np.full(5, math.inf), GENERATOR(0)) == (math.inf, math.inf)
+    assert math.isnan(stats.iqm_interval(np.ones(1), GENERATOR(0)).low)
+
+
+def test_trimmed_mean():
+    values = GENERATOR(5).normal(size=(3, 20))
+    np.testing.assert_allclose(stats.trimmed_mean(values, 0.1), scipy_stats.trim_mean(values, 0.1, axis=-1))
+    np.testing.assert_allclose(stats.trimmed_mean(values[:, :10], 0.25), stats.iqm(values[:, :10]))
+    with pytest.raises(ValueError, match=r"0\.5"):
+        stats.trimmed_mean(values, 0.5)
+
+
+# -- times
+
+
+def censored(seed, n, scale=10.0):
+    generator = GENERATOR(seed)
+    return np.ceil(generator.exponential(scale, n)), generator.random(n) < 0.6
+
+
+@pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
+@pytest.mark.parametrize("seed", range(4))
+def test_kaplan_meier_is_scipys(seed):
+    time, event = censored(seed, 30)
+    data = scipy_stats.CensoredData(uncensored=time[event], right=time[~event])
+    expected = scipy_stats.ecdf(data).sf
+    curve = stats.kaplan_meier(time, event)
+    assert (curve.time[0], curve.survival[0]) == (0.0, 1.0)
+    np.testing.assert_allclose(curve.survival, expected.evaluate(curve.time), atol=1e-12)
+    inner = (curve.survival > 0) & (curve.survival < 1)
+    band = expected.confidence_interval(method="log-log")
+    np.testing.assert_allclose(curve.low[inner], band.low.evaluate(curve.time)[inner], atol=1e-9)
+    np.testing.assert_allclose(curve.high[inner], band.high.evaluate(curve.time)[inner], atol=1e-9)
+
+
+def test_a_curve_without_events_is_not_certain():
+    curve = stats.kaplan_meier(np.full(5, 100.0), np.zeros(5, dtype=bool))
+    assert curve.survival.tolist() == [1.0, 1.0]
+    assert curve.low[-1] == pytest.approx(1 - stats.wilson(0, 5).high)
+    dead = stats.kaplan_meier(np.full(5, 7.0), np.ones(5, dtype=bool))
+    assert (dead.survival[-1], dead.low[-1]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_log_rank_of_two_is_scipys(seed):
+    groups = [censored(seed, 20), censored(seed + 100, 25, 16.0)]
+    sides = [scipy_stats.CensoredData(uncensored=t[e], right=t[~e]) for t, e in groups]
+    assert stats.log_rank(groups) == pytest.approx(scipy_stats.logrank(*sides).pvalue)
+
+
+def test_log_rank_of_three_is_that_of_statsmodels():
+    survdiff = pytest.importorskip("statsmodels.duration.survfunc").survdiff
+    groups = [censored(seed, 20, 8.0 + seed) for seed in range(3)]
+    time, event = (np.concatenate([group[part] for group in groups]) for part in (0, 1))
+    _, expected = survdiff(time, event.astype(int), np.repeat([0, 1, 2], 20))
+    assert stats.log_rank(groups) == pytest.approx(expected)
+
+
+def test_log_rank_of_nothing_is_no_difference():
+    alive = (np.full(4, 9.0), np.zeros(4, dtype=bool))
+    assert stats.log_rank([alive, alive]) == stats.log_rank([alive]) == stats.log_rank([]) == 1.0
+
+
+def test_restricted_mean_without_censoring_is_the_mean_of_capped_times():
+    time = GENERATOR(6).exponential(10, 40)
+    everyone = np.ones(40, dtype=bool)
+    assert stats.restricted_mean(time, everyone, 12.0) == pytest.approx(np.minimum(time, 12).mean())
+    low, high = stats.restricted_mean_interval(time, everyone, 12.0)
+    half = 1.959964 * np.minimum(time, 12).std() / math.sqrt(40)  # Greenwood's is then that of the mean
+    assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
+
+
+# -- tasks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_friedman_is_the_f_of_scipys_statistic(seed):
+    scores = GENERATOR(seed).normal(size=(8, 4)) + np.array([0, 0, 0.5, 1])
+    chi, tasks, variants = scipy_stats.friedmanchisquare(*scores.T).statistic, 8, 4
+    expected = scipy_stats.f.sf((tasks - 1) * chi / (tasks * (variants - 1) - chi), 3, 21)
+    assert stats.friedman(scores) == pytest.approx(expected)
+
+
+def test_friedman_at_its_ends():
+    assert stats.friedman(np.ones((6, 3))) == 1.0
+    assert stats.friedman(np.tile([1.0, 2.0, math.inf], (6, 1))) == 0.0
+    assert math.isnan(stats.friedman(np.ones((1, 3))))
+
+
+def test_critical_differences_are_demsars():
+    # table 5 (a) of Demsar 2006: q.05 for 2, 5 and 10 classifiers
+    for variants, q in ((2, 1.960), (5, 2.728), (10, 3.164)):
+        expected = q * math.sqrt(variants * (variants + 1) / (6 * 14))
+        assert stats.critical_difference(14, variants) == pytest.approx(expected, abs=2e-3)
+
+
+def test_wilcoxon_holm_is_scipys_corrected():
+    scores = GENERATOR(7).normal(size=(9, 3)) + np.array([0, 0.5, 2])
+    found = stats.wilcoxon_holm(scores)
+    raw = [scipy_stats.wilcoxon(scores[:, i], scores[:, j]).pvalue for i, j in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(found[np.triu_indices(3, 1)], stats.holm(raw))
+    np.testing.assert_array_equal(found, found.T)
+    failed = np.array([[math.inf, 1.0], [math.inf, math.inf], [3.0, 2.0]])
+    assert stats.wilcoxon_holm(failed)[0, 1] == pytest.approx(0.5)  # two of three tasks, one way
+
+
+def test_mean_ranks_share_ties():
+    scores = np.array([[1.0, 2.0, 2.0], [math.inf, 0.0, math.inf]])
+    assert stats.mean_ranks(scores).tolist() == [1.75, 1.75, 2.5]
+
+
+def test_profiles_and_improvement():
+    scores = np.array([1.0, 2.0, math.inf])
+    assert stats.performance_profile(scores, [0.5, 1.0, 9.0]).tolist() == pytest.approx([0, 1 / 3, 2 / 3])
+    assert stats.performance_profile(scores, [2.0], lower_is_better=False).tolist() == pytest.approx([2 / 3])
+    x, y = [np.array([1.0, 2.0]), np.array([5.0])], [np.array([3.0]), np.array([5.0])]
+    assert stats.probability_of_improvement(x, y) == 0.75
+    assert stats.probability_of_improvement(x, y, lower_is_better=False) == 0.25
+
+
+# -- sweeps
+
+
+def test_stable_volume_weighs_cells_alike():
+    cells = np.array([0] * 10 + [1] * 2)
+    share, interval = stats.stable_volume(cells, np.array([True] * 10 + [False] * 2))
+    assert share == 0.5
+    assert interval.low < 0.2 < 0.8 < interval.high  # two cells that differ are two observations
+    alike = np.arange(20) % 2 == 0
+    share, interval = stats.stable_volume(np.repeat(np.arange(2), 10), alike)
+    assert (share, interval) == (0.5, pytest.approx(stats.wilson(10, 20)))
+
+
+def test_marginal_effects_tell_who_matters():
+    points = np.array([(a, b) for a in (1.0, 2.0, 3.0) for b in (10.0, 20.0) for _ in range(4)])
+    stable = points[:, 0] > 1
+    first, second = stats.marginal_effects(points, stable, np.where(stable, points[:, 1], math.inf))
+    assert first.values.tolist() == [1, 2, 3]
+    assert first.stable.tolist() == [0, 1, 1]
+    assert (first.share_spread, first.importance) == (1.0, pytest.approx(1.0))
+    assert (second.share_spread, second.importance) == (0.0, pytest.approx(0.0))
+    assert 0 < second.importance_of_rank < first.importance_of_rank < 1
