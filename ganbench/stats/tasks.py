@@ -40,7 +40,8 @@ def friedman(scores: np.ndarray) -> float:
 def wilcoxon_holm(scores: np.ndarray) -> np.ndarray:
     """p-values of Wilcoxon's signed-rank tests, corrected by Holm (Benavoli et al. 2016).
 
-    A (variants, variants) array. Two variants are tied in a task where both failed. The diagonal is NaN; a pair tied in every task has 1.
+    A (variants, variants) array. Two variants are tied in a task where both failed. The diagonal is NaN; a
+    pair tied in every task has 1.
     """
     scores = np.asarray(scores, dtype=np.float64)
     variants = scores.shape[1]
