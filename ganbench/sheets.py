@@ -13,6 +13,8 @@ from ganbench.components import Data
 
 IMAGES = 16
 """Samples on a sheet of images."""
+COLUMNS = 4
+"""Images in a row."""
 POINTS = 1000
 """Samples on a sheet of points."""
 _SIDE = 160  # pixels of a sheet of points
@@ -28,28 +30,35 @@ def wanted(data: Data) -> int:
     return POINTS if shape == (2,) else 0
 
 
+def with_pairs(samples: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The samples, and below them rows of held-out images, each above the row of what was made of it."""
+    shown = len(samples) // 2 // COLUMNS * COLUMNS
+    rows = (part[:shown].unflatten(0, (-1, COLUMNS)) for part in (inputs, outputs))
+    return torch.cat([samples, torch.stack(list(rows), dim=1).flatten(0, 2)])
+
+
 def sheet(samples: Tensor, data: Data) -> bytes:
-    """A PNG of `wanted(data)` samples: a square of images, or points over a thousand of the data's.
+    """A PNG of samples: images in rows of four, or points over a thousand of the data's.
 
     What is not finite is black in images, and left out among points.
     """
     from PIL import Image
 
-    pixels = _points(samples, data) if samples.dim() == 2 else _square(samples)
+    pixels = _points(samples, data) if samples.dim() == 2 else _grid(samples)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 
-def _square(samples: Tensor) -> np.ndarray:
-    """Images side by side, with lines of one pixel between: H x W or H x W x 3, uint8."""
-    scaled = ((samples.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
+def _grid(images: Tensor) -> np.ndarray:
+    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8."""
+    scaled = ((images.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
     n, channels, height, width = scaled.shape
-    side = math.ceil(math.sqrt(n))
-    sheet = torch.full((side * side, channels, height + 1, width + 1), 127.0)
+    count = math.ceil(n / COLUMNS)
+    sheet = torch.full((count * COLUMNS, channels, height + 1, width + 1), 127.0)
     sheet[:n, :, :height, :width] = scaled
-    rows = sheet.view(side, side, channels, height + 1, width + 1).permute(0, 3, 1, 4, 2)
-    whole = rows.reshape(side * (height + 1), side * (width + 1), channels)[:-1, :-1]
+    rows = sheet.view(count, COLUMNS, channels, height + 1, width + 1).permute(0, 3, 1, 4, 2)
+    whole = rows.reshape(count * (height + 1), COLUMNS * (width + 1), channels)[:-1, :-1]
     return whole.squeeze(-1).byte().numpy()
 
 

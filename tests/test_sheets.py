@@ -44,6 +44,18 @@ def test_images_stand_in_a_square(channels):
     assert grey[4, 0] == 127  # the line between
 
 
+def test_reconstructions_stand_below_their_inputs():
+    samples = torch.full((sheets.IMAGES, 1, 4, 6), -1.0)
+    inputs = torch.linspace(-1, 1, sheets.IMAGES)[:, None, None, None].expand(-1, 1, 4, 6)
+    pixels = opened(sheets.sheet(sheets.with_pairs(samples, inputs, inputs / 2), images(1)))
+    assert pixels.shape == (8 * 5 - 1, 4 * 7 - 1)
+    grey = pixels[2::5, 2::7].astype(float) / 127.5 - 1
+    assert (grey[:4] == -1).all()
+    shown = inputs[:8, 0, 0, 0].numpy().reshape(2, 4)
+    np.testing.assert_allclose(grey[[4, 6]], shown, atol=0.01)
+    np.testing.assert_allclose(grey[[5, 7]], shown / 2, atol=0.01)
+
+
 def test_points_lie_where_they_are():
     corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
     data = Data(train=corners, test=corners)

@@ -48,7 +48,7 @@ class VAE(ganbench.Model):
 
     family = "variational"
     recipe: ClassVar[Mapping[str, Any]] = {"loss": "elbo"}
-    shows = ("mean", "log_variance", "reconstruction", "log_likelihood", "log_weights")
+    shows = ("mean", "log_variance", "reconstruction", "decoder_variance", "log_likelihood", "log_weights")
     latent: Annotated[int, Field(gt=0)] = 8
     decoder: Literal["bernoulli", "gaussian"] = "bernoulli"
     variance: Literal["fixed", "learned"] = "fixed"
@@ -143,11 +143,18 @@ class VAE(ganbench.Model):
             return 2 * torch.sigmoid(decoded) - 1
         return decoded if decoded.dim() == 2 else decoded.clamp(-1, 1)
 
+    def _variance(self, nets: Nets, decoded: Tensor) -> Tensor:
+        """Of each number under the decoder's law, in the range of the data."""
+        if self.decoder == "bernoulli":
+            return 4 * torch.sigmoid(decoded) * torch.sigmoid(-decoded)
+        sigma = nets["log_sigma"]().exp() if self.learns_sigma else torch.full_like(decoded, self.sigma)
+        return sigma.square().expand_as(decoded)
+
     def inspect(self, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of each held-out row: the posterior, the decoder's mean at its mean, and the likelihoods.
 
-        mean and log_variance, n x latent; reconstruction, n x shape; log_likelihood (n) and log_weights
-        (evaluation_particles x n) as those of `play`.
+        mean and log_variance, n x latent; reconstruction, n x shape; decoder_variance, n x shape, of each
+        number around it; log_likelihood (n) and log_weights (evaluation_particles x n) as those of `play`.
         """
         data, noises = batch["data"], batch["noise"].split(1)  # one by one, for they may be many
         mean, log_variance = nets["encoder"](data).chunk(2, dim=1)
@@ -155,10 +162,12 @@ class VAE(ganbench.Model):
             self._weigh(nets, data, coded(mean, log_variance, noise), log_variance, noise) for noise in noises
         ]
         log_likelihoods, log_weights = (torch.cat(parts) for parts in zip(*weighed, strict=True))
+        decoded = nets["decoder"](mean)
         return {
             "mean": mean,
             "log_variance": log_variance,
-            "reconstruction": self._mean(nets["decoder"](mean)),
+            "reconstruction": self._mean(decoded),
+            "decoder_variance": self._variance(nets, decoded),
             "log_likelihood": log_likelihoods.mean(0),
             "log_weights": log_weights,
         }
