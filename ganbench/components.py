@@ -16,7 +16,7 @@ import json
 import reprlib
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -285,7 +285,7 @@ class Evaluation:
         real: n -> n real training samples, float, always the same for the same n.
         features: (extractor name, samples) -> n x d features, float64, on the CPU; real samples
             from `real` are extracted once and cached.
-        generator: the metric's own random stream.
+        generator: the metric's own random stream: no other metric draws from it.
         point: player -> parameters (a flat vector), where a metric looks at the game itself.
         given: the held-out rows that the samples were made for, n each: "data", "labels", "map", "source",
             "source_labels", as far as the data have them.
@@ -318,6 +318,11 @@ class Metric(Component):
     """Names of what it reads of `Model.inspect`, and of players: models without them it cannot measure."""
     extractor: str = ""
     """Name of the feature extractor, "" where none is used (an option where a metric has one)."""
+
+    @property
+    def least(self) -> int:
+        """Samples that it takes at least."""
+        return 1
 
     def extractor_for(self, data: Data) -> str:
         """Name of the extractor that `measure` asks for on these data, "" where it asks for none."""
@@ -367,8 +372,42 @@ class Executor(Component):
         """A faster function that does what `step(*state)` does: update tensors of `state` in place."""
 
 
+class Logger(Component):
+    """Sends what happens in a suite elsewhere: to a dashboard, a tracking server, a file of another form.
+
+    `ganbench run SUITE --log NAME` switches it on for that call. It is called in the process that the user
+    started, one call at a time, in a thread of its own: a slow one holds up nothing, one that raises is
+    warned of once. It changes neither runs nor their keys. What it keeps from call to call goes into a
+    `functools.cached_property`, for its fields are its options and frozen.
+    """
+
+    kind = "logger"
+
+    def available(self) -> str | None:
+        """None, or one sentence saying why it cannot be used here: a package that lacks, say."""
+        return None
+
+    def opened(self, root: Path, suite: Mapping[str, Any]) -> None:
+        """A session begins. `root`: the folder of results; `suite`: the resolved suite (suite.lock.json)."""
+
+    def started(self, stack: Mapping[str, Any]) -> None:
+        """A stack begins or resumes, at stack["step"]. `ganbench_stack_started` says what it holds."""
+
+    def evaluated(self, stack: Mapping[str, Any], step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A stack was evaluated. `rows`: one a (run, metric): run, variant, seed, metric, value, weights, …
+
+        After a crash, steps that were told of once are trained, and told of, again.
+        """
+
+    def finished(self, stack: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+        """A stack ended. `runs`: its rows of results, one a run: key, variant, seed, outcome, reason, …"""
+
+    def closed(self) -> None:
+        """The session ends, by itself or by Ctrl-C. The last call."""
+
+
 KINDS: dict[str, type[Component]] = {
-    base.kind: base for base in (Model, Loss, Technique, Dataset, Metric, Extractor, Executor)
+    base.kind: base for base in (Model, Loss, Technique, Dataset, Metric, Extractor, Executor, Logger)
 }
 
 
@@ -397,7 +436,7 @@ def sweepable(cls: type[Component]) -> frozenset[str]:
     builds_networks = issubclass(cls, Technique) and (
         (cls.network, cls.networks) != (Technique.network, Technique.networks)
     )
-    asked_once = issubclass(cls, Model | Dataset | Metric | Extractor | Executor)
+    asked_once = issubclass(cls, Model | Dataset | Metric | Extractor | Executor | Logger)
     if asked_once or builds_networks or not dataclasses.is_dataclass(cls):
         return frozenset()
     hints = typing.get_type_hints(cls)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganbench.errors import BadInput
-from ganbench.plan import parts
+from ganbench.identity import parts
 from ganbench.plugins import Catalogue, Registered
 
 

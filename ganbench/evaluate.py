@@ -22,7 +22,8 @@ from ganbench.step import State
 from ganbench.view import View
 
 Row = dict[str, Any]
-"""run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema")."""
+"""run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema"), n_real,
+dimensions and extractor_digest (of the features; None where none were taken)."""
 
 
 class Evaluator:
@@ -42,6 +43,9 @@ class Evaluator:
         self._rows = _held_out(data, self._n, program.dtype)
         self._distinct = min([self._n, *map(len, held_out_tables(data).values())])
         self._real: dict[int, Tensor] = {}
+        self._n_real: int | None = None  # real samples that the metric now asked has seen
+        self._dimensions: int | None = None  # of the features that it has seen
+        self._digests: dict[str, str] = {}
         self._real_features: dict[tuple[str, int], Tensor] = {}
         for metric in self._metrics:
             self._extractor(metric.extractor_for(data))
@@ -51,7 +55,10 @@ class Evaluator:
         return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
 
     def sheet(self, state: State, run: int) -> bytes | None:
-        """A picture of what the run draws from latents that are always the same; None where none can be."""
+        """A picture of what the run draws from latents that are always the same; None where none can be.
+
+        Of models that show reconstructions, with some of those.
+        """
         n = sheets.wanted(self._data)
         if not n:
             return None
@@ -59,7 +66,11 @@ class Evaluator:
         *_, (_, point) = self._points(own, self._runs.values[run])
         rows = _held_out(self._data, n, self._program.dtype)
         draws = self._draws(n, stream(self._data.test.device, seed, "sheet"))
-        return sheets.sheet(self._program.sample(point, own.buffers, rows | draws), self._data)
+        samples = self._program.sample(point, own.buffers, rows | draws)
+        if samples.dim() == 4 and "reconstruction" in self._program.model.shows:
+            shown = self._program.inspect(point, own.buffers, rows | draws)
+            samples = sheets.with_pairs(samples, rows["data"], shown["reconstruction"])
+        return sheets.sheet(samples, self._data)
 
     def _measure_one(self, run: int, state: State, step: int) -> list[Row]:
         points = self._points(state, self._runs.values[run])
@@ -91,12 +102,26 @@ class Evaluator:
             probabilities=lambda name, x: self._classes("probabilities", name, x).to("cpu", torch.float64),
             view=View(self._program, self._runs.values[run], self._data, point, state.buffers, seed, step),
         )
+        where = Row(run=run, step=step, weights=weights)
         return [
-            Row(run=run, step=step, metric=name, value=value, n=self._n, weights=weights, extractor=extractor)
+            where | row
             for metric in self._metrics
-            for extractor in [metric.extractor_for(self._data)]
-            for name, value in metric.measure(evaluation).items()
+            for row in self._values(metric, evaluation.of(stream(device, seed, "metric", metric.name, step)))
         ]
+
+    def _values(self, metric: Metric, evaluation: Evaluation) -> list[Row]:
+        """What a metric measures, and all that its values depend on beside the samples."""
+        self._n_real = self._dimensions = None
+        measured = metric.measure(evaluation)
+        extractor = metric.extractor_for(self._data)
+        taken = {
+            "n": self._n,
+            "n_real": self._n_real,
+            "extractor": extractor,
+            "dimensions": self._dimensions,
+            "extractor_digest": self._extractor_digest(extractor) if extractor else None,
+        }
+        return [Row(metric=name, value=value, **taken) for name, value in measured.items()]
 
     def _draws(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         declared = self._program.model.sample_draws(self._program.spec, n)
@@ -115,22 +140,33 @@ class Evaluator:
             order = torch.randperm(len(train), generator=stream("cpu", 0, "real", n))[:n]
             rows = train[order.to(train.device)].to(self._data.test.device)
             self._real[n] = as_float(rows, self._program.dtype)
+        self._n_real = len(self._real[n])
         return self._real[n]
 
     def _features(self, name: str, samples: Tensor) -> Tensor:
+        features = self._features_of(name, samples)
+        self._dimensions = features.shape[-1]
+        return features
+
+    def _features_of(self, name: str, samples: Tensor) -> Tensor:
         known = next((n for n, real in self._real.items() if real is samples), None)
         if known is None:
             return self._extract(name, samples)
         if (name, known) not in self._real_features:
-            extractor = extractor_of(name, self._settings, self._catalogue).digest(self._data)
             self._real_features[name, known] = cached(
                 cache_root() / "features",
                 f"{self._digest}/{self._program.dtype}",
-                f"{name}/{extractor}",
+                f"{name}/{self._extractor_digest(name)}",
                 known,
                 lambda: self._extract(name, samples),
             )
         return self._real_features[name, known]
+
+    def _extractor_digest(self, name: str) -> str:
+        if name not in self._digests:
+            extractor = extractor_of(name, self._settings, self._catalogue)
+            self._digests[name] = extractor.digest(self._data)
+        return self._digests[name]
 
     @cached_property
     def _digest(self) -> str:

@@ -92,7 +92,7 @@ class FolderLock:
                     return self
                 seen = _read_text(self.path)
                 if seen is not None:
-                    self._refuse_if_held(seen)
+                    self._refuse_if_held()
                     self._remove(seen)
         except OSError as error:
             raise BadInput(Problem(str(folder), f"cannot be written to ({error.strerror})")) from None
@@ -107,6 +107,15 @@ class FolderLock:
         with contextlib.suppress(OSError):
             os.utime(self.path)
 
+    def holder(self) -> tuple[str, bool] | None:
+        """(who wrote the lock, whether it still holds), without taking it; None where there is none."""
+        seen = _read_text(self.path)
+        try:
+            age = time.time() - self.path.stat().st_mtime
+        except OSError:
+            return None
+        return None if seen is None else self._holder(seen, age)
+
     def _create(self) -> bool:
         pid = os.getpid()
         holder = {"pid": pid, "born": _born(pid), "host": socket.gethostname(), "token": self._token}
@@ -118,12 +127,8 @@ class FolderLock:
             json.dump(holder, file)
         return True
 
-    def _refuse_if_held(self, seen: str) -> None:
-        try:
-            age = time.time() - self.path.stat().st_mtime
-        except FileNotFoundError:
-            return
-        who, held = self._holder(seen, age)
+    def _refuse_if_held(self) -> None:
+        who, held = self.holder() or ("", False)
         if held:
             what = f"is in use by {who}; wait for it to end, or remove {self.path} if it is gone"
             raise BadInput(Problem(str(self.path.parent), what))

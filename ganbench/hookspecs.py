@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from ganbench.components import Dataset, Executor, Extractor, Loss, Metric, Model, Technique
+from ganbench.components import Dataset, Executor, Extractor, Logger, Loss, Metric, Model, Technique
 
 PROJECT = "ganbench"
 API_VERSION = 1
@@ -65,6 +65,12 @@ def ganbench_executors() -> Sequence[type[Executor]]:
 
 
 @hookspec
+def ganbench_loggers() -> Sequence[type[Logger]]:
+    """Loggers, for `ganbench run --log NAME`."""
+    raise NotImplementedError
+
+
+@hookspec
 def ganbench_suites() -> Sequence[Path]:
     """Suite files (*.toml), found by their stem."""
     raise NotImplementedError
@@ -72,7 +78,11 @@ def ganbench_suites() -> Sequence[Path]:
 
 @hookspec
 def ganbench_stack_started(stack: Mapping[str, Any]) -> None:
-    """A stack begins or resumes. `stack`: id, label, variants, seeds, steps, step, engine, folder."""
+    """A stack begins or resumes.
+
+    `stack`: id, label, steps, step (where it begins), engine, folder; and, an entry a run: variants (their
+    labels), seeds, keys, configs (the resolved variants), swept (the values of swept options).
+    """
 
 
 @hookspec

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +15,12 @@ from ganbench.assemble import Program
 from ganbench.components import Data, create
 from ganbench.engine import Choice, Settings, choose
 from ganbench.errors import BadInput, Problem
-from ganbench.evaluate import extractor_of
-from ganbench.plugins import Catalogue, Registered
+from ganbench.identity import SCHEMA, Identities, parts, run_key
+from ganbench.plugins import Catalogue
 from ganbench.sources import Sources
 from ganbench.store import StackFolder, read_lock, stack_folders
 from ganbench.suite import Suite, Variant, canonical, structure
 
-SCHEMA = 1
-"""Of rows and keys. Raising it retrains everything."""
 _UNFINISHED = ("crashed", "timed_out")
 
 
@@ -36,6 +32,7 @@ class Run:
     variant: Variant
     seed: int
     values: dict[str, float]
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class _Planner:
         self._suite, self._catalogue, self._root, self._settings = suite, catalogue, root, settings
         self._sources = Sources(catalogue)
         self._problems: list[Problem] = []
-        self._hashes: dict[type, str] = {}
+        self._identities = Identities(catalogue, self._sources)
 
     def plan(self) -> Plan:
         plan = Plan(self._suite, self._settings, directions=self._directions())
@@ -116,14 +113,14 @@ class _Planner:
         for variant in self._suite.variants:
             shared, values = ({}, {}) if variant.unavailable else structure(variant.config, self._catalogue)
             reason = variant.unavailable or self._misfit(variant)
-            identity = {} if reason or self._problems else self._identity(variant.config)
+            identity = {} if reason or self._problems else self._identities.of(variant.config)
             for seed in self._suite.seeds:
-                key = _hash({"variant": variant.config, "seed": seed, **identity})
+                key = run_key(variant.config, seed, identity)
                 if reason:
                     row = {"key": key, "label": variant.label, "seed": seed, "outcome": "incompatible"}
                     plan.failed.append({**row, "reason": reason})
                 else:
-                    plan.runs.append(Run(key, variant, seed, values))
+                    plan.runs.append(Run(key, variant, seed, values, identity))
                     groups.setdefault(canonical(shared), []).append(plan.runs[-1])
         if self._problems:
             raise BadInput(self._problems)
@@ -186,6 +183,7 @@ class _Planner:
             "variants": [run.variant.config for run in runs],
             "seeds": [run.seed for run in runs],
             "keys": [run.key for run in runs],
+            "identity": runs[0].identity,  # of all: variants of one structure have the same parts
             "swept": [run.variant.swept for run in runs],
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
@@ -225,49 +223,15 @@ class _Planner:
         return None
 
     def _check_metrics(self, variant: Variant, data: Data) -> None:
+        samples: int = variant.config["evaluate"]["samples"]
         for entry in variant.config["evaluate"]["metrics"]:
             cls: Any = self._catalogue.get("metric", entry["name"]).cls
-            reason = create(cls, entry["options"], entry["name"]).fits(data)
+            metric = create(cls, entry["options"], entry["name"])
+            reason = metric.fits(data)
+            if samples < metric.least:
+                reason = f"{metric.name} takes {metric.least} samples at least; evaluate.samples is {samples}"
             if reason:
                 self._problems.append(Problem(f"variant {variant.label}", reason))
-
-    def _identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """What a run's key holds beside variant and seed."""
-        return {
-            "schema": SCHEMA,
-            "data": self._sources.digest(config["dataset"]),
-            "components": {
-                f"{kind} {entry['name']}": [registered.owner, self._source_hash(registered)]
-                for kind, entry in parts(config)
-                for registered in [self._catalogue.get(kind, entry["name"])]
-            },
-            "extractors": self._extractors(config),
-            "places": self._places(config),
-        }
-
-    def _source_hash(self, registered: Registered) -> str:
-        if registered.cls not in self._hashes:
-            self._hashes[registered.cls] = registered.source_hash
-        return self._hashes[registered.cls]
-
-    def _extractors(self, config: Mapping[str, Any]) -> dict[str, str]:
-        """Name -> digest of the extractors that the metrics ask for."""
-        data = self._sources.load(config["dataset"])
-        metrics = [
-            create(self._catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
-            for entry in config["evaluate"]["metrics"]
-        ]
-        names = {metric.extractor_for(data) for metric in metrics} - {""}
-        known = {name: extractor_of(name, config["evaluate"], self._catalogue) for name in sorted(names)}
-        return {name: extractor.digest(data) for name, extractor in known.items()}
-
-    def _places(self, config: Mapping[str, Any]) -> list[str]:
-        """Options that are left out of the key (see `_hash`)."""
-        return sorted(
-            f"{entry['name']}.{option}"
-            for kind, entry in parts(config)
-            for option in self._catalogue.get(kind, entry["name"]).cls.places
-        )
 
     def _versions(self, config: Mapping[str, Any]) -> dict[str, str]:
         return {
@@ -284,28 +248,7 @@ class _Planner:
         return {value: direction for table in tables for value, direction in table.items()}
 
 
-def parts(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(kind, {"name", "options"}) of every component of a resolved variant."""
-    single = [(kind, config[kind]) for kind in ("model", "loss", "dataset")]
-    several = [("technique", entry) for entry in config["techniques"]]
-    evaluate = config["evaluate"]
-    several += [("metric", entry) for entry in evaluate["metrics"]]
-    extractors = evaluate.get("extractors", {}).items()
-    return [*single, *several, *(("extractor", {"name": n, "options": options}) for n, options in extractors)]
-
-
 def finished_keys(folder: StackFolder) -> Iterable[str]:
     """Keys of the runs of a stack that need not be trained again."""
     runs = folder.runs()
     return list(runs.loc[~runs["outcome"].isin(_UNFINISHED), "key"])
-
-
-def _hash(identity: Mapping[str, Any]) -> str:
-    """The run key: SHA-256 of canonical JSON, options that name places on this machine left out."""
-    told: dict[str, Any] = json.loads(canonical(identity))
-    for place in told.pop("places", ()):
-        name, _, option = place.partition(".")
-        for _, entry in parts(told["variant"]):
-            if entry["name"] == name:
-                entry["options"].pop(option, None)
-    return hashlib.sha256(canonical(told).encode()).hexdigest()

@@ -30,6 +30,7 @@ _HOOKS = {
     "metric": "ganbench_metrics",
     "extractor": "ganbench_extractors",
     "executor": "ganbench_executors",
+    "logger": "ganbench_loggers",
 }
 
 

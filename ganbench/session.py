@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ganbench.components import Logger
 from ganbench.errors import BadInput
 from ganbench.files import FolderLock, plain
 from ganbench.judging import still_own
+from ganbench.live import Live
+from ganbench.loggers import Loggers
 from ganbench.plan import Plan
 from ganbench.plugins import Catalogue
 from ganbench.pool import Pool
@@ -39,6 +42,7 @@ class Session:
 
     Arguments:
         root: the suite's folder of results.
+        loggers: whom to tell what happens, beside the observers.
         lines: what to say at its end, such as tracebacks of crashes.
     """
 
@@ -46,15 +50,19 @@ class Session:
     catalogue: Catalogue
     root: Path
     watcher: Watcher
+    loggers: Sequence[Logger] = ()
     interrupted: bool = False
     lines: list[str] = field(default_factory=list)
 
     def run(self, pool: Pool) -> None:
         """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
-        with FolderLock(self.root) as lock:
+        with FolderLock(self.root) as lock, Loggers(self.loggers, self.watcher.warn) as self._loggers:
             command = shlex.join(["ganbench", *sys.argv[1:]])
             kept = still_own(self.root, self.plan.suite.verdict)
-            write_lock(self.root, {**self.plan.lock(), **kept, "command": command})
+            suite = {**self.plan.lock(), **kept, "command": command}
+            write_lock(self.root, suite)
+            self._loggers.tell("opened", self.root, suite)
+            self._live = Live(self.root, suite)
             self._rejudge()
             self._folders = {folder.path.name: folder for folder in self._prepare()}
             self._refreshed = time.monotonic()
@@ -63,6 +71,8 @@ class Session:
             except KeyboardInterrupt:
                 self.interrupted = True
                 self._follow(pool, pool.stop(), lock)
+            finally:
+                self._live.close()
 
     def _rejudge(self) -> None:
         """Verdicts of earlier runs by the thresholds that the suite has now."""
@@ -95,6 +105,7 @@ class Session:
             elif event["event"] == "failed":
                 event = self._failed(folder, config, event)
             self.watcher.event(event, config["label"])
+            self._live.event(event, config)
             self._observe(event, folder, config)
             if time.monotonic() - self._refreshed > 60:
                 self._refreshed = time.monotonic()
@@ -125,23 +136,30 @@ class Session:
         return {**event, "event": "split"}
 
     def _observe(self, event: Event, folder: StackFolder, config: Mapping[str, Any]) -> None:
-        """Tell the observer plugins. One that breaks is reported and changes nothing."""
+        """Tell observer plugins and loggers. One that breaks is reported and changes nothing."""
         hook = self.catalogue.manager.hook
         stack = {
             "id": folder.path.name,
             "label": config["label"],
             "variants": config["labels"],
             "seeds": config["seeds"],
+            "keys": config["keys"],
+            "configs": config["variants"],
+            "swept": config["swept"],
             "steps": config["variants"][0]["steps"],
             "engine": config["engine"],
             "folder": str(folder.path),
         }
         if event["event"] == "started":
-            self._call(hook.ganbench_stack_started, stack={**stack, "step": event["step"]})
+            stack["step"] = event["step"]
+            self._call(hook.ganbench_stack_started, stack=stack)
+            self._loggers.tell("started", stack)
         elif event["event"] == "evaluated":
             self._call(hook.ganbench_evaluated, stack=stack, step=event["step"], rows=event["rows"])
+            self._loggers.tell("evaluated", stack, event["step"], event["rows"])
         elif event["event"] == "finished":
             self._call(hook.ganbench_stack_finished, stack=stack, runs=event["rows"])
+            self._loggers.tell("finished", stack, event["rows"])
 
     def _call(self, hook: Any, **arguments: Any) -> None:
         """Call one observer after another (pluggy would stop at the first that raises)."""

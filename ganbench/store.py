@@ -57,6 +57,10 @@ EVALS = pa.schema(
         "n": pa.int64(),
         "extractor": pa.string(),
         "weights": pa.string(),
+        # null in rows of an earlier version
+        "n_real": pa.int64(),
+        "dimensions": pa.int64(),
+        "extractor_digest": pa.string(),
     }
 )
 RUNS = pa.schema(
@@ -170,13 +174,22 @@ class StackFolder:
         matches = ((_TRACE_NAME.fullmatch(path.name), path) for path in self.path.glob("trace-*.parquet"))
         return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
-    def traces_table(self) -> pa.Table | None:
-        """All readable parts as one arrow table, in order of steps; None where there are none."""
-        parts = [self.table(path.name) for _, _, path in self.trace_parts()]
+    def traces_table(self, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """All readable parts as one arrow table, in order of steps; None where there are none.
+
+        Arguments:
+            columns: which to read, as far as they are there; all by default.
+        """
+        parts = [self.table(path.name, columns) for _, _, path in self.trace_parts()]
         found = [part for part in parts if part is not None]
         if not found:
             return None
         return pa.concat_tables(found, promote_options="permissive").unify_dictionaries()
+
+    def trace_columns(self) -> frozenset[str]:
+        """Names of all columns of the readable parts."""
+        parts = [self._columns(path.name) for _, _, path in self.trace_parts()]
+        return frozenset(name for names in parts for name in names)
 
     def traces(self) -> pd.DataFrame:
         """Rows (run, step, player) with the probes as columns; empty where there are none."""
@@ -244,17 +257,27 @@ class StackFolder:
         """Remove the checkpoint, if there is one."""
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
-    def table(self, name: str) -> pa.Table | None:
-        """A parquet file of this folder; None where absent or unreadable (then also a warning)."""
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """A parquet file of this folder; None where absent or unreadable (then also a warning).
+
+        Arguments:
+            columns: which to read, as far as they are there; all by default.
+        """
         path = self.path / name
         if not path.exists():
             return None
         try:
             with pq.ParquetFile(path) as file:
-                return file.read()
+                return file.read(columns)
         except (pa.ArrowException, OSError) as error:
             self._warn(name, error)
             return None
+
+    def _columns(self, name: str) -> list[str]:
+        try:
+            return [str(column) for column in pq.read_schema(self.path / name).names]
+        except (pa.ArrowException, OSError):
+            return []  # reading its rows will tell
 
     def _write_table(self, name: str, table: pa.Table) -> None:
         write_atomic(self.path / name, lambda path: pq.write_table(table, path, compression="zstd"))

@@ -109,13 +109,13 @@ def override(document: dict[str, Any], text: str) -> str:
         elif not isinstance(place, dict):
             raise BadInput(Problem(shown, f"{'.'.join(keys[:depth])} is not a table"))
         if depth == len(keys) - 1:
-            place[index] = _value(value)
+            place[index] = toml_value(value)
         else:
             place = place.setdefault(index, {}) if isinstance(place, dict) else place[index]
     return ".".join(keys)
 
 
-def _value(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """A TOML value, or else the bare string (so that `--set defaults.loss=hinge` needs no quotes)."""
     try:
         parsed = tomllib.loads(f"value = {text}")

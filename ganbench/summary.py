@@ -89,7 +89,7 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
         estimate, low, high = math.nan, math.nan, math.nan
         if metric:
             values = ranked_values(rows, f"{when}_{metric}", failed, direction)
-            estimate, low, high = _estimate(values, f"{variant}|{metric}|{when}")
+            estimate, low, high = estimate_of(values, f"{variant}|{metric}|{when}")
         row |= {when: estimate, f"{when}_low": low, f"{when}_high": high}
     return row
 
@@ -103,9 +103,14 @@ def ranked_values(rows: pd.DataFrame, column: str, failed: np.ndarray, direction
     return np.where(failed | np.isnan(values), worst, values)
 
 
-def _estimate(values: np.ndarray, identity: str) -> tuple[float, float, float]:
+def statistic_of(values: np.ndarray) -> stats.Statistic:
+    """What stands for the values of a variant's runs: their IQM, their median where they are few."""
+    return stats.iqm if len(values) >= IQM_FROM else stats.median
+
+
+def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]:
     """The statistic and its bootstrap interval. The draws depend on the identity alone, not on other rows."""
-    statistic = stats.iqm if len(values) >= IQM_FROM else stats.median
+    statistic = statistic_of(values)
     seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
     interval = stats.bootstrap_interval(values, statistic, np.random.default_rng(seed))
     return float(statistic(values)), interval.low, interval.high

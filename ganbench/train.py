@@ -197,8 +197,8 @@ class StackTraining:
         self.tell({"event": "evaluated", "step": self._trainer.step, "rows": named})
 
     def _tell_progress(self) -> None:
-        failed = sum(map(bool, self._died))
-        self.tell({"event": "progress", "step": self._trainer.step, "steps": self._steps, "failed": failed})
+        told = {"step": self._trainer.step, "steps": self._steps, "failed": sum(map(bool, self._died))}
+        self.tell({"event": "progress", **told, "died": list(self._died)})
 
     # -- on disk
 

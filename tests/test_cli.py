@@ -66,8 +66,10 @@ def test_a_suite_ends_in_a_table_rows_and_a_report(trained):
         assert label in done.out
     assert done.out.count("0 of 2") == 4
     assert f"rows    {folder.name}/stacks" in done.out
-    assert f"report  {folder.name}/report.md" in done.out
-    assert {"report.md", "summary.csv", "runs.csv", "suite.lock.json", "stacks"} <= set(os.listdir(folder))
+    assert f"report  {folder.name}/report.html" in done.out
+    assert {"report.html", "report.md", "summary.csv", "runs.csv", "suite.lock.json", "stacks"} <= set(
+        os.listdir(folder)
+    )
     runs = ganbench.load(folder).runs
     assert list(zip(runs["variant"], runs["seed"], strict=True)) == [(v, s) for v in LABELS for s in (0, 1)]
     assert set(runs["outcome"]) == {"finished"}
@@ -130,7 +132,7 @@ def test_a_second_run_trains_nothing(tmp_path):
     assert "8 runs, 8 of them already trained" in done.err
     assert "started" not in done.err
     after = files_below(tmp_path)
-    assert {name for name in after if after[name] != before.get(name)} <= {"suite.lock.json"}
+    assert {name for name in after if after[name] != before.get(name)} <= {"suite.lock.json", "report.html"}
     assert after.keys() == before.keys()
     assert all(label in done.out for label in LABELS)
 

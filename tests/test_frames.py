@@ -183,7 +183,8 @@ def test_a_run_that_never_trained_is_told_from_the_suite(results):
 def test_evaluations_and_traces_are_tidy(results):
     evaluations = results.evaluations
     assert evaluations.columns.tolist() == [
-        *("key", "variant", "seed", "step", "metric", "value", "n", "extractor", "weights")
+        *("key", "variant", "seed", "step", "metric", "value", "n", "extractor", "weights"),
+        *("n_real", "dimensions", "extractor_digest"),
     ]
     assert len(evaluations) == 5 * 2 * 2 + 5 * 2
     one = evaluations[(evaluations["key"] == "ring/a:4") & (evaluations["metric"] == "modes")]

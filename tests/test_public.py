@@ -22,6 +22,7 @@ NAMES = [
     "Evaluation",
     "Executor",
     "Extractor",
+    "Logger",
     "Loss",
     "Metric",
     "Model",

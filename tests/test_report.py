@@ -36,6 +36,18 @@ HOSTILE = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def page(monkeypatch):
+    """The page is drawn in test_page.py."""
+
+    def write(results, folder, warn):
+        path = Path(folder) / "report.html"
+        path.write_text(results.name)
+        return path
+
+    monkeypatch.setattr("ganbench.report.page.write_page", write)
+
+
 def cells(markdown: str) -> list[list[str]]:
     """The text of each cell of the tables, as a reader of the rendered page sees it."""
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown)
@@ -99,7 +111,9 @@ def test_numbers_that_are_none():
 def test_the_report_has_what_was_run_what_failed_and_how_to_do_it_again(tmp_path):
     results = load(demo(tmp_path / "demo"))
     paths = write_report(results, tmp_path / "out" / "here")
-    assert [path.name for path in paths] == ["report.md", "summary.csv", "runs.csv", "evaluations.csv"]
+    assert [path.name for path in paths] == [
+        *("report.md", "summary.csv", "runs.csv", "evaluations.csv", "report.html")
+    ]
     assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
     text = paths[0].read_text(encoding="utf-8")
     rows = cells(text)
@@ -127,7 +141,7 @@ def test_the_report_has_what_was_run_what_failed_and_how_to_do_it_again(tmp_path
 def test_the_csv_files_hold_the_frames(tmp_path):
     results = load(demo(tmp_path / "demo"))
     frames = (results.summary(), results.runs, results.evaluations)
-    for path, frame in zip(write_report(results, tmp_path)[1:], frames, strict=True):
+    for path, frame in zip(write_report(results, tmp_path)[1:4], frames, strict=True):
         found = pd.read_csv(path)
         assert found.columns.tolist() == frame.columns.tolist()
         assert len(found) == len(frame)
@@ -172,7 +186,7 @@ def test_what_cannot_be_compared_or_read_or_is_not_there_yet_is_said(tmp_path):
     results = load(edit_lock(tmp_path, keys=[*(f"ring/a:{i}" for i in range(5)), "digits/b:0", "later"]))
     text = write_report(results, tmp_path)[0].read_text(encoding="utf-8")
     assert "**1 runs of the suite have no result yet**" in text
-    assert "**Mixed devices** (cpu, cuda)" in text
+    assert "**Mixed devices** \\(cpu, cuda\\)" in text
     assert "## Warnings" in text
     assert "evals.parquet cannot be read" in plain_text(text.replace("\\", ""))
 
@@ -260,6 +274,17 @@ def test_labels_are_broken_after_a_slash():
     assert break_label("ring/mlp-gan/hinge", 14) == ["ring/mlp-gan/", "hinge"]
     assert break_label("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
     assert break_label("", 10) == [""]
+
+
+def test_a_page_that_cannot_be_drawn_loses_no_table(tmp_path, monkeypatch):
+    def broken(results, folder, warn):
+        raise ZeroDivisionError("no such colour")
+
+    monkeypatch.setattr("ganbench.report.page.write_page", broken)
+    told = []
+    paths = write_report(load(demo(tmp_path / "demo")), tmp_path, told.append)
+    assert [path.name for path in paths] == ["report.md", "summary.csv", "runs.csv", "evaluations.csv"]
+    assert told == ["report.html could not be written: ZeroDivisionError: no such colour"]
 
 
 def test_paths_may_be_text(tmp_path):

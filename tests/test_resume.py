@@ -170,7 +170,7 @@ def test_ctrl_c_leaves_what_can_go_on(undisturbed, tmp_path):
     assert "Traceback" not in done.err
     assert "interrupted; `ganbench run" in done.err
     assert "goes on from here" in done.err
-    assert "report  out/report.md" in done.err
+    assert "report  out/report.html" in done.err
     states = {folder.status().get("state") for folder in stack_folders(tmp_path / "out")}
     assert "training" in states
     assert states <= {None, "training", "finished"}

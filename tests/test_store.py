@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganbench.errors import BadInput
-from ganbench.store import FolderLock, StackFolder, read_lock, slug, stack_folders, write_lock
+from ganbench.store import EVALS, FolderLock, StackFolder, read_lock, slug, stack_folders, write_lock
 
 HOSTILE = [
     "../../x",
@@ -103,7 +103,7 @@ def test_unreadable_json_counts_as_absent_with_a_warning(stack, content):
 def test_absent_files_read_as_empty_without_warnings(stack):
     assert (stack.config(), stack.env(), stack.status(), stack.checkpoint()) == ({}, {}, {}, None)
     assert stack.traces().empty
-    assert stack.evals().columns.tolist() == ["run", "step", "metric", "value", "n", "extractor", "weights"]
+    assert stack.evals().columns.tolist() == EVALS.names
     assert stack.runs()["onset_step"].dtype == "Int64"
     assert stack.warnings == []
 

@@ -8,12 +8,19 @@ import sys
 import click
 
 from ganbench._version import __version__
+from ganbench.cli.compare import compare
+from ganbench.cli.export import export
+from ganbench.cli.figure import figure
 from ganbench.cli.judge import judge
+from ganbench.cli.leaderboard import leaderboard
+from ganbench.cli.pack import pack
 from ganbench.cli.plan import plan
 from ganbench.cli.plugins import plugins
 from ganbench.cli.report import report
 from ganbench.cli.run import run
 from ganbench.cli.suites import suites
+from ganbench.cli.verify import verify
+from ganbench.cli.watch import watch
 from ganbench.errors import BadInput
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -29,7 +36,21 @@ def cli() -> None:
     """
 
 
-for _command in (run, plan, report, judge, suites, plugins):
+for _command in (
+    run,
+    plan,
+    report,
+    figure,
+    compare,
+    leaderboard,
+    export,
+    judge,
+    suites,
+    plugins,
+    watch,
+    pack,
+    verify,
+):
     cli.add_command(_command)
 
 

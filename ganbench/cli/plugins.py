@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganbench.cli.new import new
 from ganbench.errors import BadInput, nearest
 from ganbench.suite_file import printable
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 @click.group()
 def plugins() -> None:
     """What the installed plugins provide."""
+
+
+plugins.add_command(new)
 
 
 _FILES = click.option(

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option("--metric", help="Which metric to show in the table. Default: each variant's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-def report(folder: Path, metric: str | None, as_json: bool) -> int:
-    """Show the table of the results in FOLDER, and write it there as Markdown and CSV."""
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened: bool) -> int:
+    """Show the table of the results in DIR..., and write a page, Markdown and CSV into the first."""
     from rich.console import Console
 
     from ganbench.frames import load
     from ganbench.report import summary_table, write_report
 
-    results = load(folder)
+    results = load(*folders)
     summary = results.summary(metric)
     if as_json:
         click.echo(summary.to_json(orient="records"))
-        write_report(results, folder)
-        return 0
-    console = Console()
-    console.print(summary_table(summary, console.width))
-    for warning in results.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    paths = write_report(results, folder)
-    click.echo("\n".join(f"wrote {path}" for path in paths))
+    else:
+        console = Console()
+        console.print(summary_table(summary, console.width))
+        for warning in results.warnings:
+            tell_warning(warning)
+    paths = write_report(results, folders[0], tell_warning)
+    if not as_json:
+        click.echo("\n".join(f"wrote {path}" for path in paths))
+    if opened:
+        webbrowser.open(report_of(paths).resolve().as_uri())
     return 0
+
+
+def tell_warning(text: str) -> None:
+    """A warning on the terminal."""
+    click.echo(f"warning: {text}", err=True)
+
+
+def report_of(paths: Sequence[Path]) -> Path:
+    """The file to read of those that a report wrote: the page, or the Markdown where there is no page."""
+    pages = [path for path in paths if path.suffix == ".html"]
+    return (pages or list(paths))[0]

@@ -23,15 +23,23 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("suite")
 @suite_options
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    metavar="NAME[:OPTION=VALUE,…]",
+    help="Tell a logger, such as tensorboard.",
+)
 @click.option("--timeout", type=float, default=math.inf, metavar="SECONDS", help="Give up a longer stack.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
-def run(suite: str, timeout: float, quiet: bool, as_json: bool, **options: Any) -> int:
+def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json: bool, **options: Any) -> int:
     """Train SUITE (a name, see `ganbench suites`, or a file) and report.
 
     What is already trained is not trained again; an interrupted suite goes on where it stopped.
     """
     from ganbench.cli.progress import watcher
+    from ganbench.loggers import chosen
     from ganbench.plan import make_plan
     from ganbench.pool import Pool
     from ganbench.session import Session
@@ -40,28 +48,31 @@ def run(suite: str, timeout: float, quiet: bool, as_json: bool, **options: Any) 
         raise BadInput(f"--timeout: {timeout:g} is not a time in seconds")
     with redirect_stdout(sys.stderr):  # what components print must not mix with the table
         resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
+        loggers = chosen(logs, catalogue)
     with Pool(settings.workers, files, timeout) as pool:
         with redirect_stdout(sys.stderr):
             plan = make_plan(resolved, catalogue, root, settings)
         with watcher(plan, quiet or as_json) as watching:
-            session = Session(plan, catalogue, root, watching)
-            session.run(pool)
+            session = Session(plan, catalogue, root, watching, loggers)
+            with redirect_stdout(sys.stderr):
+                session.run(pool)
     return _conclude(session, root, as_json)
 
 
 def _conclude(session: Session, root: Path, as_json: bool) -> int:
     """The table, where things are, what went wrong; the exit code."""
+    from ganbench.cli.report import report_of, tell_warning
     from ganbench.frames import load
     from ganbench.report import write_report
 
     results = load(root)
     if as_json:
         click.echo(results.summary().to_json(orient="records"))
-        write_report(results, root)
+        write_report(results, root, tell_warning)
     else:
         _show(results)
         click.echo(f"rows    {root / 'stacks'}")
-        click.echo(f"report  {write_report(results, root)[0]}")
+        click.echo(f"report  {report_of(write_report(results, root, tell_warning))}")
     for line in session.lines:
         click.echo(f"\n{line}", err=True)
     if session.interrupted:

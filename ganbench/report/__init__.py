@@ -1,4 +1,4 @@
-"""Results as something to read: Markdown and CSV in a folder, a table on the terminal."""
+"""Results as something to read: a page, Markdown and CSV in a folder, a table on the terminal."""
 
 from ganbench.report.markdown import write_report
 from ganbench.report.terminal import summary_table

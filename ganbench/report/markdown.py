@@ -1,33 +1,31 @@
-"""The report as Markdown, with its tables as CSV beside it."""
+"""The report as Markdown, with its tables as CSV and the page as HTML beside it."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ganbench._version import __version__
 from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.frames import Results
+from ganbench.report import content
 from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
 
 MOST_FAILURES = 200
 """Failed runs listed in the report; all of them are in runs.csv."""
 
-_NOTE = """\
-A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
-(IQM) over seeds, the median below 4 runs, with a percentile bootstrap interval over the n runs, which is too
-narrow for small n (coverage .84 at n = 5, .93 at n = 10). Failed runs are not left out: they rank worst, so
-∞ or -∞ says that too many failed."""
 
+def write_report(
+    results: Results, folder: Path | str, warn: Callable[[str], object] = warnings.warn
+) -> list[Path]:
+    """Write report.md, summary.csv, runs.csv, evaluations.csv and report.html into `folder`; the paths.
 
-def write_report(results: Results, folder: Path | str) -> list[Path]:
-    """Write report.md, summary.csv, runs.csv and evaluations.csv into `folder`; the paths written."""
+    The page comes last: where it cannot be drawn, `warn` is told why, and the tables are there all the same.
+    """
     target = Path(folder)
     text = report_text(results)
     writers: dict[str, Callable[[Path], object]] = {
@@ -42,7 +40,18 @@ def write_report(results: Results, folder: Path | str) -> list[Path]:
             write_atomic(target / name, write)
     except OSError as error:
         raise BadInput(f"the report cannot be written to {target} ({error.strerror})") from None
-    return [target / name for name in writers]
+    return [*(target / name for name in writers), *_page(results, target, warn)]
+
+
+def _page(results: Results, folder: Path, warn: Callable[[str], object]) -> list[Path]:
+    """[report.html], or nothing and a warning."""
+    try:
+        from ganbench.report.page import write_page  # altair takes a second to import
+
+        return [write_page(results, folder, warn)]
+    except Exception as error:  # of whatever kind: no picture is worth a lost table
+        warn(f"report.html could not be written: {type(error).__name__}: {error}")
+        return []
 
 
 def report_text(results: Results) -> str:
@@ -66,44 +75,16 @@ def _csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _overview(results: Results) -> str:
-    runs = results.runs
-    variants, seeds = runs["variant"].nunique(), runs["seed"].nunique()
-    lines = [
-        f"{len(runs)} runs: {variants} variants, {seeds} different seeds. Written by ganbench {__version__}."
-    ]
-    if results.missing:
-        lines.append(
-            f"**{results.missing} runs of the suite have no result yet** and are not in these tables."
-        )
-    for name in ("device", "executor", "mapper"):
-        used = runs[name].dropna().unique()
-        if len(used) > 1:
-            listed = ", ".join(escape(value) for value in sorted(used))
-            lines.append(
-                f"**Mixed {name}s** ({listed}): runs of different ones differ by rounding, then by chaos."
-            )
+    lines = [content.counts(results)]
+    lines += [f"**{escape(what)}** {escape(rest)}" for what, rest in content.cautions(results)]
     rows = [
-        [escape(label), *(escape(value) for value in _settings(config))]
+        [escape(label), *(escape(value) for value in content.settings(config))]
         for label, config in results.configs.items()
     ]
     if rows:
         headers = ["variant", "steps", "batch", "optimizer", "metrics"]
         lines.append("What was trained:\n\n" + markdown_table(headers, rows, right=(1, 2)))
     return "\n\n".join(lines)
-
-
-def _settings(config: Mapping[str, Any]) -> Iterator[str]:
-    """Steps, batch, optimizer, metrics of a resolved variant."""
-    yield str(config.get("steps", ""))
-    yield str(config.get("batch", ""))
-    optimizers = config.get("optimizer") or {}
-    told = {p: f"{o.get('name')} lr={o.get('lr')}" for p, o in optimizers.items() if isinstance(o, Mapping)}
-    same = len(set(told.values())) == 1
-    yield (
-        next(iter(told.values())) if same else ", ".join(f"{player}: {text}" for player, text in told.items())
-    )
-    metrics = (config.get("evaluate") or {}).get("metrics", ())
-    yield ", ".join(str(metric.get("name", "")) for metric in metrics)
 
 
 def _summary(summary: pd.DataFrame) -> str:
@@ -123,7 +104,7 @@ def _summary(summary: pd.DataFrame) -> str:
         ]
         for row in summary.to_dict("records")
     ]
-    return markdown_table(headers, rows, right=(1, 2, 8)) + "\n\n" + _NOTE
+    return markdown_table(headers, rows, right=(1, 2, 8)) + "\n\n" + content.NOTE
 
 
 def _value(row: Mapping[Any, Any], when: str) -> str:
@@ -151,44 +132,23 @@ def _failures(runs: pd.DataFrame) -> str:
 
 def _environment(results: Results) -> str:
     tables = [
-        markdown_table(["what", "value"], [[escape(k), escape(v)] for k, v in _flat(env)])
+        markdown_table(["what", "value"], [[escape(k), escape(v)] for k, v in content.leaves(env)])
         for env in results.environments
     ]
     many = f"The runs come from {len(tables)} different environments.\n\n" if len(tables) > 1 else ""
     return many + "\n\n".join(tables) if tables else "Not recorded."
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """("a.b", text) of each leaf."""
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            yield from _flat(item, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", item if isinstance(item, str) else json.dumps(item)
-
-
 def _reproduce(results: Results) -> str:
-    runs = results.runs
-    seeds = ", ".join(str(seed) for seed in sorted(runs["seed"].unique()))
-    used = sorted({f"{k} {v}" for text in runs["versions"].dropna().unique() for k, v in _versions(text)})
     command = results.lock.get("command")
     lines = [f"- Command: {code(str(command))}"] if command else []
     lines += [
-        f"- Suite: {code(f'ganbench run {shlex.quote(results.name)}')}, or its file; seeds {seeds}. "
+        f"- Suite: {code(content.suite_command(results))}, or its file; seeds {content.seeds(results)}. "
         "Runs already in the results folder are not trained again: give another one with `--out`.",
         "- Everything that was resolved from the suite, defaults included, is in `suite.lock.json`.",
-        f"- In Python: {code(f'ganbench.load({str(results.path)!r}).runs')}",
+        f"- In Python: {code(content.python_line(results))}",
     ]
+    used = content.components(results)
     if used:
         lines.append("- Components: " + ", ".join(escape(item) for item in used))
     return "\n".join(lines)
-
-
-def _versions(text: str) -> Iterator[tuple[str, str]]:
-    """(component, distribution and version) from a run's column `versions`."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return
-    if isinstance(found, dict):
-        yield from ((str(key), str(value)) for key, value in found.items())

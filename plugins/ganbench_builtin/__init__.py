@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ganbench
-from ganbench_builtin import datasets, extractors, losses, metrics, models, techniques
+from ganbench_builtin import datasets, extractors, loggers, losses, metrics, models, techniques
 
 
 @ganbench.hookimpl
@@ -42,6 +42,12 @@ def ganbench_metrics() -> list[type[ganbench.Metric]]:
 def ganbench_extractors() -> list[type[ganbench.Extractor]]:
     """Built-in feature extractors."""
     return extractors.ALL
+
+
+@ganbench.hookimpl
+def ganbench_loggers() -> list[type[ganbench.Logger]]:
+    """Built-in loggers."""
+    return loggers.ALL
 
 
 @ganbench.hookimpl

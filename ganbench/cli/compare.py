@@ -1,0 +1,102 @@
+"""`ganbench compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.cli.report import tell_warning
+from ganbench.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from ganbench.frames import Results
+    from ganbench.report.listing import Listing
+
+FORMATS = ("table", "md", "latex", "csv", "json")
+_KEYS = ("dataset", "model", "loss", "techniques", "batch", "steps")
+
+folders_argument = click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR..."
+)
+metric_option = click.option("--metric", help="By which metric. Default: the suite's, or each variant's own.")
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
+
+
+@click.command()
+@folders_argument
+@metric_option
+@click.option(
+    "--baseline",
+    metavar="LABEL|KEY=VALUE,…",
+    help="Compare with this variant, or with those that have loss=hinge,techniques=r1+ema (an empty value: "
+    "none). Default: the suite's, else all pairs.",
+)
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of significance.")
+@format_option
+def compare(
+    folders: tuple[Path, ...], metric: str | None, baseline: str | None, alpha: float, form: str
+) -> int:
+    """Who beats whom in the results in DIR..., by how much, and how surely."""
+    from ganbench.report.listing import comparison_listing
+
+    results = loaded(folders)
+    chosen = None if baseline is None else _baseline(baseline, results)
+    frame = results.compare(metric, chosen, alpha)
+    show(comparison_listing(frame, alpha), form)
+    return 0
+
+
+def loaded(folders: tuple[Path, ...]) -> Results:
+    """Results of all the folders, with their warnings told on stderr."""
+    from ganbench.frames import load
+
+    results = load(*folders)
+    missing = results.missing
+    for warning in results.warnings:
+        tell_warning(warning)
+    if missing:
+        tell_warning(f"{missing} runs of the suite have no result yet and are left out")
+    return results
+
+
+def show(listing: Listing, form: str) -> None:
+    """Print it."""
+    if form != "table":
+        click.echo(listing.text(form), nl=False)
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(listing.table(console.width))
+
+
+def _baseline(text: str, results: Results) -> str | dict[str, Any]:
+    """A label as it is; else what KEY=VALUE,… says."""
+    if text in set(results.runs["variant"]) or "=" not in text:
+        return text
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key not in _KEYS:
+            raise BadInput(f"--baseline: {key!r} is not a key of a baseline; {nearest(key, _KEYS)}")
+        found[key] = _value(key, value)
+    return found
+
+
+def _value(key: str, value: str) -> Any:
+    if key == "techniques":
+        return [name for name in value.split("+") if name and name != "plain"]
+    if key not in ("batch", "steps"):
+        return value
+    if not value.isdigit():
+        raise BadInput(f"--baseline: {key} is a whole number, such as {key}=64 (got {value!r})")
+    return int(value)

@@ -1,0 +1,28 @@
+"""`ganbench export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganbench.cli.compare import folders_argument, loaded
+
+
+@click.command()
+@folders_argument
+@click.option("--to", "form", type=click.Choice(["parquet", "csv"]), required=True, help="File format.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Where to. Default: DIR/export.",
+)
+def export(folders: tuple[Path, ...], form: str, out: Path | None) -> int:
+    """Write the runs, evaluations and traces in DIR... as one file each."""
+    from ganbench.frames.exporting import export_to
+
+    target = out or folders[0] / "export"
+    for path in export_to(loaded(folders), target, form):
+        click.echo(f"wrote {path}")
+    return 0

@@ -1,0 +1,46 @@
+"""`ganbench figure`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("name")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File: .pdf, .svg, .png, .tex or .csv. Default: NAME.pdf.",
+)
+@click.option("--metric", help="Which metric. Default: the one that most variants take.")
+@click.option("--threshold", type=float, help="Of time-to-threshold: when a run is good enough.")
+@click.option("--baseline", metavar="VARIANT", help="Of comparisons: the variant to compare with.")
+@click.option("-x", "x", metavar="OPTION", help="Of stability-map: the swept option across.")
+@click.option("-y", "y", metavar="OPTION", help="Of stability-map: the swept option upwards.")
+@click.option(
+    "--width", type=click.IntRange(160, 4000), default=480, show_default=True, help="Of a picture, in pixels."
+)
+@click.option("--dark", is_flag=True, help="Light on dark.")
+def figure(
+    name: str, folders: tuple[Path, ...], out: Path | None, width: int, dark: bool, **options: Any
+) -> int:
+    """Write the figure NAME of the results in FOLDERS to a file, and say what it shows.
+
+    Figures: failure-rates, outcomes, final-values, comparisons, survival, time-to-threshold, metric-curves,
+    gradient-norms, logit-gap, examples, stability-map, sensitivity, cost.
+    """
+    from ganbench.frames import load
+    from ganbench.report.figures import figure as make
+    from ganbench.report.figures import write_figure
+
+    given = {option: value for option, value in options.items() if value is not None}
+    made = make(load(*folders), name, **given)
+    path = write_figure(made, out or Path(f"{made.name}.pdf"), width, dark)
+    click.echo(made.finding)
+    click.echo(f"wrote {path}")
+    return 0

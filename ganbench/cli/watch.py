@@ -1,0 +1,241 @@
+"""`ganbench watch`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganbench.errors import BadInput, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganbench.watching import Failure, Follower, Frame, Training
+
+FAILURES = 8
+"""Lines of failures at most: one an outcome and variant."""
+WIDE = 120
+"""Columns from which there is room for more."""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Print one frame and end (so it is without a terminal).")
+@click.option(
+    "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, metavar="SECONDS",
+    help="Time between frames.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one frame as JSON.")
+def watch(folder: Path, once: bool, interval: float, as_json: bool) -> int:
+    """Show how the suite in FOLDER is coming along: from any terminal, while `ganbench run` trains it.
+
+    It only reads. It ends when the suite does, or by Ctrl-C.
+    """
+    from rich.console import Console
+
+    from ganbench.watching import Follower
+
+    follower, console = Follower(folder), Console(highlight=False)
+    if once or as_json or not console.is_terminal or console.is_dumb_terminal:
+        frame = follower.frame()
+        if frame.state == "absent":
+            raise BadInput(Problem(str(folder), "there is nothing yet"))
+        if as_json:
+            click.echo(json.dumps(plain(frame), indent=1))
+        else:
+            console.print(picture(frame, console.width, None))
+        return 0
+    with contextlib.suppress(KeyboardInterrupt):
+        _follow(follower, console, interval)
+    return 0
+
+
+def _follow(follower: Follower, console: Console, interval: float) -> None:
+    """Frame after frame, until the suite ends."""
+    from rich.live import Live
+
+    with Live(console=console, auto_refresh=False) as shown:
+        while True:
+            frame = follower.frame()
+            shown.update(picture(frame, console.width, console.height), refresh=True)
+            if frame.state in ("finished", "stopped"):
+                return
+            time.sleep(interval)
+
+
+def plain(frame: Frame) -> dict[str, Any]:
+    """A frame as JSON has it: what is not finite is null."""
+    from ganbench.files import plain
+
+    told: dict[str, Any] = plain(dataclasses.asdict(frame))
+    return told
+
+
+def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
+    """A frame for a terminal of that size; height None: of any."""
+    from rich.console import Group
+    from rich.text import Text
+
+    if frame.state == "absent":
+        return Text(f"nothing is at {_safe(frame.folder)} yet: waiting for `ganbench run` (Ctrl-C ends)")
+    groups = _grouped(frame.failures)
+    rows, lines = _room(len(frame.training), len(groups), height)
+    line = _line if frame.state == "training" else Text  # the last frame may be longer than the terminal
+    parts: list[RenderableType] = [*starmap(line, _sentences(frame))]
+    if frame.training:
+        parts += [Text(), _stacks(frame.training[:rows], frame.metric, width)]
+    if left := frame.training[rows:]:
+        count = sum(one.runs for one in left)
+        parts.append(_line(f"and {len(left)} more stacks in training ({count} runs)"))
+    if groups[:lines]:
+        parts += [Text(), _failures(groups[:lines], width)]
+    if left_out := sum(len(own) for _, _, own in groups[lines:]):
+        parts.append(_line(f"and {left_out} more failed runs"))
+    return Group(*parts, *([] if height is None else [Text()]))  # where the terminal echoes Ctrl-C
+
+
+def _room(stacks: int, groups: int, height: int | None) -> tuple[int, int]:
+    """How many of the stacks, and of the groups of failures, a terminal of that height has lines for."""
+    if height is None:
+        return stacks, FAILURES
+    lines = min(groups, FAILURES, max(0, (height - 12) // 3))
+    around = 4 + 4 + (4 if lines else 1 if groups else 0)  # the head and the last line; two tables
+    return max(1, height - around - lines), lines
+
+
+def _line(text: str, style: str = "") -> Text:
+    """One line, cut where it is too long."""
+    from rich.text import Text
+
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _sentences(frame: Frame) -> Iterator[tuple[str, str]]:
+    """(sentence, style)."""
+    from ganbench.cli.plan import duration
+
+    style = {"training": "bold", "finished": "bold green", "stopped": "bold yellow"}[frame.state]
+    yield f"{_safe(frame.suite)}: {_state(frame)}", style
+    waiting = frame.runs - frame.ended - frame.in_training
+    counts = [f"{frame.ended} of {frame.runs} ended"]
+    if frame.state == "training":
+        counts += [f"{frame.in_training} in training", f"{waiting} waiting"]
+    counts.append(f"{len(frame.failures)} failed" + (f" ({frame.outcomes})" if frame.failures else ""))
+    yield "runs  " + ", ".join(counts), ""
+    if frame.run_steps_per_second is not None:
+        left = "" if frame.seconds_left is None else f", about {duration(frame.seconds_left)} left"
+        spent = duration(frame.seconds or 0.0)
+        yield (
+            f"time  {spent} so far{left}; {frame.run_steps_per_second:,.0f} steps/s of all runs together",
+            "",
+        )
+
+
+def _state(frame: Frame) -> str:
+    """One sentence."""
+    if frame.state == "training":
+        return f"training ({_safe(frame.holder)})"
+    if frame.state == "finished":
+        return "ended, every run has its outcome"
+    how = f"{_safe(frame.holder)} was killed" if frame.holder else "interrupted"
+    return f"{how}; `{_safe(frame.command)}` goes on" if frame.command else how
+
+
+def _stacks(training: Sequence[Training], metric: str, width: int) -> Table:
+    from rich.text import Text
+
+    from ganbench.cli.plan import duration
+
+    wide = width >= WIDE
+    table = _table(width)
+    table.add_column("in training", no_wrap=True, ratio=5)
+    table.add_column("runs", justify="right", no_wrap=True)
+    table.add_column("step", justify="right", no_wrap=True)
+    table.add_column("left", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("evaluated", justify="right", no_wrap=True)
+    table.add_column("median (range)", no_wrap=True, ratio=7 if wide else 4)
+    for one, label in zip(training, short([one.label for one in training]), strict=True):
+        more = f" +{one.variants - 1} variants" if one.variants > 1 else ""
+        left = "" if one.seconds_left is None else duration(one.seconds_left)
+        step = f"{one.step:,} of {one.steps:,}" if wide else f"{one.step / one.steps:.0%}"
+        at = [("" if one.evaluated is None else f"{one.evaluated:,}")] if wide else []
+        told = metrics(one.metrics, metric, 3 if wide else 1)
+        cells = (_safe(label) + more, str(one.runs), step, left, *at, told)
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def metrics(values: Mapping[str, Sequence[float | None]], first: str, count: int) -> str:
+    """Such as "modes 7 (5 to 8), fid 31.2 (30 to 33)": `count` of them, `first` before the others."""
+    told = []
+    for metric, some in sorted(values.items(), key=lambda item: item[0] != first)[:count]:
+        least, median, greatest = (_number(value) for value in some)
+        told.append(f"{_safe(metric)} {median}" + ("" if least == greatest else f" ({least} to {greatest})"))
+    return ", ".join(told)
+
+
+def _failures(groups: Sequence[tuple[str, str, list[Failure]]], width: int) -> Table:
+    """A line an outcome and variant: seeds and steps."""
+    from rich.text import Text
+
+    table = _table(width)
+    table.add_column("failed", no_wrap=True)
+    table.add_column("variant", no_wrap=True, ratio=3)
+    table.add_column("seeds", no_wrap=True, ratio=1)
+    table.add_column("steps", no_wrap=True)
+    if width >= WIDE:
+        table.add_column("reason of the first", no_wrap=True, ratio=4)
+    labels = short([variant for _, variant, _ in groups])
+    for (outcome, _, own), label in zip(groups, labels, strict=True):
+        steps = sorted(failure.step for failure in own if failure.step is not None)
+        when = f"{steps[0]:,}" + (f" to {steps[-1]:,}" if steps[-1] > steps[0] else "") if steps else ""
+        seeds = " ".join(str(failure.seed) for failure in own)
+        cells = (f"{len(own)} {_safe(outcome)}", _safe(label), seeds, when, _safe(own[0].reason))
+        table.add_row(*map(Text, cells[: len(table.columns)]))
+    return table
+
+
+def _grouped(failures: Sequence[Failure]) -> list[tuple[str, str, list[Failure]]]:
+    """(outcome, variant, failures), the most first."""
+    groups: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        groups.setdefault((failure.outcome, failure.variant), []).append(failure)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [(*key, sorted(own, key=lambda failure: failure.seed)) for key, own in ordered]
+
+
+def short(labels: Sequence[str]) -> list[str]:
+    """Labels without the parts between "/" at their beginning that all share."""
+    parts = [label.split("/") for label in labels]
+    shared = 0
+    while len(labels) > 1 and all(len(p) > shared + 1 and p[shared] == parts[0][shared] for p in parts):
+        shared += 1
+    return ["/".join(own[shared:]) for own in parts]
+
+
+def _table(width: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, width=width, expand=True)
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.4g}"
+
+
+def _safe(text: str) -> str:
+    from ganbench.suite_file import printable
+
+    return printable(text)

@@ -1,0 +1,89 @@
+"""What every report says of results, as plain text: counts, cautions, settings, how to do it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ganbench._version import __version__
+from ganbench.frames import Results
+
+NOTE = """\
+A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
+(IQM) over seeds, the median below 4 runs, with a percentile bootstrap interval over the n runs, which is too
+narrow for small n (coverage .84 at n = 5, .93 at n = 10). Failed runs are not left out: they rank worst, so
+∞ or -∞ says that too many failed."""
+
+
+def counts(results: Results) -> str:
+    """How many runs, variants and seeds."""
+    runs = results.runs
+    parts = f"{runs['variant'].nunique()} variants, {runs['seed'].nunique()} different seeds"
+    return f"{len(runs)} runs: {parts}. Written by ganbench {__version__}."
+
+
+def cautions(results: Results) -> Iterator[tuple[str, str]]:
+    """What a reader must know before comparing, each as (what matters, the rest of the sentence)."""
+    if results.missing:
+        yield f"{results.missing} runs of the suite have no result yet", "and are not in these tables."
+    for name in ("device", "executor", "mapper"):
+        used = results.runs[name].dropna().unique()
+        if len(used) > 1:
+            listed = ", ".join(str(value) for value in sorted(used))
+            yield f"Mixed {name}s", f"({listed}): runs of different ones differ by rounding, then by chaos."
+
+
+def settings(config: Mapping[str, Any]) -> Iterator[str]:
+    """Steps, batch, optimizer, metrics of a resolved variant."""
+    yield str(config.get("steps", ""))
+    yield str(config.get("batch", ""))
+    optimizers = config.get("optimizer") or {}
+    told = {p: f"{o.get('name')} lr={o.get('lr')}" for p, o in optimizers.items() if isinstance(o, Mapping)}
+    same = len(set(told.values())) == 1
+    yield (
+        next(iter(told.values())) if same else ", ".join(f"{player}: {text}" for player, text in told.items())
+    )
+    metrics = (config.get("evaluate") or {}).get("metrics", ())
+    yield ", ".join(str(metric.get("name", "")) for metric in metrics)
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """("a.b", text) of each leaf."""
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield from leaves(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item if isinstance(item, str) else json.dumps(item)
+
+
+def components(results: Results) -> list[str]:
+    """Each component with the distribution and version that it came from."""
+    texts = results.runs["versions"].dropna().unique()
+    return sorted({f"{name} {version}" for text in texts for name, version in _versions(text)})
+
+
+def suite_command(results: Results) -> str:
+    """What trains the suite again."""
+    return f"ganbench run {shlex.quote(results.name)}"
+
+
+def python_line(results: Results) -> str:
+    """What loads the rows."""
+    return f"ganbench.load({str(results.path)!r}).runs"
+
+
+def seeds(results: Results) -> str:
+    """The seeds, listed."""
+    return ", ".join(str(seed) for seed in sorted(results.runs["seed"].unique()))
+
+
+def _versions(text: str) -> Iterator[tuple[str, str]]:
+    """(component, distribution and version) from a run's column `versions`."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(found, dict):
+        yield from ((str(key), str(value)) for key, value in found.items())

@@ -1,0 +1,284 @@
+"""What a figure is, and what all figures share: labels, selections, tooltips, rows as plain data."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ganbench.errors import BadInput
+from ganbench.frames import Results
+from ganbench.frames.labels import told_apart
+from ganbench.report.figures.theme import DASHES, theme
+from ganbench.report.tables import plain_text
+from ganbench.report.terminal import break_label
+
+DIGITS = 4
+"""Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
+LINES = 12
+"""Variants drawn as lines in one chart."""
+ROWS = 30
+"""Variants drawn as rows of one chart."""
+FEW = 3
+"""With more variants as lines, bands are shown only of those that are chosen in the legend."""
+MARGIN = 100
+"""Pixels that axes with numbers take beside a chart."""
+ROW_MARGIN = 215
+"""Pixels that the names of variants take beside a chart."""
+FAINT = 0.12
+CROSS = "M-.7-.7L.7.7M.7-.7L-.7.7"
+"""The mark of a failed run, as an SVG path."""
+
+
+class NothingToDraw(BadInput):
+    """These results have nothing for this figure; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with what it shows, in words and in numbers.
+
+    Arguments:
+        name: such as "failure-rates"; also the stem of files.
+        title: plain text.
+        finding: one plain sentence, with numbers, of what is seen.
+        chart: None where there is only a table.
+        table: exactly the numbers drawn.
+    """
+
+    name: str
+    title: str
+    finding: str
+    chart: alt.TopLevelMixin | None = field(repr=False)
+    table: pd.DataFrame = field(repr=False)
+
+    def spec(self, dark: bool | None = None) -> dict[str, Any]:
+        """The chart as Vega-Lite JSON; without `dark` it has no config, for a page that passes its own.
+
+        Single charts are as wide as their container. Charts of several panels take
+        `config.view.continuousWidth`: the width of the whole less `usermeta.margin`.
+        """
+        if self.chart is None:
+            raise NothingToDraw(f"the figure {self.name!r} is a table")
+        spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        spec.pop("config", None)
+        spec["description"] = f"{self.title}. {self.finding}"
+        return spec if dark is None else spec | {"config": theme(dark)}
+
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        if self.chart is None:
+            return {"text/plain": self.finding, "text/html": self.table.to_html(escape=True)}
+        return self.chart._repr_mimebundle_(*args, **kwargs)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Variants whose values can stand beside each other: the same metric on the same data.
+
+    Arguments:
+        name: the metric, with the data set where there are several; plain text.
+        summary: the rows of `Results.summary` of these variants.
+    """
+
+    name: str
+    metric: str
+    direction: str
+    summary: pd.DataFrame
+
+    def best_first(self) -> list[str]:
+        """Variants by their final values, then by how few of their runs failed."""
+        sign = -1.0 if self.direction == "higher" else 1.0
+        keyed = self.summary.assign(_final=sign * self.summary["final"])
+        return keyed.sort_values(["_final", "failure_rate"], kind="stable")["variant"].tolist()
+
+
+def tasks(results: Results, metric: str | None = None) -> list[Task]:
+    """The tasks of these results, by a metric or else by each variant's own, in the order of the suite."""
+    summary = results.summary(metric)
+    summary = summary[summary["metric"] != ""]
+    on = results.runs.drop_duplicates("variant").set_index("variant")["dataset"]
+    datasets = summary["variant"].map(on).fillna("").astype(str)
+    found = []
+    for (name, dataset), own in summary.groupby(["metric", datasets], sort=False):
+        told = f"{name} of {dataset}" if datasets.nunique() > 1 else str(name)
+        found.append(Task(shortened(plain_text(told), 60), str(name), str(own["direction"].iloc[0]), own))
+    return found
+
+
+def values(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
+    """Rows as inline data. Numbers are rounded; what is not finite becomes null."""
+    return alt.InlineData(values=[{name: _plain(cell) for name, cell in row.items()} for row in rows])
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame."""
+    return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
+
+
+def layers(*charts: alt.Chart) -> alt.LayerChart:
+    """Charts on top of each other."""
+    return alt.LayerChart(layer=list(charts))
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, list | tuple):
+        return [_plain(item) for item in cell]
+    if cell is None or cell is pd.NA:
+        return None
+    if hasattr(cell, "item"):
+        cell = cell.item()
+    if isinstance(cell, float):
+        return rounded(cell)
+    return cell
+
+
+def rounded(number: float) -> float | int | None:
+    """`DIGITS` significant digits; None where it is not finite."""
+    if not math.isfinite(number):
+        return None
+    short = float(f"{number:.{DIGITS}g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def short_labels(variants: Sequence[str], limit: int = 44) -> dict[str, str]:
+    """Variant -> what tells it from the others, as one line of plain text, unlike the other ones.
+
+    "ring/mlp-gan/hinge/r1" becomes "hinge/r1" where all variants are of ring and mlp-gan.
+    """
+    labels: dict[str, str] = {}
+    for variant, name in told_apart(variants).items():
+        label = shortened(plain_text(name) or "unnamed", limit)
+        taken = sum(other.split(" #")[0] == label for other in labels.values())
+        labels[variant] = f"{label} #{taken + 1}" if taken else label
+    return labels
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters, with "…" in the middle of what is longer."""
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head]}…{text[-(limit - head - 1) :]}"
+
+
+def labels_of(results: Results) -> dict[str, str]:
+    """Variant -> its short label, the same in all figures."""
+    return short_labels([str(variant) for variant in results.runs["variant"].unique()])
+
+
+def wrapped(label: str, width: int = 24) -> str:
+    """The label on one or two lines of at most `width` characters."""
+    lines = break_label(label, width)
+    return "\n".join([lines[0], shortened(label[len(lines[0]) :].strip(), width)] if lines[1:] else lines)
+
+
+def ends(variants: Sequence[str], limit: int) -> list[str]:
+    """The first and the last of them, `limit` in all."""
+    if len(variants) <= limit:
+        return list(variants)
+    head = (limit + 1) // 2
+    return [*variants[:head], *variants[len(variants) - (limit - head) :]]
+
+
+def most_failures_first(runs: pd.DataFrame) -> list[str]:
+    """Variants by the share of their runs that failed."""
+    finished = (runs["outcome"] == "finished").groupby(runs["variant"], sort=False, observed=True).mean()
+    return [str(variant) for variant in finished.sort_values(kind="stable").index]
+
+
+def left_out(drawn: int, all_: int, order: str) -> str:
+    """What is said where only some variants are drawn, "" elsewhere."""
+    if drawn >= all_:
+        return ""
+    return f" Drawn are {drawn} of {all_} variants, from both ends by {order}."
+
+
+def row_axis(field_name: str = "row") -> alt.Y:
+    """Variants as rows, by the field `order`; long names take several lines."""
+    return alt.Y(
+        f"{field_name}:N",
+        title=None,
+        sort=alt.EncodingSortField(field="order", op="min", order="ascending"),
+        axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelLineHeight=12),
+    )
+
+
+def stacked(charts: Sequence[alt.LayerChart], margin: int = MARGIN) -> alt.TopLevelMixin:
+    """Charts below each other; a single one is as wide as its container.
+
+    Arguments:
+        margin: pixels that their axes take beside them, told to a page as `usermeta.margin`.
+    """
+    if len(charts) == 1:
+        return charts[0].properties(width="container")
+    return alt.vconcat(*charts, spacing=16, usermeta={"margin": margin})
+
+
+def picked(field_name: str = "label") -> alt.Parameter:
+    """Clicks on the legend choose what is not dimmed; shift adds."""
+    return alt.selection_point(name="picked", fields=[field_name], bind="legend")
+
+
+def dim(param: alt.Parameter, full: float = 1.0, faint: float = FAINT) -> Any:
+    """Opacity: full where chosen, or where nothing is."""
+    return alt.when(param).then(alt.value(full)).otherwise(alt.value(faint))
+
+
+def looks(labels: Sequence[str]) -> dict[str, Any]:
+    """Encodings that tell the lines of variants apart: colour and dash."""
+    domain, count = list(labels), len(labels)
+    wide_page, phone = (3, 1) if max(map(len, domain)) > 24 else (5, 2)
+    legend = alt.Legend(
+        title=None,
+        columns=alt.ExprRef(f"windowSize()[0] > 1000 ? {wide_page} : {phone}"),
+        symbolType="stroke",
+        symbolOpacity=1,
+        symbolSize=320,
+    )
+    dashes = [DASHES[i % len(DASHES)] for i in range(count)]
+    return {
+        "color": alt.Color("label:N", scale=alt.Scale(domain=domain), legend=legend),
+        "strokeDash": alt.StrokeDash("label:N", scale=alt.Scale(domain=domain, range=dashes), legend=legend),
+    }
+
+
+def tips(**fields: str) -> list[alt.Tooltip]:
+    """Tooltip lines: title=field. Titles are ours; names from results are only ever values."""
+    return [alt.Tooltip(spec, title=title.replace("_", " ")) for title, spec in fields.items()]
+
+
+def listed(names: Sequence[str], limit: int = 3) -> str:
+    """Such as "a, b and c", "a, b, c and 4 others"."""
+    shown = list(names[:limit])
+    if len(names) > limit + 1:
+        shown.append(f"{len(names) - limit} others")
+    elif len(names) > limit:
+        shown.append(names[limit])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def wide(span: Iterable[float], decades: float = 2.0) -> bool:
+    """True where positive numbers span more than so many decades: a logarithmic axis shows them better."""
+    known = [number for number in span if math.isfinite(number)]
+    return bool(known) and min(known) > 0 and math.log10(max(known) / min(known)) > decades
+
+
+def broken(text: str, width: int = 44) -> list[str]:
+    """A title on lines that fit where a chart is narrow."""
+    return textwrap.wrap(text, width) or [""]
+
+
+def value_axis(numbers: Iterable[float], title: str, decades: float = 2.0) -> dict[str, Any]:
+    """Scale, axis and title of a quantity: logarithmic, with a line each, where it spans more decades."""
+    known = [number for number in numbers if math.isfinite(number)]
+    if not wide(known, decades):
+        return {"scale": alt.Scale(zero=False), "axis": alt.Axis(tickCount=5), "title": broken(title)}
+    first, last = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    lines = [10.0**power for power in range(first, last + 1, max(1, (last - first) // 7))]
+    axis = alt.Axis(values=lines, format="~g" if first > -4 and last < 6 else ".0e")
+    return {"scale": alt.Scale(type="log", nice=last - first < 8), "axis": axis, "title": broken(title)}

@@ -1,0 +1,136 @@
+"""How metrics, gradient norms and logits went over training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ganbench.frames import Results
+from ganbench.frames.values import averaged
+from ganbench.report.figures.base import (
+    LINES,
+    Figure,
+    NothingToDraw,
+    Task,
+    ends,
+    labels_of,
+    left_out,
+    listed,
+    most_failures_first,
+    tasks,
+)
+from ganbench.report.figures.lines import Lines, Panel
+from ganbench.report.tables import number, plain_text
+
+POINTS = 100
+"""Steps drawn of a run."""
+
+
+def metric_curves(results: Results, metric: str | None = None) -> Figure:
+    """A metric over training: median and quartiles over seeds, and every seed.
+
+    A run that has stopped counts as worst from then on, so a band that leaves the picture says that it did.
+    """
+    found = tasks(results, metric)
+    labels = labels_of(results)
+    each = LINES if len(found) < 3 else LINES // 3
+    evaluations = averaged(results.evaluations)
+    panels, shown, findings = [], [], []
+    for task in found:
+        kept = ends(task.best_first(), each)
+        own = (evaluations["metric"] == task.metric) & evaluations["variant"].isin(task.summary["variant"])
+        rows = evaluations.loc[own, ["key", "variant", "step", "value"]]
+        if rows.empty:
+            continue
+        worst = -math.inf if task.direction == "higher" else math.inf
+        panels.append(Panel(task.name, f"{task.name} ({task.direction} is better)", rows, worst))
+        shown += kept
+        findings.append((task, left_out(len(kept), len(task.summary), "final value")))
+    if not panels:
+        raise NothingToDraw("no metric was measured")
+    lines = Lines(results.runs, panels, {variant: labels[variant] for variant in dict.fromkeys(shown)})
+    told = [
+        _at_the_end(bands, task, labels) + left
+        for bands, (task, left) in zip(lines.bands, findings, strict=True)
+    ]
+    title = f"{listed([task.name for task, _ in findings])} over training"
+    return Figure("metric-curves", title, " ".join(told), lines.chart(), lines.table("value"))
+
+
+def gradient_norms(results: Results) -> Figure:
+    """The gradient norm of each player over training."""
+    return _probe(
+        results, "grad_norm", ("gradient-norms", "Gradient norms over training", "gradient norm"), decades=0.0
+    )
+
+
+def logit_gap(results: Results) -> Figure:
+    """Mean logit of the discriminator on real less that on fake samples: how far it tells them apart."""
+    words = ("logit-gap", "Logit gap over training", "logit of real - logit of fake")
+    return _probe(results, "logit_gap", words, decades=math.inf)
+
+
+def _probe(results: Results, column: str, words: tuple[str, str, str], decades: float) -> Figure:
+    """A column of traces, a panel a player. `words`: the figure's name and title, and that of its axis."""
+    name, title, axis = words
+    if results.runs.empty or not (rows := _traces(results, column)).size:
+        raise NothingToDraw(f"no trace of {column} was recorded")
+    recorded = set(rows["variant"].unique())
+    order = [variant for variant in most_failures_first(results.runs) if variant in recorded]
+    kept = ends(order, LINES)
+    # plain text: categories, thousands of them, would go with every group of rows
+    rows = rows[rows["variant"].isin(kept)].astype({"key": str, "variant": str, "player": str})
+    labels = labels_of(results)
+    panels = [
+        Panel(str(player), f"{axis}, {plain_text(player)}", own, decades=decades)
+        for player, own in rows.groupby("player", sort=False, observed=True)
+    ]
+    lines = Lines(results.runs, panels, {variant: labels[variant] for variant in kept})
+    finding = _reach(lines, axis) + left_out(len(kept), len(order), "failure rate")
+    return Figure(name, title, finding, lines.chart(), lines.table(column))
+
+
+def _traces(results: Results, column: str) -> pd.DataFrame:
+    """key, variant, step, player, value of the runs that have a row."""
+    rows = results.curves((column,), points=POINTS).rename(columns={column: "value"})
+    return rows[rows["key"].isin(results.runs["key"])].dropna(subset="value")
+
+
+def _at_the_end(bands: pd.DataFrame, task: Task, labels: Mapping[str, str]) -> str:
+    """Medians at the last step: the lowest and the highest of those that are finite."""
+    last = bands.sort_values("step", kind="stable").groupby("variant", sort=False).tail(1)
+    finite = last[np.isfinite(last["middle"].to_numpy(dtype=np.float64))]
+    if finite.empty:
+        return f"No variant still had a median {task.name} at its last step."
+    low, high = finite.loc[finite["middle"].idxmin()], finite.loc[finite["middle"].idxmax()]
+    n = _counts(finite["n"])
+    if low["middle"] == high["middle"]:
+        return f"The median {task.name} at the last step is {number(low['middle'])}, n = {n}."
+    return (
+        f"At the last step the median {task.name} lies between {number(low['middle'])} "
+        f"({labels[low['variant']]}) and {number(high['middle'])} ({labels[high['variant']]}), n = {n}."
+    )
+
+
+def _reach(lines: Lines, what: str) -> str:
+    """How far each panel's medians reach over training."""
+    told = []
+    for panel, bands in zip(lines.panels, lines.bands, strict=True):
+        finite = bands["middle"][np.isfinite(bands["middle"].to_numpy(dtype=np.float64))]
+        if len(finite):
+            told.append(f"{plain_text(panel.name)} from {number(finite.min())} to {number(finite.max())}")
+    if not told:
+        return f"No finite {what} was recorded."
+    n = _counts(pd.concat([bands["n"] for bands in lines.bands]))
+    return (
+        f"Median {what} over all variants and steps: {listed(told, limit=6)} "
+        f"(n = {n} runs; those that had stopped do not count)."
+    )
+
+
+def _counts(n: pd.Series) -> str:
+    low, high = int(n.min()), int(n.max())
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -1,0 +1,69 @@
+"""A figure as a file, for papers: PDF, SVG or PNG; its table as LaTeX or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ganbench.errors import BadInput, Problem, nearest
+from ganbench.files import write_atomic
+from ganbench.report.figures.base import Figure
+
+WIDTH = 480
+"""Pixels of the default: two columns of a paper."""
+PICTURES = ("pdf", "svg", "png")
+_SCALE = 3.0
+"""Of PNG: 288 dots an inch."""
+
+
+def sized(figure: Figure, width: int = WIDTH, dark: bool = False) -> dict[str, Any]:
+    """The Vega-Lite spec of a picture of so many pixels' width, theme and all."""
+    spec = figure.spec(dark)
+    if spec.get("width") == "container":
+        return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    spec["config"]["view"]["continuousWidth"] = max(80, width - spec["usermeta"]["margin"])
+    return spec
+
+
+def picture(figure: Figure, kind: str, width: int = WIDTH, dark: bool = False) -> bytes:
+    """The bytes of a picture; `kind` is "pdf", "svg" or "png"."""
+    import vl_convert
+
+    spec = sized(figure, width, dark)
+    if kind == "svg":
+        return str(vl_convert.vegalite_to_svg(spec)).encode()
+    if kind == "png":
+        return bytes(vl_convert.vegalite_to_png(spec, scale=_SCALE))
+    return bytes(vl_convert.vegalite_to_pdf(spec))
+
+
+def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: bool = False) -> Path:
+    """Write the figure to `path`, as what its ending says.
+
+    Raises BadInput for other endings, for a picture of what is only a table, and where nothing can be
+    written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    writers: dict[str, Callable[[], bytes]] = {
+        **{name: partial(picture, figure, name, width, dark) for name in PICTURES},
+        "tex": lambda: _latex(figure).encode(),
+        "csv": lambda: figure.table.to_csv(index=False, lineterminator="\n").encode(),
+    }
+    if kind not in writers:
+        raise BadInput(Problem(str(path), f"{kind!r} cannot be written; {nearest(kind, writers)}"))
+    data = writers[kind]()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, lambda temporary: temporary.write_bytes(data))
+    except OSError as error:
+        raise BadInput(Problem(str(path), f"cannot be written ({error.strerror})")) from None
+    return path
+
+
+def _latex(figure: Figure) -> str:
+    from ganbench.report.latex import latex_table
+
+    return latex_table(figure.table, caption=f"{figure.title}. {figure.finding}", label=f"tab:{figure.name}")

@@ -1,0 +1,233 @@
+"""Lines over training: a band over seeds, its median, and every seed as a line of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ganbench.report.figures.base import (
+    CROSS,
+    FEW,
+    dim,
+    layers,
+    looks,
+    picked,
+    stacked,
+    tips,
+    value_axis,
+    values,
+)
+
+RUNS = 200
+"""Runs drawn as lines of their own: the first seeds of each variant."""
+_BAND: list[Any] = ["step", "low", "middle", "high", "n"]
+_TIPS = {"variant": "variant:N", "seed": "seed:O", "outcome": "outcome:N"}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One of the charts below each other.
+
+    Arguments:
+        name: what tells it from the others.
+        title: of its axis.
+        rows: key, variant, step, value.
+        stopped: what a run counts as once it has stopped; NaN: it does not count then.
+        decades: of values that span more of them, the axis is logarithmic.
+    """
+
+    name: str
+    title: str
+    rows: pd.DataFrame
+    stopped: float = math.nan
+    decades: float = 2.0
+
+
+class Lines:
+    """What a figure of lines draws.
+
+    Arguments:
+        runs: one row a run: key, variant, seed, outcome, onset_step.
+        panels: of which rows of other variants are left out.
+        labels: of the variants to draw.
+    """
+
+    def __init__(self, runs: pd.DataFrame, panels: Sequence[Panel], labels: Mapping[str, str]) -> None:
+        self.labels = dict(labels)
+        self.runs = runs[runs["variant"].isin(self.labels)].set_index("key")
+        self.panels = panels
+        self.bands = [self._bands(panel) for panel in panels]
+        each = max(1, RUNS // len(self.labels))
+        shown = self.runs.sort_values("seed", kind="stable").groupby("variant", sort=False).head(each).index
+        self.singles = [panel.rows[panel.rows["key"].isin(shown)] for panel in panels]
+
+    def _bands(self, panel: Panel) -> pd.DataFrame:
+        counts = self.runs["variant"].value_counts()
+        rows = panel.rows[panel.rows["variant"].isin(self.labels)]
+        found = [
+            band(own, int(counts[str(variant)]), panel.stopped).assign(variant=str(variant))
+            for variant, own in rows.groupby("variant", sort=False, observed=True)
+        ]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*_BAND, "variant"])
+
+    def table(self, column: str) -> pd.DataFrame:
+        """The numbers drawn: quartiles of each variant, then the values of single runs."""
+        parts = []
+        for panel, bands, singles in zip(self.panels, self.bands, self.singles, strict=True):
+            told = self.runs.loc[singles["key"], ["seed", "outcome"]].reset_index(drop=True)
+            values_ = singles[["variant", "step", "value"]].reset_index(drop=True)
+            parts += [
+                bands.rename(columns={"middle": "value"}).assign(panel=panel.name, kind="quartiles"),
+                pd.concat([values_, told], axis=1).assign(panel=panel.name, kind="run"),
+            ]
+        names = ["panel", "kind", "variant", "seed", "outcome", "step", "value", "low", "high", "n"]
+        table = pd.concat(parts, ignore_index=True)[names].astype({"seed": "Int64", "n": "Int64"})
+        quartiles = {"value": column, "low": "lower_quartile", "high": "upper_quartile"}
+        return table.rename(columns=quartiles).drop(columns=["panel"] if len(self.panels) == 1 else [])
+
+    def chart(self) -> alt.TopLevelMixin:
+        """The panels below each other; a single one is as wide as its container."""
+        chosen = picked()
+        height = 280 if len(self.panels) == 1 else 190
+        return stacked(
+            [self._panel(index, chosen).properties(height=height) for index in range(len(self.panels))]
+        )
+
+    def _panel(self, index: int, chosen: alt.Parameter) -> alt.LayerChart:
+        panel, bands, singles = self.panels[index], self.bands[index], self.singles[index]
+        numbers = [bands[name].to_numpy(dtype=np.float64) for name in ("low", "middle", "high")]
+        axis = value_axis(
+            np.concatenate([*numbers, singles["value"].to_numpy(dtype=np.float64)]),
+            panel.title,
+            panel.decades,
+        )
+        x = alt.X(
+            "step:Q",
+            title="step" if index == len(self.panels) - 1 else None,
+            scale=alt.Scale(nice=False, zero=False),
+        )
+        over = alt.selection_point(
+            name=f"over{index}", fields=["run"], on="pointerover", clear=False, empty=False
+        )
+        area, middle = self._band_layers(bands, x, axis, chosen)
+        single, dots, ends = self._run_layers(singles, x, axis, chosen, over)
+        single = single.add_params(over, *([chosen] if index == 0 else []))
+        return layers(area, single, middle, ends, dots)
+
+    def _band_layers(
+        self, bands: pd.DataFrame, x: alt.X, axis: Mapping[str, Any], chosen: alt.Parameter
+    ) -> tuple[alt.Chart, alt.Chart]:
+        rows = [
+            {
+                "variant": variant,
+                "label": self.labels[str(variant)],
+                **{name: own[name].tolist() for name in _BAND},
+            }
+            for variant, own in bands.groupby("variant", sort=False)
+        ]
+        base = alt.Chart(values(rows)).transform_flatten(_BAND)
+        look = looks(list(self.labels.values()))
+        base = base.encode(x=x, color=look["color"], description="label:N")
+        shown = alt.when(chosen, empty=len(self.labels) <= FEW).then(alt.value(0.18))
+        area = (
+            base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+            .mark_area()
+            .encode(
+                y=alt.Y("low:Q", **axis),
+                y2="high:Q",
+                opacity=shown.otherwise(alt.value(0.02)),
+            )
+        )
+        middle = base.mark_line(strokeWidth=2.2).encode(
+            y=alt.Y("middle:Q", **axis),
+            strokeDash=look["strokeDash"],
+            opacity=dim(chosen),
+            tooltip=tips(variant="variant:N", step="step:Q", median="middle:Q", n="n:Q"),
+        )
+        return area, middle
+
+    def _run_layers(
+        self,
+        singles: pd.DataFrame,
+        x: alt.X,
+        axis: Mapping[str, Any],
+        chosen: alt.Parameter,
+        over: alt.Parameter,
+    ) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
+        """Faint lines that stand out under the pointer, the points of that run, and where runs failed."""
+        color = looks(list(self.labels.values()))["color"]
+        base = alt.Chart(values(self._run_rows(singles))).encode(color=color, description="spoken:N")
+        flat = base.transform_flatten(["step", "value"]).encode(
+            x=x, y=alt.Y("value:Q", **axis), detail="run:N"
+        )
+        few = len(self.labels) <= FEW
+        faint = alt.when(over).then(alt.value(1)).when(chosen, empty=few).then(alt.value(0.4))
+        line = flat.mark_line().encode(
+            opacity=faint.when(chosen).then(alt.value(0.13)).otherwise(alt.value(0.04)),
+            strokeWidth=alt.when(over).then(alt.value(2.5)).otherwise(alt.value(1)),
+            tooltip=tips(**_TIPS),
+        )
+        dots = flat.transform_filter(over).mark_point(filled=True, size=28, opacity=1)
+        dots = dots.encode(tooltip=tips(**_TIPS, step="step:Q", value="value:Q"))
+        ends = base.transform_filter("isValid(datum.onset)").mark_point(shape=CROSS, size=45, strokeWidth=1.6)
+        ends = ends.encode(
+            x=alt.X("onset:Q"),
+            y=alt.Y("last:Q", **axis),
+            opacity=dim(chosen),
+            tooltip=tips(**_TIPS, failed_at="onset:Q", value="last:Q"),
+        )
+        return line, dots, ends
+
+    def _run_rows(self, singles: pd.DataFrame) -> list[dict[str, Any]]:
+        """A row a run, its curve in lists, and where it failed with the value that it then had."""
+        rows = []
+        runs = self.runs.to_dict("index")
+        for index, (key, own) in enumerate(singles.groupby("key", sort=False, observed=True)):
+            run = runs[str(key)]
+            row = {
+                "run": index,
+                "variant": str(run["variant"]),
+                "label": self.labels[str(run["variant"])],
+                "seed": int(run["seed"]),
+                "outcome": str(run["outcome"]),
+                "spoken": f"{self.labels[str(run['variant'])]}, seed {run['seed']}, {run['outcome']}",
+                "step": own["step"].tolist(),
+                "value": own["value"].tolist(),
+            }
+            if run["outcome"] != "finished":
+                at = own[own["step"] <= run["onset_step"]] if pd.notna(run["onset_step"]) else own
+                end = (at if len(at) else own).iloc[-1]
+                row |= {"onset": int(end["step"]), "last": float(end["value"])}
+            rows.append(row)
+        return rows
+
+
+def band(rows: pd.DataFrame, total: int, stopped: float) -> pd.DataFrame:
+    """Median and quartiles over runs at each step: step, low, middle, high, n.
+
+    Quartiles are values that some run has, so that at least half of the runs lie in the band.
+
+    Arguments:
+        rows: key, step, value of one variant.
+        total: how many runs it has.
+        stopped: what a run counts as that has stopped (NaN: not at all).
+    """
+    runs = [own.sort_values("step") for _, own in rows.groupby("key", sort=False, observed=True)]
+    steps = max((own["step"].to_numpy() for own in runs), key=lambda own: (own[-1], len(own)))
+    grid = np.full((max(total, len(runs)), len(steps)), stopped)
+    for line, own in zip(grid, runs, strict=False):
+        at, value = own["step"].to_numpy(), own["value"].to_numpy(dtype=np.float64)
+        alive = (steps >= at[0]) & (steps <= at[-1])
+        line[alive] = value[np.searchsorted(at, steps[alive], side="right") - 1]
+    some = ~np.isnan(grid).all(axis=0)
+    low, lower, upper, high = np.full((4, len(steps)), np.nan)
+    low[some], lower[some] = np.nanquantile(grid[:, some], [0.25, 0.5], axis=0, method="lower")
+    upper[some], high[some] = np.nanquantile(grid[:, some], [0.5, 0.75], axis=0, method="higher")
+    found = {"step": steps, "low": low, "middle": (lower + upper) / 2, "high": high}
+    return pd.DataFrame(found | {"n": (~np.isnan(grid)).sum(axis=0)})

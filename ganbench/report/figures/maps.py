@@ -1,0 +1,206 @@
+"""Where training is stable: maps of swept options, and how much each of them matters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ganbench.errors import BadInput, nearest
+from ganbench.frames import Results
+from ganbench.report.figures.base import (
+    Figure,
+    NothingToDraw,
+    layers,
+    records,
+    stacked,
+    tips,
+    values,
+)
+from ganbench.report.tables import number, percent, plain_text
+
+_TEXT_UP_TO = 10
+"""Columns of a map whose cells have room for text."""
+
+
+def stability_map(results: Results, x: str | None = None, y: str | None = None) -> Figure:
+    """The share of runs that finished, over one or two swept options."""
+    swept = _swept(results)
+    for name in filter(None, (x, y)):
+        if name not in swept:
+            raise BadInput(f"no variant sweeps {name!r}; {nearest(name, swept)}")
+    if not swept:
+        raise NothingToDraw("no option was swept")
+    if x is None:
+        x, y = swept[0], (swept[1] if len(swept) > 1 else None)
+    table = results.stability_map(x, y)
+    if table.empty:
+        raise NothingToDraw(f"no run swept {x!r}" + (f" and {y!r} together" if y else ""))
+    finding = _finding(table, x, y)
+    title = f"Stable share of runs by {plain_text(x)}" + (f" and {plain_text(y)}" if y else "")
+    chart = stacked([_curve(table, x)]) if y is None else _map(table, x, y)
+    return Figure("stability-map", title, finding, chart, table)
+
+
+def _swept(results: Results) -> list[str]:
+    """Options with more than one value among the runs."""
+    entries = results.lock.get("variants", ())
+    names = dict.fromkeys(str(path) for entry in entries for path in entry.get("swept") or {})
+    return [name for name in names if name in results.runs and results.runs[name].nunique() > 1]
+
+
+def _finding(table: pd.DataFrame, x: str, y: str | None) -> str:
+    """How much of the swept grid trains stably, and where it does not."""
+    runs, stable = int(table["runs"].sum()), int(table["stable"].sum())
+    whole = table[table["share"] == 1.0]
+    text = (
+        f"{stable} of {runs} runs finished ({percent(stable / runs)}); at {len(whole)} of {len(table)} swept "
+        "points all of them did"
+    )
+    if len(whole):
+        spans = [_span(whole, table, column, name) for column, name in (("x", x), ("y", y)) if name]
+        text += "".join(f", only with {span}" for span in filter(None, spans))
+    return f"{text}; n = {int(table['runs'].min())} runs a point."
+
+
+def _span(rows: pd.DataFrame, table: pd.DataFrame, column: str, name: str) -> str:
+    """The values that `rows` have; empty where these are all that were swept."""
+    low, high = float(rows[column].min()), float(rows[column].max())
+    if (low, high) == (float(table[column].min()), float(table[column].max())):
+        return ""
+    told = plain_text(name)
+    return f"{told} = {number(low)}" if low == high else f"{told} from {number(low)} to {number(high)}"
+
+
+def logspaced(points: Iterable[float]) -> bool:
+    """True where positive values stand in ratios rather than in steps."""
+    known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
+    if len(known) < 3 or known[0] <= 0:
+        return bool(len(known) == 2 and known[0] > 0 and known[1] / known[0] >= 10)
+    ratios, steps = np.diff(np.log(known)), np.diff(known)
+    return float(np.std(ratios) / np.mean(ratios)) < float(np.std(steps) / np.mean(steps))
+
+
+def edges(points: Iterable[float], log: bool) -> dict[float, tuple[float, float]]:
+    """Each value -> the ends of its cell: half-way to its neighbours, on a log scale by ratio."""
+    known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
+    at = np.log(known) if log else known
+    if len(at) == 1:
+        middles = np.array([at[0] - 0.5, at[0] + 0.5])
+    else:
+        between = (at[1:] + at[:-1]) / 2
+        middles = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
+    if log:
+        middles = np.exp(middles)
+    return {float(v): (float(a), float(b)) for v, (a, b) in zip(known, pairwise(middles), strict=True)}
+
+
+def _axis(points: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
+    cells = edges(points, log)
+    ends_ = [min(low for low, _ in cells.values()), max(high for _, high in cells.values())]
+    marks = sorted(cells)
+    marks = marks[:: max(1, -(-len(marks) // 9))]
+    scale = alt.Scale(type="log" if log else "linear", domain=ends_, nice=False, zero=False)
+    return scale, alt.Axis(values=marks, format="~g", grid=False, labelOverlap=True)
+
+
+def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
+    log_x, log_y = logspaced(table["x"]), logspaced(table["y"])
+    in_x, in_y = edges(table["x"], log_x), edges(table["y"], log_y)
+    rows = []
+    for row in records(table):
+        (left, right), (low, high) = in_x[float(row["x"])], in_y[float(row["y"])]
+        rows.append(
+            {
+                **{name: row[name] for name in ("x", "y", "runs", "stable", "share")},
+                **{"left": left, "right": right, "bottom": low, "top": high},
+                "mx": math.sqrt(left * right) if log_x else (left + right) / 2,
+                "my": math.sqrt(low * high) if log_y else (low + high) / 2,
+                "text": f"{100 * row['share']:.0f}",
+                "told": f"{row['stable']} of {row['runs']}",
+                "spoken": f"{x} {row['x']:g}, {y} {row['y']:g}: {row['stable']} of {row['runs']} finished",
+            }
+        )
+    (scale_x, axis_x), (scale_y, axis_y) = _axis(table["x"], log_x), _axis(table["y"], log_y)
+    base = alt.Chart(values(rows)).encode(
+        description="spoken:N",
+        tooltip=tips(
+            x="x:Q",
+            y="y:Q",
+            finished="told:N",
+            share="share:Q",
+        ),
+    )
+    cells = base.mark_rect(stroke="#80889040", strokeWidth=0.5).encode(
+        x=alt.X("left:Q", scale=scale_x, axis=axis_x, title=plain_text(x)),
+        x2="right:Q",
+        y=alt.Y("bottom:Q", scale=scale_y, axis=axis_y, title=plain_text(y)),
+        y2="top:Q",
+        color=alt.Color(
+            "share:Q",
+            scale=alt.Scale(domain=[0, 0.5, 1], range="ramp"),
+            legend=alt.Legend(title="finished", format="%", gradientLength=120, tickCount=3),
+        ),
+    )
+    drawn = [cells]
+    if table["x"].nunique() <= _TEXT_UP_TO:
+        text = base.mark_text(fontSize=10).encode(
+            x=alt.X("mx:Q", scale=scale_x), y=alt.Y("my:Q", scale=scale_y), text="text:N"
+        )
+        drawn.append(text)
+    return layers(*drawn).properties(width="container", height=360)
+
+
+def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
+    """One swept option: share of finished runs with its interval."""
+    log = logspaced(table["x"])
+    marks = sorted(float(value) for value in table["x"].unique())
+    marks = marks[:: max(1, -(-len(marks) // 9))]
+    rows = [
+        {**row, "told": told, "spoken": f"{x} {row['x']:g}: {told} finished"}
+        for row in records(table)
+        for told in [f"{row['stable']} of {row['runs']}"]
+    ]
+    axis = alt.X(
+        "x:Q",
+        title=plain_text(x),
+        scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=12),
+        axis=alt.Axis(values=marks, format="~g", labelOverlap=True),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    title = "runs that finished, with 95% interval"
+    percents = alt.Axis(format="%", tickCount=5)
+    base = alt.Chart(values(rows)).encode(
+        x=axis,
+        description="spoken:N",
+        tooltip=tips(x="x:Q", finished="told:N", share="share:Q", low="low:Q", high="high:Q"),
+    )
+    spans = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, axis=percents, title=title), y2="high:Q"
+    )
+    line = base.mark_line(strokeWidth=1, strokeDash=[3, 3]).encode(y=alt.Y("share:Q", scale=scale))
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(y=alt.Y("share:Q", scale=scale))
+    return layers(line, spans, points).properties(height=260)
+
+
+def sensitivity(results: Results) -> Figure:
+    """The share of runs that finished over each swept option by itself, whatever the others were."""
+    swept = _swept(results)
+    if not swept:
+        raise NothingToDraw("no option was swept")
+    found = {name: results.stability_map(name) for name in swept}
+    reach = {name: float(np.ptp(rows["share"])) for name, rows in found.items()}
+    order = sorted(swept, key=lambda name: -reach[name])
+    told = [
+        f"{plain_text(name)} from {percent(rows['share'].min())} to {percent(rows['share'].max())}"
+        for name, rows in ((name, found[name]) for name in order)
+    ]
+    finding = f"The share of runs that finished reaches, by each swept option alone, {'; '.join(told)}."
+    table = pd.concat([found[name].assign(option=name) for name in order], ignore_index=True)
+    table = table[["option", "x", "runs", "stable", "share", "low", "high"]].rename(columns={"x": "value"})
+    chart = stacked([_curve(found[name], name).properties(height=200) for name in order])
+    return Figure("sensitivity", "What each swept option does", finding, chart, table)

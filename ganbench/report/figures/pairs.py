@@ -1,0 +1,203 @@
+"""Who beats whom: effect sizes and corrected p of each pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ganbench.frames import Results
+from ganbench.report.figures.base import (
+    ROWS,
+    Figure,
+    NothingToDraw,
+    broken,
+    dim,
+    ends,
+    labels_of,
+    layers,
+    left_out,
+    listed,
+    picked,
+    records,
+    row_axis,
+    shortened,
+    tips,
+    values,
+    wrapped,
+)
+from ganbench.report.tables import number, plain_text
+
+MOST = 14
+"""Variants in a matrix; of more, the ends of the ranking are drawn."""
+_TIPS = tips(
+    variant="variant:N",
+    against="other:N",
+    better_with_probability="effect:Q",
+    interval="span:N",
+    corrected_p="p:N",
+    finding="finding:N",
+)
+
+
+def comparisons(
+    results: Results, metric: str | None = None, baseline: Any = None, alpha: float = 0.05
+) -> Figure:
+    """The probability that a run of one variant is better than one of another, and whether that is not .5.
+
+    With a baseline each variant is compared with it, else all pairs are a matrix.
+    """
+    pairs = results.compare(metric, baseline=baseline, alpha=alpha)
+    if pairs.empty:
+        raise NothingToDraw("there are no two variants to compare")
+    labels = labels_of(results)
+    measured = listed([plain_text(name) for name in pairs["metric"].unique()])
+    if set(pairs["variant"]) & set(pairs["other"]):
+        title, order, by = f"Who beats whom by {measured}", _ranking(pairs), "mean effect"
+        kept = ends(order, MOST)
+    else:
+        title, by = f"Who beats the baseline by {measured}", "effect"
+        order = pairs.sort_values("effect", ascending=False, kind="stable")["variant"].unique().tolist()
+        kept = [*ends(order, ROWS), *pairs["other"].unique()]
+    drawn = [variant for variant in order if variant in kept]
+    finding = _finding(pairs, alpha, labels) + left_out(len(drawn), len(order), by)
+    table = pairs[pairs["variant"].isin(kept) & pairs["other"].isin(kept)].reset_index(drop=True)
+    chart = _matrix(table, drawn, labels) if by == "mean effect" else _forest(table, drawn, labels)
+    return Figure("comparisons", title, finding, chart, table)
+
+
+def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str]) -> str:
+    """What the corrected tests show, and where they could not have shown anything."""
+    clear = pairs[pairs["significant"]].sort_values("p_holm", kind="stable")
+    n = int(pairs[["n", "n_other"]].min().min())
+    counted = (
+        f"{len(clear)} of {len(pairs)} differences are significant (exact Mann-Whitney, Holm, {alpha:g})"
+    )
+    if len(pairs) == 1:
+        counted = "The difference is significant" if len(clear) else "No difference can be shown"
+    if len(clear):
+        told = []
+        for row in clear.head(3).to_dict("records"):
+            first, second = row["variant"], row["other"]
+            first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
+            p = number(row["p_holm"])
+            told.append(f"{labels[first]} beats {labels[second]} (corrected p = {p})")
+        return f"{counted}: {listed(told)}."
+    if not pairs["reachable"].any():
+        least = number(float(pairs["least_p"].min()))
+        return (
+            f"No difference can be shown with n = {n}: the least p that it can give is {least}, "
+            f"too much for {len(pairs)} comparison{'s' * (len(pairs) > 1)} at {alpha:g}."
+        )
+    least = number(float(np.nanmin(pairs["p_holm"]))) if pairs["p_holm"].notna().any() else "–"
+    return f"No difference can be shown with n = {n}: the least corrected p of {len(pairs)} is {least}."
+
+
+def _ranking(pairs: pd.DataFrame) -> list[str]:
+    """Variants by their mean effect, best first."""
+    mirrored = pairs.assign(variant=pairs["other"], other=pairs["variant"], effect=1 - pairs["effect"])
+    both = pd.concat([pairs, mirrored], ignore_index=True)
+    means = both.groupby("variant", sort=False, observed=True)["effect"].mean()
+    return [str(name) for name in means.sort_values(ascending=False, kind="stable").index]
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it is drawn: the numbers, and the words of the tooltip."""
+    return {
+        **{
+            name: row[name] for name in ("variant", "other", "effect", "effect_low", "effect_high", "finding")
+        },
+        "clear": bool(row["significant"]),
+        "p": f"p = {number(float(row['p_holm']))}",
+        "span": f"{number(float(row['effect_low']))} to {number(float(row['effect_high']))}",
+        "text": f"{row['effect']:.2f}".lstrip("0") + ("*" if row["significant"] else ""),
+    }
+
+
+def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> alt.LayerChart:
+    """A row a variant and baseline: its effect."""
+    several = table["other"].nunique() > 1
+    rows = []
+    for pair in records(table):
+        against = f"\nv {shortened(labels[pair['other']], 22)}" if several else ""
+        row = wrapped(labels[pair["variant"]]) + against
+        rows.append({**_told(pair), "row": row, "order": order.index(pair["variant"])})
+    scale = alt.Scale(domain=[0, 1])
+    base = alt.Chart(values(rows)).encode(y=row_axis(), tooltip=_TIPS)
+    title = "probability that a run is better than one of the baseline, with 95% interval"
+    spans = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("effect_low:Q", scale=scale, axis=alt.Axis(tickCount=5), title=broken(title)),
+        x2="effect_high:Q",
+    )
+    chosen = picked("clear")
+    points = base.mark_point(size=80, strokeWidth=2).add_params(chosen)
+    points = points.encode(x=alt.X("effect:Q", scale=scale), shape=_shape(), opacity=dim(chosen))
+    texts = base.mark_text(align="left", dx=10, fontSize=10).encode(
+        x=alt.datum(1, scale=scale), text=alt.Text("p:N")
+    )
+    middle = alt.Chart(values([{"x": 0.5}])).mark_rule(strokeDash=[3, 3]).encode(x="x:Q")
+    return layers(middle, spans, points, texts).properties(
+        width="container", height=alt.Step(42 if several else 28)
+    )
+
+
+def _shape() -> alt.Shape:
+    return alt.Shape(
+        "clear:N",
+        scale=alt.Scale(domain=[True, False], range=["diamond", "circle"]),
+        legend=alt.Legend(
+            title=None,
+            labelExpr="datum.value ? 'significant after Holm' : 'not significant'",
+            symbolFillColor="transparent",
+        ),
+    )
+
+
+def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> alt.LayerChart:
+    """Row against column. Columns have the numbers that stand before the rows' names."""
+    places = {variant: index for index, variant in enumerate(order)}
+    rows = []
+    for pair in records(table):
+        mirror = {
+            **pair,
+            "variant": pair["other"],
+            "other": pair["variant"],
+            "effect": 1 - pair["effect"],
+            "effect_low": 1 - pair["effect_high"],
+            "effect_high": 1 - pair["effect_low"],
+        }
+        rows += [_cell(pair, places, labels), _cell(mirror, places, labels)]
+    base = alt.Chart(values(rows)).encode(
+        y=row_axis(),
+        x=alt.X(
+            "column:O",
+            title=broken(
+                "probability that a run of the row is better than one of the column (*: significant)"
+            ),
+            axis=alt.Axis(orient="top", labelAngle=0, titleAlign="left", titleAnchor="start"),
+        ),
+        tooltip=_TIPS,
+    )
+    cells = base.mark_rect(strokeWidth=2).encode(
+        color=alt.Color(
+            "effect:Q", scale=alt.Scale(domain=[0, 0.5, 1], range="diverging", interpolate="rgb"), legend=None
+        )
+    )
+    texts = base.mark_text(fontSize=10).encode(
+        text="text:N",
+        opacity=alt.when("datum.clear").then(alt.value(1)).otherwise(alt.value(0.75)),
+    )
+    outlines = (
+        base.transform_filter("datum.clear")
+        .mark_rect(filled=False, strokeWidth=1.6)
+        .encode(stroke=alt.value("#808890"))
+    )
+    return layers(cells, outlines, texts).properties(width="container", height=alt.Step(30))
+
+
+def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
+    own, other = places[pair["variant"]], places[pair["other"]]
+    name = labels[pair["variant"]]
+    return {**_told(pair), "row": f"{wrapped(name)}   {own + 1}", "order": own, "column": other + 1}

@@ -1,0 +1,194 @@
+"""How often variants fail, and in which ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from ganbench.errors import BadInput
+from ganbench.frames import Results
+from ganbench.outcome import OUTCOMES
+from ganbench.report.figures.base import (
+    ROWS,
+    Figure,
+    NothingToDraw,
+    dim,
+    ends,
+    labels_of,
+    layers,
+    left_out,
+    listed,
+    most_failures_first,
+    picked,
+    records,
+    row_axis,
+    tips,
+    values,
+    wrapped,
+)
+from ganbench.report.tables import number, percent
+
+
+def failure_rates(results: Results) -> Figure:
+    """Failure rates with their 95% Wilson intervals (Wilson 1927), most failures first."""
+    summary = results.summary()
+    if summary.empty:
+        raise NothingToDraw("no run has ended yet")
+    columns = ["variant", "runs", "failures", "failure_rate", "failure_low", "failure_high"]
+    table = summary[columns].sort_values("failure_rate", ascending=False, kind="stable", ignore_index=True)
+    labels = labels_of(results)
+    finding = _rates_finding(table, labels)
+    kept = ends(table["variant"].tolist(), ROWS)
+    if len(kept) == len(table) and table["failures"].any():
+        finding += _tested(results, labels)
+    finding += left_out(len(kept), len(table), "failure rate")
+    table = table[table["variant"].isin(kept)].reset_index(drop=True)
+    rows = [
+        {**row, "row": wrapped(labels[row["variant"]]), "order": index, "text": _of(row)}
+        for index, row in enumerate(records(table))
+    ]
+    axis = alt.Axis(format="%", tickCount=5)
+    base = alt.Chart(values(rows)).encode(
+        y=row_axis(),
+        tooltip=tips(
+            variant="variant:N",
+            failed="text:N",
+            failure_rate="failure_rate:Q",
+            low="failure_low:Q",
+            high="failure_high:Q",
+        ),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    bars = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("failure_low:Q", scale=scale, axis=axis, title="runs that failed, with 95% interval"),
+        x2="failure_high:Q",
+    )
+    points = base.mark_point(filled=True, size=75, opacity=1).encode(x=alt.X("failure_rate:Q", scale=scale))
+    texts = base.mark_text(align="left", dx=10).encode(x=alt.datum(1, scale=scale), text="text:N")
+    chart = layers(bars, points, texts).properties(width="container", height=alt.Step(28))
+    return Figure("failure-rates", "Failure rates", finding, chart, table)
+
+
+def _of(row: Mapping[Any, Any]) -> str:
+    return f"{row['failures']} of {row['runs']}"
+
+
+def _rates_finding(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    """Who failed most and who least."""
+    runs, failures = int(table["runs"].sum()), int(table["failures"].sum())
+    if not failures:
+        row = table.sort_values("runs", kind="stable").iloc[0]
+        return (
+            f"No run failed: 0 of {runs}; with {row['runs']} runs a variant, a true rate of up to "
+            f"{percent(row['failure_high'])} cannot be ruled out."
+        )
+    if len(table) == 1:
+        row = table.iloc[0]
+        return f"{_of(row.to_dict())} runs failed ({_interval(row)})."
+    worst = table[table["failure_rate"] == table["failure_rate"].max()]
+    best = table[table["failure_rate"] == table["failure_rate"].min()]
+    if len(worst) == len(table):
+        return f"All variants failed equally often: {_told(worst)}."
+    return (
+        f"{_named(worst, labels)} failed most: {_told(worst)}; {_named(best, labels)} least: {_told(best)}; "
+        f"{failures} of all {runs} runs failed."
+    )
+
+
+def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) -> str:
+    """Which rates differ: the exact tests of `Results.compare`, with Holm's correction."""
+    try:
+        pairs = results.compare(alpha=alpha)
+    except BadInput:  # their values cannot be compared: the comparisons say why
+        return ""
+    if pairs.empty:
+        return ""
+    clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
+    if clear.empty:
+        least = number(float(pairs["p_failures_holm"].min()))
+        return f" That rates differ cannot be shown: {len(pairs)} exact tests, least corrected p = {least}."
+    told = []
+    for row in records(clear):
+        more, less = labels[row["variant"]], labels[row["other"]]
+        if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
+            more, less = less, more
+        told.append(f"{more} failed more often than {less} (p = {number(row['p_failures_holm'])})")
+    return f" Significant by exact tests, Holm-corrected: {listed(told)}."
+
+
+def _named(rows: pd.DataFrame, labels: Mapping[str, str]) -> str:
+    return listed([labels[variant] for variant in rows["variant"]])
+
+
+def _told(rows: pd.DataFrame) -> str:
+    row = rows.iloc[0]
+    each = "each " if len(rows) > 1 else ""
+    return f"{each}{_of(row.to_dict())} runs ({_interval(row)})"
+
+
+def _interval(row: pd.Series) -> str:
+    low, high = percent(row["failure_low"]), percent(row["failure_high"])
+    return f"{percent(row['failure_rate'])}, 95% interval {low} to {high}"
+
+
+def outcomes(results: Results) -> Figure:
+    """How the runs of each variant ended, as shares of its runs."""
+    runs = results.runs
+    if runs.empty:
+        raise NothingToDraw("no run has ended yet")
+    counts = runs.groupby(["variant", "outcome"], sort=False, observed=True).size()
+    table = counts.rename("runs").reset_index()
+    order = most_failures_first(runs)
+    kept = ends(order, ROWS)
+    finding = _outcomes_finding(runs["outcome"]) + left_out(len(kept), len(order), "failure rate")
+    table = table[table["variant"].isin(kept)].copy()
+    table["share"] = table["runs"] / table.groupby("variant")["runs"].transform("sum")
+    table["order"] = table["variant"].map({variant: index for index, variant in enumerate(kept)})
+    table["place"] = table["outcome"].map({name: index for index, name in enumerate(OUTCOMES)})
+    table = table.sort_values(["order", "place"], ignore_index=True)
+    labels = labels_of(results)
+    rows = [{**row, "row": wrapped(labels[row["variant"]]), "text": _segment(row)} for row in records(table)]
+    present = [name for name in OUTCOMES if name in set(table["outcome"])]
+    chosen = picked("outcome")
+    base = alt.Chart(values(rows)).encode(
+        y=row_axis(),
+        x=alt.X("share:Q", stack="zero", axis=alt.Axis(format="%", tickCount=5), title="share of runs"),
+        order=alt.Order("place:Q"),
+        tooltip=tips(variant="variant:N", outcome="outcome:N", runs="runs:Q", share="share:Q"),
+    )
+    bars = base.mark_bar(stroke="black", strokeWidth=0.5, strokeOpacity=0.5).encode(
+        color=alt.Color(
+            "outcome:N",
+            scale=alt.Scale(domain=list(OUTCOMES), range="ordinal"),
+            legend=alt.Legend(
+                title=None, values=present, columns=4, symbolType="square", symbolStrokeWidth=0.5
+            ),
+        ),
+        opacity=dim(chosen),
+    )
+    texts = base.mark_text(fontSize=10).encode(
+        x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="text:N", detail="outcome:N"
+    )
+    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=alt.Step(28))
+    return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
+
+
+def _segment(row: dict[str, object]) -> str:
+    """The second cue beside the colour: count and outcome, as far as there is room."""
+    share, count, outcome = float(str(row["share"])), row["runs"], str(row["outcome"])
+    if share >= 0.35:
+        return f"{count} {outcome}"
+    return f"{count} {outcome[:3]}" if share >= 0.15 else f"{count}" if share >= 0.05 else ""
+
+
+def _outcomes_finding(outcome: pd.Series) -> str:
+    counts = outcome.value_counts()
+    failed = {str(name): int(count) for name, count in counts.items() if name != "finished"}
+    done = len(outcome) - sum(failed.values())
+    if not failed:
+        return f"All {done} runs finished."
+    told = listed([f"{count} {name}" for name, count in failed.items()], limit=len(failed))
+    return f"{done} of {len(outcome)} runs finished; {told}."

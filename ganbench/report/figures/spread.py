@@ -1,0 +1,210 @@
+"""Final and best values: every seed a point."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ganbench.frames import Results
+from ganbench.report.figures.base import (
+    CROSS,
+    ROW_MARGIN,
+    ROWS,
+    Figure,
+    NothingToDraw,
+    Task,
+    dim,
+    ends,
+    labels_of,
+    layers,
+    left_out,
+    listed,
+    picked,
+    records,
+    row_axis,
+    stacked,
+    tasks,
+    tips,
+    value_axis,
+    values,
+    wide,
+    wrapped,
+)
+from ganbench.report.tables import number
+
+_LANES = {"final": 0.28, "best": 0.72}
+"""Where in a variant's row the two stand, 0 its top and 1 its foot."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_RUN_TIPS = tips(variant="variant:N", seed="seed:O", outcome="outcome:N", when="when:N", value="told:N")
+_COLUMNS = [
+    *("metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "statistic"),
+]
+
+
+def final_values(results: Results, metric: str | None = None) -> Figure:
+    """Final and best value of each run, with interquartile means and 95% intervals; failed runs aside."""
+    found = tasks(results, metric)
+    if not found:
+        raise NothingToDraw("no variant takes a metric")
+    labels = labels_of(results)
+    chosen = picked("when")
+    charts, tables, told = [], [], []
+    for index, task in enumerate(found):
+        order = task.best_first()
+        kept = ends(order, max(6, ROWS // len(found)))
+        summary = task.summary.set_index("variant", drop=False).loc[order]
+        runs = results.runs[results.runs["variant"].isin(kept)]
+        rows = [_points(runs, task.metric), _estimates(summary.loc[kept])]
+        table = pd.concat(rows, ignore_index=True).assign(metric=task.name)[_COLUMNS]
+        charts.append(_chart(table, task, kept, labels, chosen, first=index == 0))
+        tables.append(table)
+        told.append(_finding(summary, task.name, labels) + left_out(len(kept), len(order), "final value"))
+    chart = stacked(charts, ROW_MARGIN)
+    title = f"Final and best {listed([task.name for task in found])}"
+    finding = " ".join(told) + " Whether variants differ is told by the comparisons."
+    return Figure("final-values", title, finding, chart, pd.concat(tables, ignore_index=True))
+
+
+def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row a run and lane. Failed runs keep the value that they had, which no statistic counts."""
+    lanes = [
+        runs[["variant", "seed", "outcome"]].assign(when=when, kind="run", value=runs.get(f"{when}_{metric}"))
+        for when in _LANES
+    ]
+    return pd.concat(lanes, ignore_index=True)
+
+
+def _estimates(summary: pd.DataFrame) -> pd.DataFrame:
+    lanes = [
+        summary[["variant", "n", "statistic"]].assign(
+            when=when,
+            kind="estimate",
+            value=summary[when],
+            low=summary[f"{when}_low"],
+            high=summary[f"{when}_high"],
+        )
+        for when in _LANES
+    ]
+    return pd.concat(lanes, ignore_index=True)
+
+
+def _finding(ranked: pd.DataFrame, metric: str, labels: dict[str, str]) -> str:
+    """Who has the best final value, and where there is none."""
+    first = ranked.iloc[0]
+    if not math.isfinite(first["final"]):
+        return f"No variant has a final {metric}: too many of its runs failed, and failed runs rank worst."
+    text = (
+        f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])} (95% interval "
+        f"{number(first['final_low'])} to {number(first['final_high'])}, n = {first['n']})"
+    )
+    if len(ranked) > 1 and math.isfinite(ranked["final"].iloc[1]):
+        second = ranked.iloc[1]
+        text += f", followed by {labels[second['variant']]} with {number(second['final'])}"
+    lost = int((~np.isfinite(ranked["final"])).sum())
+    return text + (
+        f"; in {lost} of {len(ranked)} variants too many runs failed to have one." if lost else "."
+    )
+
+
+def _chart(
+    table: pd.DataFrame,
+    task: Task,
+    order: list[str],
+    labels: dict[str, str],
+    chosen: alt.Parameter,
+    first: bool,
+) -> alt.LayerChart:
+    finished = table["outcome"].isna() | (table["outcome"] == "finished")
+    finite = table.loc[finished, ["value", "low", "high"]].to_numpy(dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    edge = _edge(finite, wide(finite), task.direction)
+    places = {variant: index for index, variant in enumerate(order)}
+    rows = [_row(row, edge, places, labels) for row in records(table)]
+    base = alt.Chart(values(rows)).encode(
+        y=row_axis(),
+        yOffset=alt.YOffset("lane:Q", scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color(
+            "when:N",
+            scale=alt.Scale(domain=list(_LANES)),
+            legend=alt.Legend(title=None, symbolType="circle"),
+        ),
+        opacity=dim(chosen),
+        description="spoken:N",
+    )
+    axis = value_axis(finite, f"{task.name} ({task.direction} is better)")
+    axis["scale"] = alt.Scale(type="log" if wide(finite) else "linear", zero=False, nice=False, padding=8)
+    x = alt.X("x:Q", **axis)
+    drawn = [*_estimate_layers(base, x, axis["scale"]), _finished(base, x)]
+    if first:
+        # on the first layer: Vega-Lite keeps only its legend clickable
+        drawn[0] = drawn[0].add_params(chosen)
+    if (~finished).any():
+        drawn = [*_edge_layers(edge), *drawn, _failed(base, x)]
+    return layers(*drawn).properties(height=alt.Step(44))
+
+
+def _finished(base: alt.Chart, x: alt.X) -> alt.Chart:
+    shapes = alt.Scale(domain=list(_LANES), range=["circle", "diamond"])
+    points = base.transform_filter("datum.kind === 'run' && !datum.failed").mark_point(
+        size=26, strokeWidth=1.3
+    )
+    return points.encode(x=x, shape=alt.Shape("when:N", scale=shapes), tooltip=_RUN_TIPS)
+
+
+def _failed(base: alt.Chart, x: alt.X) -> alt.Chart:
+    crosses = base.transform_filter("datum.failed").mark_point(shape=CROSS, size=45, strokeWidth=1.6)
+    return crosses.encode(x=x, tooltip=_RUN_TIPS)
+
+
+def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Chart]:
+    told = tips(variant="variant:N", when="when:N", estimate="told:N", interval="span:N", n="n:Q")
+    estimate = base.transform_filter("datum.kind === 'estimate'")
+    spans = estimate.mark_rule(strokeWidth=2).encode(x=x, x2="x2:Q", tooltip=told)
+    middles = estimate.transform_filter("isValid(datum.middle)").mark_tick(thickness=3, height=13)
+    return [spans, middles.encode(x=alt.X("middle:Q", scale=scale), tooltip=told)]
+
+
+def _edge_layers(edge: float) -> list[alt.Chart]:
+    """The line at which failed runs stand, and what it is."""
+    base = alt.Chart(values([{"x": edge, "note": "failed"}])).encode(x="x:Q", description="note:N")
+    note = base.mark_text(fontSize=10, dy=-5).encode(y=alt.value(0), text="note:N")
+    return [base.mark_rule(strokeDash=[2, 3]), note]
+
+
+def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
+    """Where failed runs stand: beyond the worst value of all that finished."""
+    if not finite.size:
+        return 0.0
+    worst, best = (finite.min(), finite.max()) if direction == "higher" else (finite.max(), finite.min())
+    if log:
+        return float(worst * (worst / best) ** 0.08)
+    return float(worst + (worst - best or (1.0 if direction == "lower" else -1.0)) * 0.08)
+
+
+def _row(row: dict[str, Any], edge: float, places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
+    failed = row["kind"] == "run" and row["outcome"] != "finished"
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    lane = _LANES[row["when"]]
+    if row["kind"] == "run":
+        lane += 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
+    who = f"seed {row['seed']:.0f}, {row['outcome']}" if row["kind"] == "run" else row["statistic"]
+    ends_ = [edge if math.isinf(end) else end for end in (low, high)]
+    return {
+        **{name: row[name] for name in ("variant", "when", "kind", "outcome")},
+        "row": wrapped(labels[row["variant"]]),
+        "order": places[row["variant"]],
+        "seed": None if pd.isna(row["seed"]) else int(row["seed"]),
+        "n": row["n"],
+        "failed": failed,
+        "lane": lane,
+        "x": (edge if failed else value) if row["kind"] == "run" else ends_[0],
+        "x2": ends_[1],
+        "middle": value if row["kind"] == "estimate" else None,
+        "spoken": f"{labels[row['variant']]}, {row['when']}, {who}: {number(value)}",
+        "told": number(value),
+        "span": f"{number(low)} to {number(high)}",
+    }

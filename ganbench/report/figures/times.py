@@ -1,0 +1,186 @@
+"""When runs fail, and when they become good: survival curves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from ganbench.errors import BadInput, Problem
+from ganbench.frames import Results
+from ganbench.frames.survival import to_failure
+from ganbench.report.figures.base import (
+    CROSS,
+    FEW,
+    LINES,
+    Figure,
+    NothingToDraw,
+    dim,
+    ends,
+    labels_of,
+    layers,
+    left_out,
+    listed,
+    looks,
+    picked,
+    records,
+    tips,
+    values,
+)
+from ganbench.report.tables import number, plain_text
+
+_STEPS: list[Any] = ["step", "survival", "low", "high", "at_risk"]
+_TICK = "M0-1L0 1"
+
+
+class _Event(NamedTuple):
+    """What the curves are about: the figure's name and title, a verb, the axis, the mark of a run."""
+
+    name: str
+    title: str
+    did: str
+    axis: str
+    mark: str
+
+
+def survival(results: Results) -> Figure:
+    """The share of runs that has not failed, over training (Kaplan and Meier 1958); a mark for each run."""
+    runs = results.runs
+    times = to_failure(runs)
+    if not times["event"].any():
+        raise NothingToDraw("no run failed")
+    marks = runs[["variant", "seed", "outcome"]].assign(step=times["time"], event=times["event"])
+    event = _Event("survival", "When runs fail", "failed", "runs that have not failed", CROSS)
+    return _figure(results, event, results.survival(), marks, results.survival_tests())
+
+
+def time_to_threshold(results: Results, metric: str | None = None, threshold: float | None = None) -> Figure:
+    """The share of runs that has not reached a value of a metric yet; failed runs never do."""
+    metric = metric or (results.lock.get("compare") or {}).get("metric")
+    if threshold is None or metric is None:
+        what = "a metric and a threshold" if metric is None else "a threshold"
+        raise NothingToDraw(Problem("time-to-threshold", f"needs {what}: when is a run good enough?"))
+    try:
+        threshold = float(threshold)
+    except ValueError:
+        raise BadInput(Problem("threshold", f"{threshold!r} is not a number")) from None
+    times = results.time_to(metric, threshold)
+    marks = times[["variant", "seed", "outcome"]].assign(step=times["step"], event=times["reached"])
+    told = f"{plain_text(metric)} of {number(threshold)}"
+    event = _Event(
+        "time-to-threshold",
+        f"Time to {told}",
+        f"reached {told}",
+        f"runs that have not reached {told}",
+        "circle",
+    )
+    curves, tests = (f(metric, threshold) for f in (results.survival, results.survival_tests))
+    return _figure(results, event, curves, marks, tests)
+
+
+def _figure(
+    results: Results, event: _Event, curves: pd.DataFrame, marks: pd.DataFrame, tests: pd.DataFrame
+) -> Figure:
+    last = curves.groupby("variant", sort=False, observed=True)["survival"].last()
+    order = [str(variant) for variant in last.sort_values(kind="stable").index]
+    kept = ends(order, LINES)
+    names = labels_of(results)
+    marks = marks[marks["variant"].isin(order)].astype({"step": "float64"})
+    finding = _finding(tests, event.did, marks, names) + left_out(len(kept), len(order), "share at the end")
+    curves = curves[curves["variant"].isin(kept)]
+    marks = _on_curve(marks[marks["variant"].isin(kept)], curves)
+    chart = _chart(curves, marks, {variant: names[variant] for variant in kept}, event)
+    table = pd.concat([curves.assign(kind="curve"), marks.assign(kind="run")], ignore_index=True)
+    return Figure(event.name, event.title, finding, chart, table)
+
+
+def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[str, str]) -> str:
+    """How many did, when, and what the corrected log-rank tests show."""
+    steps = marks.loc[marks["event"], "step"]
+    if steps.empty:
+        return f"None of {len(marks)} runs {did}."
+    when = f"at step {number(steps.min())}"
+    if steps.min() < steps.max():
+        when = (
+            f"between step {number(steps.min())} and {number(steps.max())}, "
+            f"half of them by {number(steps.median())}"
+        )
+    text = f"{len(steps)} of {len(marks)} runs {did}, {when}"
+    known = tests[tests["p_holm"].notna()]
+    if known.empty:
+        return f"{text}."
+    clear = known[known["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
+    if clear.empty:
+        return f"{text}; that a variant differs from its baseline cannot be shown (log-rank, Holm)."
+    names = [f"{labels[variant]} (p = {number(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
+    verb = "differs" if len(names) == 1 else "differ"
+    return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm)."
+
+
+def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The runs with the height of their variant's curve at their step."""
+    steps = {
+        str(variant): (own["step"].to_numpy(dtype=np.float64), own["survival"].to_numpy())
+        for variant, own in curves.groupby("variant", sort=False, observed=True)
+    }
+    heights = []
+    for variant, step in zip(marks["variant"], marks["step"], strict=True):
+        at, height = steps[str(variant)]
+        heights.append(float(height[np.searchsorted(at, step, side="right") - 1]))
+    return marks.assign(survival=heights)
+
+
+def _chart(
+    curves: pd.DataFrame, marks: pd.DataFrame, labels: dict[str, str], event: _Event
+) -> alt.LayerChart:
+    look, chosen = looks(list(labels.values())), picked()
+    x = alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
+    axis: dict[str, Any] = {
+        "scale": alt.Scale(domain=[0, 1]),
+        "title": event.axis,
+        "axis": alt.Axis(format="%", tickCount=5),
+    }
+    rows = [
+        {"variant": variant, "label": labels[str(variant)], **{name: own[name].tolist() for name in _STEPS}}
+        for variant, own in curves.groupby("variant", sort=False, observed=True)
+    ]
+    base = (
+        alt.Chart(values(rows))
+        .transform_flatten(_STEPS)
+        .encode(x=x, color=look["color"], description="label:N")
+    )
+    shown = alt.when(chosen, empty=len(labels) <= FEW).then(alt.value(0.18))
+    band = base.mark_area(interpolate="step-after").encode(
+        y=alt.Y("low:Q", **axis),
+        y2="high:Q",
+        opacity=shown.otherwise(alt.value(0)),
+    )
+    told = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
+    line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(
+        y=alt.Y("survival:Q", **axis),
+        strokeDash=look["strokeDash"],
+        opacity=dim(chosen),
+        tooltip=tips(variant="variant:N", step="step:Q", **told),
+    )
+    ended = [
+        {
+            **row,
+            "label": labels[row["variant"]],
+            "spoken": f"{labels[row['variant']]}, seed {row['seed']}, {row['outcome']}",
+        }
+        for row in records(marks)
+    ]
+    shapes = alt.Scale(domain=[True, False], range=[event.mark, _TICK])
+    runs = alt.Chart(values(ended)).mark_point(size=42, strokeWidth=1.6)
+    runs = runs.encode(
+        x=x,
+        y=alt.Y("survival:Q", **axis),
+        color=look["color"],
+        opacity=dim(chosen),
+        shape=alt.Shape("event:N", scale=shapes, legend=None),
+        description="spoken:N",
+        tooltip=tips(variant="variant:N", seed="seed:O", outcome="outcome:N", step="step:Q"),
+    )
+    return layers(band.add_params(chosen), line, runs).properties(width="container", height=280)

@@ -1,0 +1,83 @@
+"""LaTeX: text that is never a command, and tables by booktabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ganbench.report.tables import number, plain_text
+
+_ESCAPES = str.maketrans(
+    {char: f"\\{char}" for char in "&%$#_{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "`": r"\textasciigrave{}",
+        "'": r"\textquotesingle{}",
+        "∞": r"$\infty$",
+        "–": r"\textendash{}",
+        "…": r"\ldots{}",
+        "±": r"$\pm$",
+    }
+)
+
+
+def escape(value: Any) -> str:
+    """One line of text that LaTeX shows as it is. The fonts of pdfLaTeX lack emoji and other scripts."""
+    text = plain_text(value).translate(_ESCAPES)
+    return re.sub("(?<=-)-", "{}-", text)  # two hyphens would be a dash
+
+
+def latex_table(frame: pd.DataFrame, caption: str = "", label: str = "") -> str:
+    r"""A frame as a table by booktabs; see `booktabs` for what it needs. Caption and label are plain text."""
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
+    rows = [[_cell(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
+    right = [index for index, is_numeric in enumerate(numeric) if is_numeric]
+    return booktabs([escape(name) for name in frame.columns], rows, right, escape(caption), label)
+
+
+def booktabs(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Iterable[int] = (),
+    caption: str = "",
+    label: str = "",
+) -> str:
+    r"""A table of cells that are LaTeX already.
+
+    It needs \usepackage{booktabs} and, with pdfLaTeX, \usepackage[T1]{fontenc} and \usepackage{textcomp}.
+
+    Arguments:
+        right: columns to align right.
+        caption: LaTeX too; without one there is a tabular alone, with one a floating table.
+        label: for \ref, of a table that floats.
+    """
+    aligned = set(right)
+    columns = "".join("r" if index in aligned else "l" for index in range(len(headers)))
+    # Empty braces: a cell that begins with "[" or "*" would be an argument of the line end before it.
+    body = ["{}" + " & ".join(cells) + r" \\" for cells in rows]
+    head = " & ".join(headers) + r" \\"
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if caption:
+        told = [rf"\caption{{{caption}}}", *([rf"\label{{{_key(label)}}}"] if label else [])]
+        lines = [r"\begin{table}", r"\centering", *told, *lines, r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(cell: Any) -> str:
+    if cell is None or cell is pd.NA:
+        return ""
+    return escape(number(cell) if isinstance(cell, float) else cell)
+
+
+def _key(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9:.-]+", "-", label)

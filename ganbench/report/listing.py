@@ -1,0 +1,167 @@
+"""Comparisons and leaderboards to read: a table for the terminal, Markdown, LaTeX, CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ganbench.files import plain
+from ganbench.frames.labels import told_apart
+from ganbench.frames.ranking import Leaderboard
+from ganbench.report import latex
+from ganbench.report.tables import escape, markdown_table, number, percent, plain_text
+from ganbench.report.terminal import break_label
+
+FORMATS = ("table", "md", "latex", "csv", "json")
+_LEAST = 14  # characters of a label, at least
+_GAP = 3  # between columns
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Rows to read, and the frame that they tell of.
+
+    Arguments:
+        names: headers of the first columns, which hold names.
+        headers: of the others, which hold figures.
+        rows: cells in that order.
+        notes: sentences below.
+        frame: all numbers, for CSV and JSON.
+    """
+
+    names: Sequence[str]
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str]
+    frame: pd.DataFrame = field(repr=False)
+
+    def text(self, form: str) -> str:
+        """As md, latex, csv or json."""
+        makers: dict[str, Callable[[], str]] = {
+            "md": self._markdown,
+            "latex": self._latex,
+            "csv": lambda: self.frame.to_csv(index=False, lineterminator="\n"),
+            "json": lambda: json.dumps(plain(_records(self.frame)), allow_nan=False) + "\n",
+        }
+        return makers[form]()
+
+    def table(self, width: int) -> Table:
+        """For a terminal of that width, 80 or more. Where it is narrow the names stand below each other."""
+        taken = [max(map(len, column)) for column in zip(self.headers, *self._figures(), strict=True)]
+        room = width - sum(taken) - _GAP * (len(self.headers) + len(self.names) - 1)
+        beside = room >= 2 * _LEAST * len(self.names) or len(self.names) == 1
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_lines=not beside)
+        table.caption_justify = "left"
+        table.caption = Text("\n".join(self.notes))
+        each = max(_LEAST, room // len(self.names) if beside else room)
+        for name in self.names if beside else [" / ".join(self.names)]:
+            table.add_column(name, max_width=each)
+        for header in self.headers:
+            table.add_column(header, no_wrap=True, justify="right")
+        for row in self.rows:
+            names, figures = row[: len(self.names)], row[len(self.names) :]
+            broken = ["\n".join(break_label(name, each)) for name in names]
+            cells = [Text(name) for name in broken] if beside else [_below(broken)]
+            table.add_row(*cells, *(Text(figure) for figure in figures))
+        return table
+
+    def _figures(self) -> list[Sequence[str]]:
+        return [row[len(self.names) :] for row in self.rows]
+
+    def _markdown(self) -> str:
+        right = range(len(self.names), len(self.names) + len(self.headers))
+        rows = [[escape(cell) for cell in row] for row in self.rows]
+        table = markdown_table([*self.names, *self.headers], rows, right)
+        return table + "".join(f"\n\n{escape(note)}" for note in self.notes) + "\n"
+
+    def _latex(self) -> str:
+        right = range(len(self.names), len(self.names) + len(self.headers))
+        headers = [latex.escape(header) for header in (*self.names, *self.headers)]
+        rows = [[latex.escape(cell) for cell in row] for row in self.rows]
+        return latex.booktabs(headers, rows, right, " ".join(latex.escape(note) for note in self.notes))
+
+
+def _below(names: Sequence[str]) -> Text:
+    text = Text(names[0])
+    for name in names[1:]:
+        text.append(f"\n{name}", style="dim")
+    return text
+
+
+def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
+    """`Results.compare()` to read: who against whom, how probably better, and how surely."""
+    short = told_apart([*dict.fromkeys([*frame["variant"], *frame["other"]])])
+    short = {label: plain_text(name) for label, name in short.items()}
+    others = list(dict.fromkeys(frame["other"]))
+    alone = len(others) == 1
+    rows = []
+    for row in frame.to_dict("records"):
+        names = [short[row["variant"]]] if alone else [short[row["variant"]], f"v {short[row['other']]}"]
+        rows.append([*names, *_compared(row, alpha)])
+    metrics = dict.fromkeys(zip(frame["metric"], frame["direction"], strict=True))
+    notes = [f"Against {short[others[0]]}."] if alone else []
+    notes += [f"{plain_text(metric)}: {direction} is better." for metric, direction in metrics]
+    notes += _how(frame, alpha)
+    names = ["variant"] if alone else ["variant", "against"]
+    return Listing(names, ["P(better) [95%]", "p", "values", "n", "failed"], rows, notes, frame)
+
+
+def _compared(row: Mapping[Any, Any], alpha: float) -> list[str]:
+    star = "*" if row["significant"] else ""
+    p = f"{_p(row['p_holm'])}{star}" if row["reachable"] else "–"
+    rates = "*" if row["p_failures_holm"] <= alpha else ""
+    return [
+        f"{row['effect']:.2f} [{row['effect_low']:.2f}, {row['effect_high']:.2f}]",
+        p,
+        f"{number(row['estimate'])} v {number(row['estimate_other'])}",
+        str(row["n"]) if row["n"] == row["n_other"] else f"{row['n']} v {row['n_other']}",
+        f"{row['failures']} v {row['failures_other']}{rates}",
+    ]
+
+
+def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
+    """What the numbers are."""
+    if frame.empty:
+        return ["There are no two variants to compare."]
+    clear = int(frame["significant"].sum())
+    counted = f"{clear} of {len(frame)} pairs differ significantly (*)" if len(frame) > 1 else "* significant"
+    notes = [
+        f"{counted}: exact Mann-Whitney test, Holm's correction, p <= {alpha:g}. Failed runs rank worst.",
+        "P(better): that a run of the variant is better than one of the other. Values: interquartile means "
+        "(medians below 4 runs). failed: * rates differ (Barnard's test, Holm).",
+    ]
+    if not frame["reachable"].all():
+        notes.append("–: no result of so few runs could be significant; train more seeds.")
+    return notes
+
+
+def _p(p: float) -> str:
+    return "<.001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
+
+
+def leaderboard_listing(board: Leaderboard) -> Listing:
+    """A leaderboard to read."""
+    rows = [
+        [
+            plain_text(row["variant"]),
+            str(row["rank"]),
+            f"{row['mean_rank']:.2f}",
+            f"{row['tasks']} of {len(board.tasks)}",
+            f"{row['failures']} of {row['runs']}",
+            f"{percent(row['failure_rate'])} [{percent(row['failure_low'])}, {percent(row['failure_high'])}]",
+        ]
+        for row in board.frame.to_dict("records")
+    ]
+    headers = ["rank", "mean rank", "tasks", "failed", "failure rate"]
+    return Listing(["variant"], headers, rows, board.notes, board.frame)

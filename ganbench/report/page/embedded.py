@@ -1,0 +1,81 @@
+"""Data and scripts as text that is safe inside HTML: packed columns, escaped JSON, hashes of scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+
+from ganbench.files import plain
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def safe_json(value: Any) -> str:
+    """JSON that cannot end the element it stands in. All but ASCII is escaped, lone surrogates too."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def packed(frame: pd.DataFrame) -> dict[str, Any]:
+    """A table by columns. Texts that repeat are stored once: {"of": the texts, "at": which one in each row}.
+
+    Infinite numbers become "inf" and "-inf", what is missing null.
+    """
+    columns = {str(name): _column(frame[name].tolist()) for name in frame.columns}
+    return {"rows": len(frame), "columns": columns}
+
+
+def packed_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same of a list of rows."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {"rows": len(rows), "columns": {name: _column([row.get(name) for row in rows]) for name in names}}
+
+
+def _column(cells: list[Any]) -> Any:
+    values = [_cell(cell) for cell in cells]
+    texts = dict.fromkeys(value for value in values if isinstance(value, str))
+    if not texts or not all(value is None or isinstance(value, str) for value in values):
+        return values
+    position = {text: index for index, text in enumerate(texts)}
+    return {"of": list(texts), "at": [-1 if value is None else position[value] for value in values]}
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, float):
+        return cell if math.isfinite(cell) else None if math.isnan(cell) else f"{cell:g}"
+    if cell is None or isinstance(cell, str | int):
+        return cell
+    if isinstance(cell, list | tuple | Mapping):
+        return plain(cell)
+    return None if pd.isna(cell) else str(cell)
+
+
+def own_text(folder: str, suffix: str) -> str:
+    """The package's files of a folder, one after another by name."""
+    files = sorted(resources.files(__package__).joinpath(folder).iterdir(), key=lambda file: file.name)
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.name.endswith(suffix))
+
+
+@cache
+def drawing_library() -> str:
+    """Vega, Vega-Lite and Vega-Embed with Vega's interpreter, which needs no `eval`: 0.9 MB of JavaScript."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def in_script(source: str) -> str:
+    """JavaScript that cannot end its element, with the line ends that a browser will see (and hash)."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
+
+
+def source_hash(script: str) -> str:
+    """A script's source expression for a Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,0 +1,109 @@
+"""Tables of failures: by one factor of the suite at a time, such as the loss, and run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ganbench import stats
+from ganbench.frames import Results
+from ganbench.report.figures import Figure
+from ganbench.report.tables import percent, plain_text
+
+FACTORS = {"loss": "loss", "techniques": "technique", "model": "model"}
+"""Column of the runs -> what it is called."""
+MOST_FAILURES = 1000
+"""Failed runs listed on the page; all of them are in runs.csv."""
+ALPHA = 0.05
+
+
+def failures_by_factor(results: Results) -> list[Figure]:
+    """A table for each factor by which failures differ: how often runs failed under each of its levels.
+
+    Levels are compared where dataset and model are the same, and counts are pooled over all other settings.
+    Rates have Wilson intervals (Wilson 1927). `p_against_least` tests a level against that of its group
+    which failed least, by an exact test for two rates (Barnard 1945) and Bonferroni's correction over all
+    pairs of the group, since its two ends were chosen by looking.
+    """
+    found = []
+    for factor, title in FACTORS.items():
+        groups = [_levels(factor, title, within, runs) for within, runs in _groups(factor, results.runs)]
+        groups = [table for table in groups if table["failure_rate"].nunique() > 1]
+        if groups:
+            largest = max(groups, key=lambda table: int(table["runs"].sum()))
+            table, finding = pd.concat(groups, ignore_index=True), _finding(title, largest)
+            found.append(Figure(f"failures-by-{title}", f"Failures by {title}", finding, None, table))
+    return found
+
+
+def failed_runs(results: Results) -> list[Figure]:
+    """A table of the runs that failed: when, and why; no table where none did."""
+    failed = results.runs[results.runs["outcome"] != "finished"]
+    if failed.empty:
+        return []
+    onset = failed["onset_step"].dropna().astype(float)
+    finding = f"{len(failed)} of {len(results.runs)} runs failed"
+    if len(onset):
+        finding += f"; the first at step {onset.min():.0f}, half of them by step {onset.median():.0f}"
+    cut = (
+        f" The first {MOST_FAILURES} are listed; all are in runs.csv." if len(failed) > MOST_FAILURES else ""
+    )
+    columns = ["variant", "seed", "outcome", "onset_step", "steps", "budget", "reason"]
+    table = failed[columns].head(MOST_FAILURES).reset_index(drop=True)
+    return [Figure("failed-runs", "Failed runs", f"{finding}.{cut}", None, table)]
+
+
+def _groups(factor: str, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(dataset and model, runs) wherever the factor varies within them, and pools variants."""
+    others = [name for name in ("dataset", "model") if name != factor]
+    for common, own in runs.groupby(others, sort=False, observed=True):
+        if 1 < own[factor].nunique() < own["variant"].nunique():
+            yield "/".join(plain_text(name) for name in common), own
+
+
+def _levels(factor: str, title: str, within: str, runs: pd.DataFrame) -> pd.DataFrame:
+    failed = (runs["outcome"] != "finished").groupby(runs[factor], sort=False, observed=True)
+    counts = failed.agg(["size", "sum"])
+    onsets = runs["onset_step"].astype("float64").groupby(runs[factor], sort=False, observed=True)
+    intervals = [stats.wilson(int(k), int(n)) for n, k in counts.to_numpy()]
+    table = pd.DataFrame(
+        {
+            "within": within,
+            title: counts.index.astype(str),
+            "runs": counts["size"].to_numpy(dtype=int),
+            "failures": counts["sum"].to_numpy(dtype=int),
+            "failure_rate": (counts["sum"] / counts["size"]).to_numpy(dtype=float),
+            "failure_low": [one.low for one in intervals],
+            "failure_high": [one.high for one in intervals],
+            "first_onset": onsets.min().to_numpy(),
+            "median_onset": onsets.median().to_numpy(),
+        }
+    ).sort_values("failure_rate", ascending=False, kind="stable", ignore_index=True)
+    return table.assign(p_against_least=_against_last(table))
+
+
+def _against_last(table: pd.DataFrame) -> list[float]:
+    """p of each level against the last one, times the number of pairs that could have been chosen."""
+    counts = list(zip(table["failures"].tolist(), table["runs"].tolist(), strict=True))
+    pairs = len(counts) * (len(counts) - 1) / 2
+    p = {one: min(1.0, pairs * stats.rates_differ(*one, *counts[-1])) for one in set(counts[:-1])}
+    return [*(p[one] for one in counts[:-1]), math.nan]
+
+
+def _finding(title: str, table: pd.DataFrame) -> str:
+    worst, best, plural = table.iloc[0], table.iloc[-1], f"{title}{'es' if title.endswith('s') else 's'}"
+    sure = "is significant" if worst["p_against_least"] <= ALPHA else "is not significant"
+    onset = "" if pd.isna(worst["median_onset"]) else f", half of these by step {worst['median_onset']:.0f}"
+    return (
+        f"Of the {plural} on {worst['within']}, {plain_text(worst[title])} failed most, in {_told(worst)}"
+        f"{onset}, and {plain_text(best[title])} least, in {_told(best)}; the difference {sure} "
+        f"(p = {worst['p_against_least']:.2g}, exact test of "
+        f"counts pooled over all else, corrected for all pairs of {len(table)} {plural})."
+    )
+
+
+def _told(row: Any) -> str:
+    return f"{row['failures']} of {row['runs']} runs ({percent(row['failure_rate'])})"

@@ -1,0 +1,70 @@
+"""The top of the page: what was found, in sentences, and the summary table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ganbench import stats
+from ganbench.frames import Results
+from ganbench.report.page.factors import FACTORS
+from ganbench.report.page.sections import Section
+from ganbench.report.tables import interval, number, percent
+
+HEADLINES = (
+    *(f"failures-by-{title}" for title in FACTORS.values()),
+    *("failure-rates", "final-values", "comparisons", "survival", "stability-map"),
+)
+"""The figures whose findings make the summary."""
+_WHEN = ("final", "best")
+
+
+def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(what it is about, [(sentence, id of what shows it)])."""
+    failures = "failures" if (results.runs["outcome"] != "finished").any() else ""
+    told = [
+        (
+            s.title,
+            [(f.finding, f"figure-{f.name}") for name in HEADLINES for f in s.figures if f.name == name],
+        )
+        for s in sections
+    ]
+    return [("Runs", [(_outcome(results), failures)]), *((title, found) for title, found in told if found)]
+
+
+def _outcome(results: Results) -> str:
+    """How many of all runs failed."""
+    count, failed = len(results.runs), int((results.runs["outcome"] != "finished").sum())
+    if not count:
+        return "No run has ended yet."
+    if not failed:
+        return f"All {count} runs finished."
+    rate = stats.wilson(failed, count)
+    spread = f"95% interval {percent(rate.low)} to {percent(rate.high)}"
+    return f"{failed} of {count} runs failed ({percent(failed / count)}, {spread})."
+
+
+def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(what the values are, rows as text) for each metric, in order of first appearance."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in summary.to_dict("records"):
+        title = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else "no metric"
+        groups.setdefault(title, []).append(_row(row))
+    return list(groups.items())
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        "variant": row["variant"],
+        "failed": f"{row['failures']} of {row['runs']}",
+        "rate": percent(row["failure_rate"]),
+        "interval": f"{percent(row['failure_low'])}, {percent(row['failure_high'])}",
+        "bar": {key: round(100 * row[f"failure_{key}"], 1) for key in ("rate", "low", "high")},
+        "outcomes": row["outcomes"],
+        **{when: number(row[when]) for when in _WHEN},
+        **{f"{when}_interval": interval(row[f"{when}_low"], row[f"{when}_high"]) for when in _WHEN},
+        "n": row["n"],
+        "statistic": row["statistic"],
+    }

@@ -1,0 +1,135 @@
+"""The page put together: what stands in it, and the template that it stands in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from ganbench.files import plain, write_atomic
+from ganbench.frames import Results
+from ganbench.report import content
+from ganbench.report.figures import NAMES, Figure, figures, theme
+from ganbench.report.page import embedded
+from ganbench.report.page.factors import failed_runs, failures_by_factor
+from ganbench.report.page.overview import headlines, summary_groups
+from ganbench.report.page.pictures import examples
+from ganbench.report.page.sections import answered
+from ganbench.report.tables import plain_text
+
+NAME = "report.html"
+LARGEST_LOCK = 500_000
+"""Bytes of the resolved suite that the page still carries."""
+_FILTERS = ("variant", "outcome", "seed")
+
+
+def write_page(results: Results, folder: Path | str, warn: Callable[[str], object] = warnings.warn) -> Path:
+    """Write report.html into `folder`, which is there; its path. It needs no other file and no network.
+
+    A figure that cannot be drawn is left out, and `warn` is told why.
+    """
+    path = Path(folder) / NAME
+    text = page_text(results, list(_drawn(results, warn)))
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    return path
+
+
+def _drawn(results: Results, warn: Callable[[str], object]) -> Iterator[Figure]:
+    """The figures that these results have something for, in reading order."""
+    for name in NAMES:
+        try:
+            yield from figures(results, [name])
+        except Exception as error:  # one figure is not worth the page
+            warn(f"the figure {name} could not be drawn: {type(error).__name__}: {error}")
+
+
+def page_text(results: Results, drawn: Sequence[Figure]) -> str:
+    """The whole page, with these figures of the results in it."""
+    shown = [*drawn, *failures_by_factor(results), *failed_runs(results)]
+    scripts = [
+        embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
+    ]
+    sections = answered(shown)
+    choices = _choices(results)
+    return _template().render(
+        name=results.name,
+        description=results.lock.get("description") or "",
+        counts=content.counts(results),
+        cautions=list(content.cautions(results)),
+        headlines=headlines(results, sections),
+        summary=summary_groups(results.summary()),
+        note=content.NOTE,
+        sections=sections,
+        examples=examples(results),
+        position={name: {value: at for at, value in enumerate(found)} for name, found in choices.items()},
+        data={
+            "filters": choices,
+            "runs": embedded.packed(results.runs[list(_FILTERS)]),
+            "themes": {"light": theme(False), "dark": theme(True)},
+        },
+        drawings={one.name: _drawing(one) for one in shown},
+        reproduce=_reproduce(results),
+        warnings=results.warnings,
+        style=Markup(embedded.own_text("style", ".css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+    )
+
+
+def _choices(results: Results) -> dict[str, list[Any]]:
+    """What the page filters by: column of the runs -> its values."""
+    found = {name: list(dict.fromkeys(results.runs[name].tolist())) for name in _FILTERS}
+    return found | {"seed": sorted(found["seed"])}
+
+
+def _drawing(figure: Figure) -> dict[str, Any]:
+    """What the script draws a figure from: the chart without its rows, its rows, its table."""
+    spec = figure.spec() if figure.chart is not None else None
+    rows = spec.pop("datasets", {}) if spec else {}
+    return {
+        "spec": spec,
+        "rows": {name: embedded.packed_rows(found) for name, found in rows.items()},
+        "table": embedded.packed(figure.table),
+    }
+
+
+def _reproduce(results: Results) -> dict[str, Any]:
+    lock = embedded.safe_json(plain(results.lock))
+    return {
+        "command": results.lock.get("command") or "",
+        "suite_command": content.suite_command(results),
+        "python": content.python_line(results),
+        "seeds": content.seeds(results),
+        "components": content.components(results),
+        "environments": [list(content.leaves(environment)) for environment in results.environments],
+        "settings": [(label, *content.settings(config)) for label, config in results.configs.items()],
+        "lock": Markup(lock) if len(lock) <= LARGEST_LOCK else "",
+    }
+
+
+def _template() -> jinja2.Template:
+    """Names come from outside: what is not marked as safe is escaped, and stripped of control characters."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ganbench.report.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else plain_text(value),
+    )
+    environment.filters["breakable"] = lambda name: escape(plain_text(name)).replace("/", Markup("/<wbr>"))
+    environment.filters["safe_json"] = lambda value: Markup(embedded.safe_json(value))
+    return environment.get_template("report.html.j2")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the page may do: run its own two scripts, and show pictures that are in it. No network."""
+    allowed = " ".join(embedded.source_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )

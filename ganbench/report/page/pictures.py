@@ -1,0 +1,97 @@
+"""Samples of some failed runs before and after the onset, beside those of a run that finished."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ganbench.frames import Results
+
+MOST_RUNS = 12
+MOST_BYTES = 1_500_000
+LARGEST = 200_000
+"""Bytes of the largest picture that is shown."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sheet: what it shows, and itself as a data URI."""
+
+    caption: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A run in pictures."""
+
+    variant: str
+    seed: int
+    outcome: str
+    onset: int | None
+    reason: str
+    pictures: list[Picture]
+
+
+def examples(results: Results) -> list[Example]:
+    """Failed runs, one of each outcome first, each of another variant or outcome, as far as there is room."""
+    runs, sheets = results.runs, results.sheets
+    failed = runs[(runs["outcome"] != "finished") & runs["key"].isin(sheets["key"])]
+    failed = failed.drop_duplicates(["variant", "outcome"])
+    turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
+    failed = failed.loc[turn.sort_values(kind="stable").index]
+    found: list[Example] = []
+    room = MOST_BYTES
+    for run in failed.to_dict("records"):
+        own = sheets[sheets["key"] == run["key"]].sort_values("step")
+        if len(found) == MOST_RUNS:
+            break
+        onset = None if pd.isna(run["onset_step"]) else int(run["onset_step"])
+        pictures = [*_around(own, onset), *_healthy(runs, sheets, run["variant"])]
+        room -= sum(len(picture.uri) for picture in pictures)
+        if room < 0:
+            break
+        reason = "" if pd.isna(run["reason"]) else str(run["reason"])
+        if pictures:
+            found.append(Example(run["variant"], run["seed"], run["outcome"], onset, reason, pictures))
+    return found
+
+
+def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
+    """The last sheet before the onset, the first after it, and the last of all."""
+    last = sheets.tail(1).assign(what="at the end")
+    if onset is None:
+        chosen = last
+    else:
+        before = sheets[sheets["step"] < onset].tail(1).assign(what="before")
+        after = sheets[sheets["step"] >= onset].head(1).assign(what="at the onset or just after")
+        chosen = pd.concat([before, after, last]).drop_duplicates("step")
+    for row in chosen.to_dict("records"):
+        yield from _picture(row["path"], f"{row['what']}, step {row['step']:,}")
+
+
+def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator[Picture]:
+    """The last sheet of a run that finished: of the same variant, else of the same dataset."""
+    own = runs[runs["variant"] == variant]
+    alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == "finished")]
+    alike = alike.assign(other=alike["variant"] != variant).sort_values("other", kind="stable")
+    for run in alike.head(1).to_dict("records"):
+        last = sheets[sheets["key"] == run["key"]].sort_values("step").tail(1)
+        whose = "of another variant" if run["other"] else "of this variant"
+        for row in last.to_dict("records"):
+            yield from _picture(row["path"], f"for comparison: seed {run['seed']} {whose}, finished")
+
+
+def _picture(path: Path, caption: str) -> Iterator[Picture]:
+    """Nothing where the file is gone, too large or no PNG."""
+    try:
+        content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+    except OSError:
+        return
+    if content.startswith(_PNG):
+        yield Picture(caption, f"data:image/png;base64,{base64.b64encode(content).decode()}")

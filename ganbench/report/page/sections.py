@@ -1,0 +1,61 @@
+"""What a report tells, in order: a question a section, and the figures that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ganbench.report.figures import Figure
+from ganbench.report.page.factors import FACTORS
+
+
+@dataclass(frozen=True)
+class Section:
+    """A question.
+
+    Arguments:
+        id: its anchor.
+        title: short, for the navigation.
+        question: what it answers.
+        names: of the figures that answer it.
+        figures: those of them that these results have.
+    """
+
+    id: str
+    title: str
+    question: str
+    names: tuple[str, ...]
+    figures: Sequence[Figure] = field(default=())
+
+
+SECTIONS = (
+    Section(
+        "stability",
+        "Stability",
+        "Which variants train stably?",
+        ("failure-rates", *(f"failures-by-{title}" for title in FACTORS.values())),
+    ),
+    Section("quality", "Quality", "How good are they when they do?", ("final-values",)),
+    Section("comparisons", "Comparisons", "Who beats whom?", ("comparisons",)),
+    Section("survival", "Survival", "When do runs fail?", ("survival", "time-to-threshold")),
+    Section("failures", "Failures", "Why do they fail?", ("outcomes", "examples", "failed-runs")),
+    Section(
+        *("dynamics", "Dynamics", "What did training look like?"),
+        names=("metric-curves", "gradient-norms", "logit-gap"),
+    ),
+    Section("region", "Stable region", "Where is training stable?", ("stability-map", "sensitivity")),
+    Section("cost", "Cost", "What did it cost?", ("cost",)),
+)
+
+
+def answered(figures: Sequence[Figure]) -> list[Section]:
+    """The sections that have figures. A figure that no section names stands in one of its own, at the end."""
+    filled = [
+        replace(section, figures=[f for name in section.names for f in figures if f.name == name])
+        for section in SECTIONS
+    ]
+    known = {name for section in SECTIONS for name in section.names}
+    other = [figure for figure in figures if figure.name not in known]
+    if other:
+        filled.append(Section("more", "More", "What else is there?", (), other))
+    return [section for section in filled if section.figures]

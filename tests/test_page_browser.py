@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from contextlib import contextmanager
+
+import pytest
+from made_results import FAILURES, make
+
+from ganbench.frames import load
+from ganbench.report.page import write_page
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "../../x",
+    "x" * 300,
+    "😀",
+    "مرحبا بالعالم",
+    "\u202eabc",
+    "a,b.c[0]\\'\"",
+)
+DRAWN = """() => report.figures.every(({ chart, stale }) => !chart ||
+    (!stale && (chart.hidden || chart.querySelector('svg.marks, canvas.marks'))))"""
+
+INK = """() => Object.keys(report.page.themes).filter((name) => document
+    .querySelector('#figure-failure-rates svg')
+    .outerHTML.includes(report.page.themes[name].axis.labelColor)).join()"""
+"""The theme that the first chart is drawn in."""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def every_outcome(tmp_path_factory):
+    """A suite with every outcome in it."""
+    folder = make(
+        tmp_path_factory.mktemp("every"),
+        variants=["plain", *(f"t-{name}" for name in (*FAILURES, "incompatible"))],
+        seeds=5,
+        outcomes=[{}, *({name: 0.7} for name in (*FAILURES, "incompatible"))],
+        sheets=True,
+    )
+    return write_page(load(folder), folder)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = make(
+        tmp_path_factory.mktemp("hostile"),
+        variants=HOSTILE,
+        seeds=3,
+        suite=HOSTILE[0],
+        reason="</script><img src=x onerror=alert(1)>",
+        outcomes=[{"collapsed": 0.5}],
+        sheets=True,
+    )
+    return write_page(load(folder), folder)
+
+
+@contextmanager
+def opened(browser, path, width=1440, scheme="light", address=""):
+    """The page with the network off. Any request, error, dialog or refused script fails the test."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", offline=True
+    )
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on(
+        "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else wrong.append(r.url)
+    )
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.goto(path.as_uri() + address)
+    yield page
+    assert wrong == []
+    context.close()
+
+
+def draw_all(page, seconds=30):
+    for _ in range(10 * seconds):
+        if page.evaluate(DRAWN):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("a chart was not drawn")
+
+
+def settled(page, seconds=5):
+    """Wait for the charts to take over a choice."""
+    page.wait_for_timeout(300)
+    draw_all(page, seconds)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 400])
+def test_a_page_opens_without_a_network_and_fits(browser, every_outcome, width, scheme):
+    with opened(browser, every_outcome, width, scheme) as page:
+        draw_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        assert page.locator(".chart").count() >= 5
+
+
+def test_hostile_names_are_only_text(browser, hostile):
+    for width in (1440, 400):
+        with opened(browser, hostile, width) as page:
+            draw_all(page)
+            assert page.locator("h1").inner_text() == HOSTILE[0]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.locator("img:not([src^='data:image/png'])").count() == 0
+            page.evaluate(
+                "() => document.querySelectorAll('details').forEach((node) => { node.open = true; })"
+            )
+            page.wait_for_timeout(300)
+            assert page.locator("td", has_text=HOSTILE[0]).count() > 0
+            page.locator("#filters[open] .choices input, #filters:not([open]) > summary").first.click()
+            settled(page)
+
+
+def test_a_filter_hides_rows_and_says_so(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        assert page.locator("#shown").is_hidden()
+        rows = page.locator("#summary tbody tr:visible")
+        every = rows.count()
+        page.locator("fieldset[data-field=variant] .choices input").first.uncheck()
+        settled(page)
+        assert page.locator("#shown").inner_text().startswith("45 of 50 runs shown.")
+        assert rows.count() == every - 1
+        assert "variant=" in page.evaluate("location.hash")
+        first = page.evaluate("report.page.filters.variant[0]")
+        drawn = page.evaluate(
+            """() => report.figures.filter(({view}) => view).flatMap(({view, rows}) =>
+                Object.keys(rows).flatMap((name) => view.data(name)).map((row) => row.variant))"""
+        )
+        assert drawn
+        assert first not in drawn
+        page.locator("#reset").click()
+        settled(page)
+        assert page.locator("#shown").is_hidden()
+        assert rows.count() == every
+
+
+def test_an_outcome_filter_reaches_tables_pictures_and_the_address(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        outcomes = page.locator("fieldset[data-field=outcome]")
+        outcomes.get_by_role("button", name="none").click()
+        outcomes.get_by_label("diverged").check()
+        settled(page)
+        table = page.locator("#figure-failed-runs table")
+        assert set(table.locator("tbody td:nth-child(3)").all_inner_texts()) == {"diverged"}
+        assert set(page.locator(".examples article:visible em").all_inner_texts()) <= {"diverged"}
+        address = page.evaluate("location.hash")
+    with opened(browser, every_outcome, address=address) as again:
+        assert again.locator("#shown").is_visible()
+        assert again.locator("fieldset[data-field=outcome] input:checked").count() == 1
+
+
+def test_nothing_shown_is_said_and_can_be_undone(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        page.locator("fieldset[data-field=seed]").get_by_role("button", name="none").click()
+        page.locator("fieldset[data-field=variant]").get_by_role("button", name="none").click()
+        settled(page)
+        assert page.locator("#shown").inner_text().startswith("0 of 50 runs shown.")
+        assert page.locator("#figure-outcomes .empty").is_visible()
+        page.locator("#reset").click()
+        settled(page)
+        assert page.locator("#figure-outcomes .chart svg").is_visible()
+
+
+def test_a_legend_entry_dims_the_others(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        figure = page.locator("#figure-outcomes")
+        figure.scroll_into_view_if_needed()
+        bars = """() => [...document.querySelectorAll('#figure-outcomes .mark-rect path')]
+            .map((bar) => bar.getAttribute('opacity'))"""
+        before = page.evaluate(bars)
+        figure.locator(".role-legend-entry .role-legend-symbol path").first.click()
+        settled(page)
+        assert page.evaluate(bars) != before
+
+
+def test_a_link_of_the_navigation_leads_to_its_section(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        link = page.locator("nav a[href='#failures']")
+        link.click()
+        page.wait_for_timeout(300)
+        top = page.evaluate("document.getElementById('failures').getBoundingClientRect().top")
+        assert -5 <= top <= 100
+        assert page.evaluate("location.hash") == "#failures"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.getElementById('failures').contains(document.activeElement)")
+
+
+def test_the_theme_button_turns_page_and_charts(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        assert page.evaluate(INK) == "light"
+        page.locator("#theme").click()
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert page.evaluate(INK) == "dark"
+        assert page.locator("#theme").inner_text() == "Light"
+
+
+def test_every_table_opens_and_saves_as_csv(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        figure = page.locator("#figure-failure-rates")
+        figure.locator("details > summary").click()
+        figure.locator("tbody tr").first.wait_for()
+        assert figure.locator("tbody tr").count() == 10
+        with page.expect_download() as download:
+            figure.locator("[data-save=csv]").click()
+        assert download.value.suggested_filename == "failure-rates.csv"
+        lines = download.value.path().read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("variant,runs,failures,")
+        assert len(lines) == 11
+        with page.expect_download() as download:
+            figure.locator("[data-save=svg]").click()
+        assert download.value.path().read_text(encoding="utf-8").startswith("<svg")
+        with page.expect_download() as download:
+            page.locator("#lock").click()
+        assert json.loads(download.value.path().read_text(encoding="utf-8"))["suite"] == "made"
+
+
+def test_the_page_can_be_used_by_keyboard(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "summary"
+        box = page.locator("fieldset[data-field=outcome] input").first
+        box.focus()
+        page.keyboard.press("Space")
+        assert not box.is_checked()
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_everything_is_on_paper_and_light(browser, every_outcome):
+    with opened(browser, every_outcome, scheme="dark") as page:
+        page.evaluate(
+            "window.print = () => { window.printed = document.querySelectorAll('svg.marks').length; }"
+        )
+        page.locator("#print").click()
+        draw_all(page)
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.printed") >= 5
+        assert page.evaluate(INK) == "light"
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.locator("nav").is_hidden()
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) >= 3
+
+
+@pytest.mark.slow
+def test_five_hundred_runs_are_under_ten_megabytes_and_open_within_three_seconds(browser, tmp_path):
+    make(tmp_path, variants=50, seeds=10, trace_steps=1000, evaluations=20)
+    path = write_page(load(tmp_path), tmp_path)
+    assert path.stat().st_size < 10e6
+    with opened(browser, path) as page:
+        loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+        assert 0 < loaded < 3000
+        draw_all(page)
