@@ -146,6 +146,16 @@ def test_iqm_interval_is_that_of_the_trimmed_mean_in_scipy():
     assert stats.iqm_interval(values, GENERATOR(0)) == pytest.approx(tuple(expected))
 
 
+def test_iqm_interval_ends_at_bounds():
+    modes = np.array([5.0, 7.0, 8.0, 8.0, 8.0])
+    assert stats.iqm_interval(modes, GENERATOR(0)).high == 8.0
+    positive = np.array([1.0, 5.0, 9.0, 30.0, 90.0])
+    assert stats.iqm_interval(positive, GENERATOR(0)).low == 0.0
+    assert stats.iqm_interval(positive - 2, GENERATOR(0)).low < -2
+    low, high = stats.iqm_interval(-positive, GENERATOR(0))
+    assert high == 0.0 > low
+
+
 def test_iqm_interval_bears_failures():
     finite = stats.iqm_interval(np.array([1.0, 2.0, 3.0, 4.0, math.inf]), GENERATOR(0))
     assert np.isfinite(finite).all()

@@ -118,8 +118,9 @@ def bca_interval(
 def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: float = 0.95) -> Interval:
     """Interval of the interquartile mean, from the winsorised variance (Tukey and McLaughlin 1963).
 
-    Student's t of the values that are not trimmed whole, for the n / 2 that count. From n = 5 on its coverage
-    is near the nominal one (docs/statistics.md). Where more values are infinite than are trimmed, that
+    Student's t of the values that are not trimmed whole, for the n / 2 that count: from n = 5 on its coverage
+    is near the nominal one (docs/statistics.md). It ends at bounds of the metric: at 0 where no value lies
+    beyond, and at an end at which two values are tied. Where more values are infinite than are trimmed, that
     variance is too: then the percentile bootstrap.
     """
     from scipy.stats import t
@@ -135,7 +136,15 @@ def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: floa
     error = winsorised.std(ddof=1) * math.sqrt(n) / (n / 2)
     half = float(t.ppf(0.5 + level / 2, inner.size - 1)) * error
     centre = float(iqm(ordered))
-    return Interval(centre - half, centre + half)
+    least, most = _bounds(ordered)
+    return Interval(max(centre - half, least), min(centre + half, most))
+
+
+def _bounds(ordered: np.ndarray) -> Interval:
+    """What a metric seems to be bounded by, from its sorted values."""
+    least = ordered[0] if ordered[0] == ordered[1] else 0.0 if ordered[0] >= 0 else -math.inf
+    most = ordered[-1] if ordered[-1] == ordered[-2] else 0.0 if ordered[-1] <= 0 else math.inf
+    return Interval(float(least), float(most))
 
 
 def _between(ordered: np.ndarray, low: float, high: float) -> Interval:
