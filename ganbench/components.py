@@ -284,7 +284,7 @@ class Evaluation:
         data: the data set.
         real: n -> n real training samples, float, always the same for the same n.
         features: (extractor name, samples) -> n x d features, float64, on the CPU; real samples
-            from `real` are extracted once and cached.
+            from `real` are extracted once and cached, those of `samples` once an evaluation.
         generator: the metric's own random stream: no other metric draws from it.
         point: player -> parameters (a flat vector), where a metric looks at the game itself.
         given: the held-out rows that the samples were made for, n each: "data", "labels", "map", "source",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -89,12 +90,18 @@ class Evaluator:
             shown = self._program.inspect(point, state.buffers, rows | draws)
             return {**shown, **{f"given/{name}": table for name, table in rows.items()}}
 
+        samples = self._program.sample(point, state.buffers, self._rows | draws)
+
+        @cache
+        def own(name: str) -> Tensor:
+            return self._extract(name, samples)
+
         evaluation = Evaluation(
-            samples=self._program.sample(point, state.buffers, self._rows | draws),
+            samples=samples,
             data=self._data,
             real=self._real_samples,
-            features=self._features,
-            generator=stream(device, seed, "metric", step),
+            features=lambda name, x: self._noted(own(name) if x is samples else self._features(name, x)),
+            generator=stream(device, seed, "metric"),
             point=point,
             given=self._rows,
             inspected=inspected,
@@ -106,7 +113,8 @@ class Evaluator:
         return [
             where | row
             for metric in self._metrics
-            for row in self._values(metric, evaluation.of(stream(device, seed, "metric", metric.name, step)))
+            for generator in [stream(device, seed, "metric", metric.name, step)]  # whatever others draw
+            for row in self._values(metric, replace(evaluation, generator=generator))
         ]
 
     def _values(self, metric: Metric, evaluation: Evaluation) -> list[Row]:
@@ -143,12 +151,11 @@ class Evaluator:
         self._n_real = len(self._real[n])
         return self._real[n]
 
-    def _features(self, name: str, samples: Tensor) -> Tensor:
-        features = self._features_of(name, samples)
+    def _noted(self, features: Tensor) -> Tensor:
         self._dimensions = features.shape[-1]
         return features
 
-    def _features_of(self, name: str, samples: Tensor) -> Tensor:
+    def _features(self, name: str, samples: Tensor) -> Tensor:
         known = next((n for n, real in self._real.items() if real is samples), None)
         if known is None:
             return self._extract(name, samples)

@@ -109,11 +109,14 @@ def statistic_of(values: np.ndarray) -> stats.Statistic:
 
 
 def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]:
-    """The statistic and its bootstrap interval. The draws depend on the identity alone, not on other rows."""
-    statistic = statistic_of(values)
+    """The statistic and its 95% interval. What is drawn depends on the identity alone, not on other rows."""
     seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
-    interval = stats.bootstrap_interval(values, statistic, np.random.default_rng(seed))
-    return float(statistic(values)), interval.low, interval.high
+    generator = np.random.default_rng(seed)
+    if len(values) < IQM_FROM:
+        interval = stats.bootstrap_interval(values, stats.median, generator)
+    else:
+        interval = stats.iqm_interval(values, generator)
+    return float(statistic_of(values)(values)), interval.low, interval.high
 
 
 def _outcomes(outcomes: pd.Series) -> str:

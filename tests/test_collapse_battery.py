@@ -142,11 +142,22 @@ def test_each_fault_that_no_verdict_names_has_a_reason(verdicts: dict[str, Judge
     assert finished - {"none"} <= set(BEYOND)
 
 
-def test_half_of_the_modes_is_a_collapse_to_who_asks_for_more(ring: Battery) -> None:
+def test_the_outcome_of_each_fault(verdicts: dict[str, Judged]) -> None:
+    found = {name: each.verdict.outcome for name, each in verdicts.items()}
+    points = verdicts["every other mode lost"].verdict.reason.startswith("mode collapse")
+    for fault in ("every other mode lost", "half left, neighbours", "one mode left", "a point"):
+        assert found[fault] == ("collapsed" if points else "unstable"), fault
+    for fault in ("one sample is NaN", "all samples are NaN"):
+        assert found[fault] == "diverged", fault
+        assert verdicts[fault].verdict.onset_step == ONSET
+
+
+def test_half_of_the_modes_is_none_to_who_asks_for_less(ring: Battery) -> None:
     lost = {name: FAULTS[name] for name in ("every other mode lost",)}
-    none, half = judged(ring, lost, Thresholds(modes_ratio=0.6), metrics=("modes",))
-    assert not none.failed
-    assert (half.verdict.outcome, half.verdict.onset_step) == ("collapsed", ONSET)
+    for ratio, outcome in ((0.5, "finished"), (0.6, "collapsed")):
+        none, half = judged(ring, lost, Thresholds(modes_ratio=ratio), metrics=("modes",))
+        assert not none.failed
+        assert half.verdict.outcome == outcome
     assert "4 of 8 modes" in half.verdict.reason
 
 

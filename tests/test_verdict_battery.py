@@ -170,12 +170,35 @@ def blow_up(run: Run, step: int) -> int:
     return step + 50
 
 
+def lose_half(run: Run, step: int) -> int:
+    """Every other mode."""
+    run.curves["modes"][step < EVALUATED] = MODES / 2
+    return step
+
+
+def draw_no_numbers(run: Run, step: int) -> int:
+    """Samples that are not finite, of weights that are: no gradient tells."""
+    for name in ("fid", "coverage"):
+        run.curves[name][step < EVALUATED] = np.nan
+    run.curves["modes"][step < EVALUATED] = 0
+    return step
+
+
+def draw_no_number_ever(run: Run, step: int) -> int:
+    """Where FID alone is taken, and never was one."""
+    run.curves = {"fid": np.full(len(EVALUATED), np.nan)}
+    return int(Thresholds().warmup * STEPS)
+
+
 FAILURES = [
     *[(diverge, "diverged", players, "became non-finite") for players in (GAN, VAE)],
     *[(explode, "exploded", players, "gradient norm rose") for players in (GAN, VAE)],
     *[(vanish, "vanished", players, "gradient norm fell") for players in (GAN, VAE)],
     (saturate, "saturated", GAN, "accuracies on real and on fake"),
     (collapse, "collapsed", GAN, "mode collapse: "),
+    (lose_half, "collapsed", GAN, "mode collapse: 4 of 8 modes"),
+    (draw_no_numbers, "diverged", GAN, "was not finite"),
+    *[(draw_no_number_ever, "diverged", players, "fid was not finite") for players in (GAN, VAE)],
     (lose_coverage, "collapsed", GAN, "mode collapse: coverage was"),
     (never_learn, "collapsed", GAN, "mode collapse: 0 of 8 modes"),
     (collapse_posterior, "collapsed", VAE, "posterior collapse: 0 active units"),

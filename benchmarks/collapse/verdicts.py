@@ -20,13 +20,10 @@ METRICS = ("modes", "fid")
 """What a suite takes, as far as it fits the data."""
 
 BEYOND = {
-    "every other mode lost": "exactly half of the modes is not fewer than half, and FID of points is blind",
     "modes shrunk x .1": "all modes are there, and FID rises little beside the gain since the start",
     "modes blurred": "all modes are there, and FID rises little beside the gain since the start",
     "copies of the training set": "samples follow the law of the data",
     "10% outliers": "all modes are there, and FID rises little beside the gain since the start",
-    "one sample is NaN": "modes, where taken, passes over it, and a FID that is not a number is left out",
-    "all samples are NaN": "a FID that is not a number is left out: it is the trace that tells",
 }
 """Why a run with that fault, where it is called finished, is."""
 

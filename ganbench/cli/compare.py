@@ -64,7 +64,7 @@ def loaded(folders: tuple[Path, ...]) -> Results:
     for warning in results.warnings:
         tell_warning(warning)
     if missing:
-        tell_warning(f"{missing} runs of the suite have no result yet and are left out")
+        tell_warning(f"{missing} of the suite's runs have no result yet and are left out")
     return results
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -39,11 +39,12 @@ def conflicts(rows: pd.DataFrame, folders: Sequence[StackFolder]) -> list[str]:
         if pair[0] != pair[1]:
             what = _difference(own, copy, values)
             found.setdefault(pair, []).extend([what] if what else [])
-    return [
-        f"{len(told)} runs differ between {first} and {second} (as {told[0]}); those of {first} are shown"
-        for (first, second), told in found.items()
-        if told
-    ]
+    return [_sentence(*pair, told) for pair, told in found.items() if told]
+
+
+def _sentence(first: str, second: str, told: Sequence[str]) -> str:
+    differ = "1 run differs" if len(told) == 1 else f"{len(told)} runs differ"
+    return f"{differ} between {first} and {second} (as {told[0]}); those of {first} are shown"
 
 
 def _difference(own: pd.Series, copy: dict[Any, Any], values: dict[int, pd.Series]) -> str:
@@ -58,7 +59,7 @@ def _difference(own: pd.Series, copy: dict[Any, Any], values: dict[int, pd.Serie
         return ""
     both = pd.concat([left, right], axis=1, keys=["one", "other"]).sort_index()
     first = both[(both["one"] != both["other"]) & both.notna().any(axis=1)].iloc[0]
-    step, metric, _ = first.name  # type: ignore[misc]
+    step, metric, _ = cast("tuple[int, str, str]", first.name)
     return f"{who}{metric} {first['one']:g} against {first['other']:g} at step {step}"
 
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def export_to(results: Results, folder: Path, form: str) -> list[Path]:
     """Write runs, evaluations and traces into `folder`, as "parquet" or "csv"; the paths written.
 
-    Numbers read back exactly, from CSV by `read_csv(path, float_precision="round_trip")`: there inf stands
-    for infinity, an empty cell for NaN and what is not there. Raises BadInput where nothing can be written.
+    Numbers read back exactly (by pandas below 3 from CSV with float_precision="round_trip"). In CSV inf
+    stands for infinity, an empty cell for NaN and what is not there.
+
+    Raises BadInput where nothing can be written.
     """
     frames = {"runs": results.runs, "evaluations": results.evaluations, "traces": results.traces}
     write = {"parquet": _parquet, "csv": _csv}[form]

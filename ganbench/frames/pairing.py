@@ -18,14 +18,14 @@ Pair = tuple[str, str]
 Configs = Mapping[str, Mapping[str, Any]]
 
 MOST = 30
-"""Variants of which all pairs are compared: 435. Pairs grow with the square, and what Holm takes with them."""
+"""Variants of which all pairs are compared: 435. Pairs, and Holm's correction, grow with the square."""
 _PARTS = ("dataset", "model", "loss")
 _SETTINGS = {
-    "n": "samples (n)",
-    "n_real": "real samples (n)",
-    "extractor": "extractor",
-    "extractor_digest": "weights of the extractor",
-    "dimensions": "dimensions (d)",
+    "n": "the number of samples (n)",
+    "n_real": "the number of real samples (n)",
+    "extractor": "the feature extractor",
+    "extractor_digest": "the extractor's weights",
+    "dimensions": "the dimensions of the features (d)",
 }
 """Columns of evaluations that must be the same on both sides of a comparison, and what to call them."""
 
@@ -103,7 +103,7 @@ def check_comparable(
                 _refuse(metric, one, other, what, *values)
         options = _options(configs.get(one, {}), metric), _options(configs.get(other, {}), metric)
         if None not in options and options[0] != options[1]:
-            _refuse(metric, one, other, "options of the metric", {options[0]}, {options[1]})
+            _refuse(metric, one, other, "the metric's options", {options[0]}, {options[1]})
 
 
 def _values(column: pd.Series) -> set[Any]:
@@ -114,7 +114,7 @@ def _values(column: pd.Series) -> set[Any]:
 def _refuse(metric: str, one: str, other: str, what: str, left: set[Any], right: set[Any]) -> None:
     listed = [", ".join(sorted(map(str, side))) for side in (left, right)]
     raise BadInput(
-        f"{metric} of {one!r} and of {other!r} cannot be compared: their {what} differ "
+        f"{metric} of {one!r} and of {other!r} cannot be compared: they differ in {what} "
         f"({listed[0]} against {listed[1]})"
     )
 

@@ -150,15 +150,12 @@ def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
 
 def _notes(table: pd.DataFrame, complete: int, p: float, difference: float) -> list[str]:
     tasks = table.shape[1]
-    notes = [
-        f"Mean ranks over {tasks} task{'s' * (tasks != 1)}; on each, by the runs' mean rank, failed ones last."
-    ]
+    counted = f"{tasks} task{'s' * (tasks != 1)}"
+    notes = [f"Mean ranks over {counted}; on each, by the runs' mean rank, failed ones last."]
     if complete < len(table):
         notes.append(f"{len(table) - complete} of {len(table)} variants are not on all tasks and stand last.")
     if math.isnan(p):
         return [*notes, f"No test: it takes {LEAST_TASKS} tasks or more with two variants on all of them."]
     alike = "could be alike" if p > 0.05 else "are not all alike"
-    return [
-        *notes,
-        f"The variants {alike} (Friedman, p = {p:.3g}); mean ranks differ from {difference:.2f} on (Nemenyi).",
-    ]
+    told = f"The variants {alike} (Friedman, p = {p:.3g})"
+    return [*notes, f"{told}; mean ranks differ significantly from {difference:.2f} on (Nemenyi)."]

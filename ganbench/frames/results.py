@@ -130,7 +130,8 @@ class Results:
         Columns: variant, runs, failures, failure_rate, failure_low, failure_high, outcomes, metric,
         direction, statistic, final, final_low, final_high, best, best_low, best_high, n. A failure is
         whatever did not finish; failed runs rank worst (infinite), none is left out. Rates have Wilson
-        intervals, values the interquartile mean (the median below 4 runs) with bootstrap intervals; 95%.
+        intervals; values are the interquartile mean with `stats.iqm_interval`, below 4 runs the median with a
+        bootstrap interval. All at 95%.
         """
         if metric not in self._summaries:
             self._summaries[metric] = summarise(self.runs, self._main_metrics(metric), self.directions)
@@ -226,8 +227,15 @@ class Results:
         return sweeps.stability_map(self.runs, self._swept, x, y, self._main_metrics(None), self.directions)
 
     def sensitivity(self) -> pd.DataFrame:
-        """How much each swept option matters for stability; see `ganbench.frames.sweeps.sensitivity`."""
-        return sweeps.sensitivity(self.runs, self._swept)
+        """How much of what was swept trains stably, and how much each swept option has to do with it.
+
+        Columns: option, values (how many), runs (that have it), stable, share (of the swept volume that is
+        stable, each variant counting the same), low, high (95%), worst and best (values of the option) with
+        worst_share and best_share (of stable runs there), importance (the share of the variance between
+        variants in stability that the option explains by itself), importance_of_rank (the same of ranks by
+        the metric; NaN where variants differ in it).
+        """
+        return sweeps.sensitivity(self.runs, self._swept, self._main_metrics(None), self.directions)
 
     def curves(self, columns: Sequence[str] = ("grad_norm",), points: int = 100) -> pd.DataFrame:
         """Traces thinned to at most `points` steps a run, the first and last among them, read stack by stack.

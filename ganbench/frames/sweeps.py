@@ -13,6 +13,10 @@ from ganbench import stats
 from ganbench.errors import BadInput, nearest
 from ganbench.summary import ranked_values, statistic_of
 
+OPTION_COLUMNS = (
+    *("option", "values", "runs", "stable", "share", "low", "high"),
+    *("worst", "worst_share", "best", "best_share", "importance", "importance_of_rank"),
+)
 MAP_COLUMNS = ("x", "y", "runs", "stable", "share", "low", "high", "estimate")
 
 
@@ -37,8 +41,7 @@ def stability_map(
             raise BadInput(f"no variant sweeps {name!r}; {nearest(name, swept)}")
     axes = [x] if y is None or y == x else [x, y]
     known = runs.dropna(subset=axes)
-    measured = {metrics.get(str(variant), "") for variant in known["variant"].unique()}
-    metric = measured.pop() if len(measured) == 1 else ""
+    metric = _common(known, metrics)
     rows = [
         {"x": point[0], "y": point[-1] if y is not None else math.nan}
         | _point(own, metric, directions.get(metric, "lower"))
@@ -64,8 +67,39 @@ def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
     return told | {"low": rate.low, "high": rate.high, "estimate": estimate}
 
 
-def sensitivity(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    raise NotImplementedError
+def sensitivity(
+    runs: pd.DataFrame, swept: Sequence[str], metrics: Mapping[str, str], directions: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row a swept option, over the runs that have it; the columns are those of `Results.sensitivity`.
+
+    Arguments: as of `stability_map`.
+    """
+    rows = [_option(runs.dropna(subset=[name]), name, metrics, directions) for name in swept]
+    return pd.DataFrame(rows, columns=list(OPTION_COLUMNS))
 
 
-_ = np
+def _option(
+    runs: pd.DataFrame, name: str, metrics: Mapping[str, str], directions: Mapping[str, str]
+) -> dict[str, Any]:
+    stable = (runs["outcome"] == "finished").to_numpy()
+    metric = _common(runs, metrics)
+    direction = directions.get(metric, "lower")
+    values = ranked_values(runs, f"final_{metric}", ~stable, direction)
+    cell = pd.factorize(runs["variant"])[0]
+    # Each variant is a cell of the grid, whatever else differs between them.
+    points = np.column_stack([runs[name].to_numpy(dtype=np.float64), cell])
+    effect = stats.marginal_effects(points, stable, -values if direction == "higher" else values)[0]
+    share, interval = stats.stable_volume(cell, stable)
+    told = {"option": name, "values": len(effect.values), "runs": len(runs), "stable": int(stable.sum())}
+    told |= {"share": share, "low": interval.low, "high": interval.high}
+    worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
+    told |= {"worst": effect.values[worst], "worst_share": effect.stable[worst]}
+    told |= {"best": effect.values[best], "best_share": effect.stable[best]}
+    rank = effect.importance_of_rank if metric else math.nan
+    return told | {"importance": effect.importance, "importance_of_rank": rank}
+
+
+def _common(runs: pd.DataFrame, metrics: Mapping[str, str]) -> str:
+    """The metric that all variants have; empty where there are several."""
+    found = {metrics.get(str(variant), "") for variant in runs["variant"].unique()}
+    return found.pop() if len(found) == 1 else ""

@@ -28,7 +28,7 @@ def judge(
     modes: int | None,
     stopped: bool = False,
 ) -> Verdict:
-    """The verdict on one run: of all that triggered, what began first.
+    """The verdict on one run: of all that triggered, what began first; of those, the first in `OUTCOMES`.
 
     Arguments:
         trace: rows (step, player) of this run, in order of steps; columns loss, grad_norm, update_norm,
@@ -59,12 +59,16 @@ def judge(
         *([] if critic else dynamics.saturated(players, thresholds)),
         *(verdict for fall in falls for verdict in curves.failures(fall, ending, warm)),
     ]
-    found = min(verdicts, key=lambda verdict: verdict.onset_step or 0, default=Verdict("finished"))
+    found = min(verdicts, key=_rank, default=Verdict("finished"))
     remarks = [
         *swings.remarks(players, thresholds),
         *(curves.remark(fall, thresholds.oscillate_returns, warm) for fall in falls),
     ]
     return found._replace(remark="; ".join(filter(None, remarks)))
+
+
+def _rank(verdict: Verdict) -> tuple[int, int]:
+    return verdict.onset_step or 0, OUTCOMES.index(verdict.outcome)
 
 
 def _players(trace: pd.DataFrame) -> dict[str, pd.DataFrame]:

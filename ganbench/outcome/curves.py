@@ -1,4 +1,4 @@
-"""Failures that the evaluations show: collapsed and unstable; and what fell and came back."""
+"""Failures that the evaluations show: diverged, collapsed, unstable; and what fell and came back."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ STACKED_MODES = 1000
 
 
 class Curve(NamedTuple):
-    """A metric over training, without its NaN."""
+    """A metric over training."""
 
     metric: str
     values: np.ndarray
     steps: np.ndarray
     n: float
     """Samples that a value was taken from; inf where that is not known."""
+
+    @property
+    def known(self) -> Curve:
+        """Without its NaN."""
+        there = ~np.isnan(self.values)
+        return self._replace(values=self.values[there], steps=self.steps[there])
 
 
 class Ending(NamedTuple):
@@ -52,7 +58,10 @@ def falls(
 ) -> Iterator[Fall]:
     """Every curve that can fall; none is low before step `warm`, unless it was from the first."""
     known = {"modes": modes, "stacked-modes": STACKED_MODES}
-    for curve in _curves(evals):
+    for whole in _curves(evals):
+        if whole.metric in t.finite_metrics:
+            yield _not_finite(whole)
+        curve = whole.known
         total = known.get(curve.metric)
         if total:
             yield _modes(curve, t.modes_ratio, total)
@@ -107,10 +116,19 @@ def _curves(evals: pd.DataFrame) -> Iterator[Curve]:
     if "weights" in evals and (evals["weights"] == "ema").any():
         evals = evals[evals["weights"] == "ema"]
     for metric, rows in evals.groupby("metric", sort=False, observed=True):
-        kept = rows[rows["value"].notna()].sort_values("step", kind="stable")
-        n = float(kept["n"].iloc[-1]) if "n" in kept and len(kept) else np.inf
-        values = kept["value"].to_numpy(dtype=np.float64)
-        yield Curve(str(metric).replace("_", "-"), values, kept["step"].to_numpy(), n)
+        rows = rows.sort_values("step", kind="stable")
+        n = float(rows["n"].iloc[-1]) if "n" in rows else np.inf
+        values = rows["value"].to_numpy(dtype=np.float64)
+        yield Curve(str(metric).replace("_", "-"), values, rows["step"].to_numpy(), n)
+
+
+def _not_finite(curve: Curve) -> Fall:
+    """Low where a measure of finite samples would be finite: they, or their features, overflow."""
+
+    def reason(first: int) -> str:
+        return f"{curve.metric} was not finite from step {int(curve.steps[first])} on"
+
+    return Fall(curve, ~np.isfinite(curve.values), "diverged", 1, reason)
 
 
 def _modes(curve: Curve, ratio: float, total: int) -> Fall:

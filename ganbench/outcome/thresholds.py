@@ -63,11 +63,21 @@ class Thresholds:
     a batch of 64 is one. Critics have no decision boundary and are not judged."""
     warmup: float = 0.1
     """Collapsed, unstable: share of the budget before which no evaluation counts; training begins badly."""
-    modes_ratio: float = 0.5
+    modes_ratio: float = 0.6
     """Collapsed: from some evaluation to the end, fewer than this share of the modes are covered that as
-    many samples of the data would cover."""
+    many samples of the data would cover. Above a half, so that whoever loses every other mode has collapsed:
+    4 of 8, 13 of 25."""
     units_floor: float = 1.0
     """Collapsed: from some evaluation to the end, a VAE has fewer active units than this."""
+    finite_metrics: tuple[str, ...] = (
+        *("fid", "kid", "energy-distance", "sliced-wasserstein", "ndb", "inception-score", "vendi"),
+        *("precision", "recall", "density", "coverage", "birthday", "diversity"),
+        *("cycle-error", "translation-agreement", "map-iou"),
+        *("rate", "distortion", "nll", "active-units", "mutual-information"),
+    )
+    """Diverged, too: from some evaluation to the end, one of these measures is not finite. Of samples, codes
+    and likelihoods that are, they are numbers; the NaN of any other measure may be right and is passed over.
+    """
     coverage_metrics: tuple[str, ...] = ("coverage",)
     """Collapsed: one of these measures of diversity relapses, that is: to the end it is far behind the
     run's best so far."""

@@ -12,9 +12,9 @@ from ganbench.frames import Results
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
-(IQM) over seeds, the median below 4 runs, with a percentile bootstrap interval over the n runs, which is too
-narrow for small n (coverage .84 at n = 5, .93 at n = 10). Failed runs are not left out: they rank worst, so
-∞ or -∞ says that too many failed."""
+(IQM) over seeds, the median below 4 runs, with a 95% interval over the n runs: from the winsorised variance
+(Tukey and McLaughlin 1963), for the median and where over a quarter failed by the percentile bootstrap.
+Failed runs are not left out: they rank worst, so ∞ or -∞ says that too many failed."""
 
 
 def counts(results: Results) -> str:

@@ -21,7 +21,7 @@ _OUTCOMES = 24  # greatest width of outcomes in the wide layout
 def summary_table(frame: pd.DataFrame, width: int) -> Table:
     """`Results.summary()` as a table that fits in `width` columns, 80 or more.
 
-    Failure rates have their 95% Wilson interval, values n and their 95% bootstrap interval. Where there
+    Failure rates have their 95% Wilson interval, values n and their 95% interval. Where there
     is room each stands on one line; else metric and outcomes stand below the variant.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")

@@ -11,10 +11,11 @@ import torch
 import torch_fidelity.feature_extractor_inceptionv3 as inceptionv3
 from torch import Tensor
 
-from ganbench.components import Data
+from ganbench.components import Data, Evaluation
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.extractors.inception import Inception, _as_rgb
+from ganbench_builtin.metrics.inception_score import InceptionScore
 
 DIGITS = Digits().load(None)
 
@@ -111,7 +112,6 @@ def test_inception_agrees_with_torch_fidelity(weights: Path, tmp_path: Path) -> 
     from torch.utils.data import TensorDataset
     from torch_fidelity import calculate_metrics
 
-    from ganbench.components import Evaluation
     from ganbench_builtin.metrics import Fid
 
     class Images(TensorDataset):
@@ -148,6 +148,35 @@ def test_inception_agrees_with_torch_fidelity(weights: Path, tmp_path: Path) -> 
         )["frechet_inception_distance"]
     assert ours == pytest.approx(theirs, rel=1e-5, abs=0)
     assert theirs > 1e-2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("splits", [1, 2])
+def test_the_inception_score_is_torch_fidelitys(weights: Path, tmp_path: Path, splits: int) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    fake = images(6, 3, 32)
+    fake[::2] //= 4  # else all look alike to weights at random
+    data = Data(fake, fake)
+    extract = Inception(weights=str(weights)).prepare(data, tmp_path)
+    evaluation = Evaluation(
+        fake.float() / 127.5 - 1,
+        data,
+        lambda n: fake[:n],
+        lambda _, samples: extract(samples).double(),
+        torch.Generator(),
+        {},
+        probabilities=lambda _, samples: extract.probabilities(samples),
+    )
+    ours = InceptionScore(extractor="inception", splits=splits).measure(evaluation)["inception-score"]
+    clean = torch.load(weights, weights_only=True)
+    net = inceptionv3.FeatureExtractorInceptionV3("inception-v3-compat", ["logits_unbiased"], str(weights))
+    assert set(clean) == set(net.state_dict())
+    theirs = isc_features_to_metric(net(fake)[0], splits=splits, shuffle=False)["inception_score_mean"]
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    assert ours > 1 + 1e-4
+    assert extract.probabilities(fake).shape == (6, 1008)
+    assert torch.equal(extract.classify(fake), net(fake)[0].argmax(1))
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 import scipy.spatial.distance
 import scipy.stats
 import torch
+from running import ganbench_here
 from toys import variant
 
 from ganbench.assemble import Program
@@ -20,7 +21,7 @@ from ganbench.evaluate import Evaluator
 from ganbench.mapping import Looped, Runs
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.ring import Ring
-from ganbench_builtin.metrics import ALL, _features
+from ganbench_builtin.metrics import ALL
 from ganbench_builtin.metrics._features import FeatureMetric, remembered
 from ganbench_builtin.metrics._pairs import distances, radii, sum_within
 from ganbench_builtin.metrics.birthday import Birthday
@@ -247,7 +248,11 @@ def test_inception_score_wants_classes():
     assert InceptionScore().fits(DIGITS) is None
     assert InceptionScore().extractor_for(DIGITS) == "classifier"
     assert "labels" in InceptionScore().fits(RING)
-    assert "choose classifier" in InceptionScore(extractor="inception").fits(DIGITS)
+    assert "choose classifier" in InceptionScore(extractor="identity").fits(DIGITS)
+    assert "labels" in InceptionScore(extractor="classifier").fits(RING)
+    images = torch.zeros(4, 3, 8, 8)
+    assert "choose inception" in InceptionScore().fits(Data(images, images))
+    assert InceptionScore(extractor="inception").fits(Data(images, images)) is None
     assert InceptionScore(extractor="mine").fits(DIGITS) is None
     with pytest.raises(BadInput, match="choose classifier"):
         InceptionScore().measure(seen(normal(9, 2), normal(9, 2)))
@@ -546,21 +551,6 @@ def test_motions_of_space_do_not_matter(metric):
 # -- what is computed once
 
 
-def test_features_are_extracted_once_for_all_metrics():
-    asked, real = [], normal(60, 3)
-
-    def features(extractor, samples):
-        asked.append((extractor, samples is real))
-        return samples
-
-    evaluation = seen(normal(60, 3, seed=1), real, features)
-    for metric in (Fid(), Kid(), Vendi(), Fid(extractor="other")):
-        metric.measure(evaluation)
-    assert [name for name, is_real in asked if not is_real] == ["identity", "other"]
-    Fid().measure(seen(normal(60, 3, seed=1), real, features))
-    assert len([name for name, is_real in asked if not is_real]) == 3  # other samples
-
-
 @of([*OF_FEATURES, EnergyDistance()])
 def test_real_statistics_do_not_depend_on_what_came_before(metric):
     real, x, y = normal(90, 3), normal(90, 3, seed=1), normal(90, 3, seed=2) + 1
@@ -586,22 +576,16 @@ def test_what_is_remembered_is_made_once_and_goes_with_its_tensor():
     assert gone() is None
 
 
-def test_an_evaluations_features_go_with_it():
-    evaluation = seen(normal(9, 2), normal(9, 2))
-    Vendi().measure(evaluation)
-    features = weakref.ref(_features._of_evaluations[evaluation]["identity"])
-    del evaluation
-    gc.collect()
-    assert features() is None
-
-
 # -- which extractor
 
 
 @pytest.mark.parametrize("cls", [cls for cls in ALL if issubclass(cls, FeatureMetric)])
 def test_metrics_of_features_choose_their_extractor_alike(cls):
     images = torch.zeros(4, 3, 8, 8)
+    stacks = Data(images, images, torch.zeros(4), torch.zeros(4), classes=1000)
     assert cls().extractor_for(DIGITS) == "classifier"
+    assert cls().extractor_for(stacks) == "stacked-classifier"
+    assert cls().fits(stacks) is None
     assert cls().extractor_for(RING) == "identity"
     assert cls().fits(DIGITS) is None
     assert cls().fits(RING) is None
@@ -650,21 +634,63 @@ def test_options_out_of_range_are_refused(cls, options):
 # -- in a run
 
 
+NAMES = ["fid", "kid", "precision-recall", "density-coverage", "inception-score", "vendi", "diversity", "ndb"]
+NAMES += ["sliced-wasserstein", "birthday", "energy-distance"]
+
+
 @pytest.fixture
-def rows(builtins, tmp_path, monkeypatch):
-    """All metrics of one run on a few digits, by the core's evaluator; the second time, too."""
+def taken(builtins, tmp_path, monkeypatch):
+    """Metrics by name of one run on a few digits, by the core's evaluator: rows, and that evaluator."""
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path))
     data = Data(DIGITS.train[:200], DIGITS.test, DIGITS.train_labels[:200], DIGITS.test_labels, classes=10)
-    names = ["fid", "kid", "precision-recall", "density-coverage", "inception-score", "vendi", "diversity"]
-    names += ["sliced-wasserstein", "birthday", "energy-distance"]
-    metrics = [{"name": name, "options": {}} for name in names]
-    metrics.append({"name": "ndb", "options": {"bins": 10}})
-    settings = {**variant("mlp-gan", "non-saturating", batch=8), "samples": 120, "metrics": metrics}
-    program = Program(settings, builtins, data)
-    runs = Runs((3,), ({},))
+    config = variant("mlp-gan", "non-saturating", batch=8)
+    program, runs = Program(config, builtins, data), Runs((3,), ({},))
     state = Looped(program, runs, data, torch.device("cpu")).state()
-    evaluator = Evaluator(settings, builtins, program, runs, data)
-    return [evaluator.measure(state, 0, [0]) for _ in range(2)]
+
+    def take(names):
+        options = {"ndb": {"bins": 10}}
+        metrics = [{"name": name, "options": options.get(name, {})} for name in names]
+        evaluator = Evaluator({**config, "samples": 120, "metrics": metrics}, builtins, program, runs, data)
+        return lambda: evaluator.measure(state, 0, [0]), evaluator
+
+    return take
+
+
+@pytest.fixture
+def rows(taken):
+    """All metrics; the second time, too."""
+    measure, _ = taken(NAMES)
+    return [measure() for _ in range(2)]
+
+
+def test_values_depend_on_no_other_metric(taken, rows):
+    alone = [row for name in NAMES for row in taken([name])[0]()]
+    assert alone == rows[0]
+    backwards = taken(NAMES[::-1])[0]()
+    assert sorted(backwards, key=str) == sorted(rows[0], key=str)
+
+
+def test_features_are_extracted_once_for_all_metrics(taken, monkeypatch):
+    measure, evaluator = taken(["fid", "kid", "vendi", "diversity"])
+    asked, extract = [], evaluator._extract
+    monkeypatch.setattr(evaluator, "_extract", lambda *given: asked.append(given[0]) or extract(*given))
+    rows = [measure(), measure()]
+    assert rows[0] == rows[1]
+    assert asked == ["classifier"] * 3  # of the samples at each evaluation, of the real ones once
+    assert {row["dimensions"] for row in rows[0]} == {64}
+
+
+def test_too_few_samples_are_refused_before_training(tmp_path):
+    suite = (
+        'schema = 1\nname = "few"\n[defaults]\ndataset = "ring"\nmodel = "mlp-gan"\nloss = "hinge"\n'
+        'steps = 9\nevaluate = { samples = 40, metrics = ["kid", "ndb"] }\n'
+        "[options.kid]\nsubsets = 3\nsubset_size = 50\n"
+    )
+    (tmp_path / "few.toml").write_text(suite)
+    done = ganbench_here("plan", tmp_path / "few.toml", "--out", tmp_path / "results")
+    assert done.code == 2
+    assert "kid takes 50 samples at least; evaluate.samples is 40" in done.err
+    assert "ndb takes 100 samples at least; evaluate.samples is 40" in done.err
 
 
 def test_in_a_run_they_are_what_they_are_of_an_untrained_generator(rows):

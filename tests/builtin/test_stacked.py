@@ -24,6 +24,8 @@ from ganbench_builtin.datasets.stacked_digits import StackedDigits
 from ganbench_builtin.datasets.stacked_mnist import StackedMnist
 from ganbench_builtin.extractors import classifier
 from ganbench_builtin.extractors.stacked_classifier import StackedClassifier, _digits
+from ganbench_builtin.metrics.inception_score import InceptionScore
+from ganbench_builtin.metrics.label_agreement import LabelAgreement
 from ganbench_builtin.metrics.stacked_modes import StackedModes
 
 STACKS = StackedDigits(count=1500).load(None)
@@ -163,6 +165,36 @@ def test_channels_are_read_one_by_one(trained: Any) -> None:
     assert torch.equal(trained.classify(samples[:, [2, 0, 1]]), moved)
     assert trained(samples[:0]).shape == (0, 192)
     assert trained.classify(samples[:0]).shape == (0,)
+
+
+def test_probabilities_of_stacks_are_products_of_their_digits(trained: Any) -> None:
+    samples = STACKS.test[:50]
+    found = trained.probabilities(samples)
+    assert found.shape == (50, 1000)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found.sum(1), torch.ones(50, dtype=torch.float64))
+    assert torch.equal(found.argmax(1), trained.classify(samples))
+    digit = trained._digit.probabilities(samples[:, 1:2])  # of the second channel
+    torch.testing.assert_close(found.reshape(50, 10, 10, 10).sum((1, 3)), digit)
+    assert trained.probabilities(samples[:0]).shape == (0, 1000)
+
+
+def test_labels_of_stacks_are_asked_of_their_own_classifier(trained: Any) -> None:
+    samples, labels = STACKS.test[:50].float() / 127.5 - 1, STACKS.test_labels[:50]
+    asked = []
+
+    def read(extractor: str, samples: Tensor) -> Tensor:
+        asked.append(extractor)
+        return trained.classify(samples)
+
+    given = {"labels": labels}
+    evaluation = Evaluation(
+        samples, STACKS, lambda n: samples[:n], lambda _, s: s, torch.Generator(), {}, given, labels=read
+    )
+    assert LabelAgreement().measure(evaluation)["label-agreement"] > 0.8
+    assert asked == ["stacked-classifier"]
+    assert InceptionScore().extractor_for(STACKS) == "stacked-classifier"
+    assert InceptionScore().fits(STACKS) is None
 
 
 def test_the_classifier_is_read_from_the_cache(trained: Any, cache: Path, monkeypatch: Any) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 SUITES = sorted((ROOT / "benchmarks").glob("*.toml"))
 ASKED = {
     *("dirac", "ring8", "grid25", "digits", "mnist", "stacked-mnist", "vae-collapse", "conditional"),
-    *("cyclegan", "gaugan", "techniques", "quickstart", "zoo"),
+    *("cyclegan", "gaugan", "techniques", "quickstart", "zoo", "failures"),
 }
 
 

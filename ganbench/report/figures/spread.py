@@ -119,11 +119,11 @@ def _chart(
     first: bool,
 ) -> alt.LayerChart:
     finished = table["outcome"].isna() | (table["outcome"] == "finished")
-    finite = table.loc[finished, ["value", "low", "high"]].to_numpy(dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
+    finite = _shown(table[finished])
     edge = _edge(finite, wide(finite), task.direction)
     places = {variant: index for index, variant in enumerate(order)}
-    rows = [_row(row, edge, places, labels) for row in records(table)]
+    least = finite.min() if wide(finite) else -math.inf  # an interval may end at 0, a logarithm does not
+    rows = [_row(row, edge, least, places, labels) for row in records(table)]
     base = alt.Chart(values(rows)).encode(
         y=row_axis(),
         yOffset=alt.YOffset("lane:Q", scale=alt.Scale(domain=[0, 1])),
@@ -145,6 +145,13 @@ def _chart(
     if (~finished).any():
         drawn = [*_edge_layers(edge), *drawn, _failed(base, x)]
     return layers(*drawn).properties(height=alt.Step(44))
+
+
+def _shown(table: pd.DataFrame) -> np.ndarray:
+    """The finite numbers that the axis must hold: the positive ones where the values want a logarithmic one."""
+    finite = table[["value", "low", "high"]].to_numpy(dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    return finite[finite > 0] if wide(table["value"]) else finite
 
 
 def _finished(base: alt.Chart, x: alt.X) -> alt.Chart:
@@ -185,14 +192,16 @@ def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
     return float(worst + (worst - best or (1.0 if direction == "lower" else -1.0)) * 0.08)
 
 
-def _row(row: dict[str, Any], edge: float, places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
+def _row(
+    row: dict[str, Any], edge: float, least: float, places: dict[str, int], labels: dict[str, str]
+) -> dict[str, Any]:
     failed = row["kind"] == "run" and row["outcome"] != "finished"
     value, low, high = (float(row[name]) for name in ("value", "low", "high"))
     lane = _LANES[row["when"]]
     if row["kind"] == "run":
         lane += 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
     who = f"seed {row['seed']:.0f}, {row['outcome']}" if row["kind"] == "run" else row["statistic"]
-    ends_ = [edge if math.isinf(end) else end for end in (low, high)]
+    ends_ = [edge if math.isinf(end) else max(end, least) for end in (low, high)]
     return {
         **{name: row[name] for name in ("variant", "when", "kind", "outcome")},
         "row": wrapped(labels[row["variant"]]),

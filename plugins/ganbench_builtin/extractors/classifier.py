@@ -19,7 +19,7 @@ _VERSION = 2  # of the network and its training: count up when either changes
 
 
 class TrainedClassifier:
-    """What `Classifier.prepare` gives: call it for features, `classify` for labels."""
+    """What `Classifier.prepare` gives: call it for features; `classify`, `probabilities`."""
 
     def __init__(self, net: nn.Sequential) -> None:
         self._net = net.requires_grad_(False).eval()

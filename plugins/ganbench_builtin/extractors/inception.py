@@ -1,10 +1,9 @@
-"""Features of Inception v3, for the FID of the literature."""
+"""Features and classes of Inception v3, for the FID and the inception score of the literature."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,37 @@ _SHA256_START = "6726825d"  # torch.hub's way to name a file by its contents
 _CHUNK = 64
 
 
+class TrainedInception:
+    """What `Inception.prepare` gives: call it for features; `classify`, `probabilities`."""
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+
+    @torch.no_grad()
+    def __call__(self, samples: Tensor) -> Tensor:
+        """n x C x H x W (float in [-1, 1], or uint8) -> n x 2048, float32, on the samples' device."""
+        net = self._net.to(samples.device)
+        return torch.cat([net(_as_rgb(chunk))[0] for chunk in torch.split(samples, _CHUNK)])
+
+    def probabilities(self, samples: Tensor) -> Tensor:
+        """n x C x H x W -> n x 1008, float64: of torch-fidelity's "logits_unbiased", without the bias.
+
+        The published score leaves it out, too.
+        """
+        return (self(samples) @ self._net.fc.weight.detach().T).double().softmax(1)
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """n x C x H x W -> n labels, int64."""
+        return self.probabilities(samples).argmax(1)
+
+
 @dataclass(frozen=True)
 class Inception(Extractor):
     """The 2,048 features of Inception v3 (Szegedy et al. 2015, arXiv:1512.00567), by torch-fidelity.
 
     The weights are TensorFlow's of 2015-12-05. Images have 1 or 3 channels; grey is repeated. Samples are
-    rounded to the 256 levels of an image file, as in published numbers. 1.6 images/s on 2 CPU cores.
+    rounded to the 256 levels of an image file, as in published numbers. 1.6 images/s on 2 CPU cores. It also
+    tells 1,008 classes apart, those of ImageNet and eight unused ones, for the inception score.
 
     Arguments:
         weights: path of the weights; empty to download them (95 MB) once into the cache.
@@ -37,12 +61,12 @@ class Inception(Extractor):
     places = ("weights",)
     weights: str = ""
 
-    def prepare(self, data: Data, cache: Path) -> Callable[[Tensor], Tensor]:
-        """n x C x H x W in [-1, 1] -> n x 2048. BadInput where weights cannot be had or do not fit."""
+    def prepare(self, data: Data, cache: Path) -> TrainedInception:
+        """Reads the weights. BadInput where they cannot be had or do not fit."""
         if len(data.spec.shape) != 3 or data.spec.shape[0] not in (1, 3):
             raise BadInput(Problem("inception", "it sees images of 1 or 3 channels only; choose identity"))
         path = Path(self.weights).expanduser() if self.weights else _downloaded(cache / _FILE)
-        return _features(_network(_read(path), path))
+        return TrainedInception(_network(_read(path), path))
 
     def digest(self, data: Data) -> str:
         """A hash of the weights (the data do not matter)."""
@@ -54,15 +78,6 @@ class Inception(Extractor):
                 raise _unusable(Path(self.weights), error.strerror or str(error)) from None
             start = hashlib.sha256(content).hexdigest()[: len(_SHA256_START)]
         return f"inception-v3-compat-2048-{start}"
-
-
-def _features(net: Any) -> Callable[[Tensor], Tensor]:
-    @torch.no_grad()
-    def features(samples: Tensor) -> Tensor:
-        net.to(samples.device)
-        return torch.cat([net(_as_rgb(chunk))[0] for chunk in torch.split(samples, _CHUNK)])
-
-    return features
 
 
 def _as_rgb(samples: Tensor) -> Tensor:

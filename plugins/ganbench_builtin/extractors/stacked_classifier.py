@@ -19,7 +19,7 @@ _MOST = 60_000 // CHANNELS  # stacks: 60,000 channels are as many digits as MNIS
 
 
 class TrainedStack:
-    """What `StackedClassifier.prepare` gives: call it for features, `classify` for labels."""
+    """What `StackedClassifier.prepare` gives: call it for features; `classify`, `probabilities`."""
 
     def __init__(self, digit: TrainedClassifier) -> None:
         self._digit = digit
@@ -31,6 +31,11 @@ class TrainedStack:
     def classify(self, samples: Tensor) -> Tensor:
         """n x 3 x H x W -> n labels, int64, 0 to 999: 100 a + 10 b + c."""
         return number(self._digit.classify(channels(samples)).reshape(len(samples), CHANNELS))
+
+    def probabilities(self, samples: Tensor) -> Tensor:
+        """n x 3 x H x W -> n x 1,000, float64: products of the three digits' probabilities."""
+        a, b, c = self._digit.probabilities(channels(samples)).unflatten(0, (-1, CHANNELS)).unbind(1)
+        return (a[:, :, None, None] * b[:, None, :, None] * c[:, None, None, :]).flatten(1)
 
 
 @dataclass(frozen=True)

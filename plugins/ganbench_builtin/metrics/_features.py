@@ -7,17 +7,23 @@ from abc import abstractmethod
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
 
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ganbench.components import Data, Evaluation, Metric
+from ganbench_builtin.datasets._stacking import are_stacks
 
 T = TypeVar("T")
 
 _of_tensors: MutableMapping[Tensor, dict[object, Any]] = WeakTensorKeyDictionary()
-_of_evaluations: MutableMapping[Evaluation, dict[str, Tensor]] = WeakKeyDictionary()
+
+
+def classifier_for(data: Data) -> str:
+    """Name of the extractor that tells the classes of labelled images apart; empty without labels."""
+    if are_stacks(data):
+        return "stacked-classifier"
+    return "classifier" if data.classes else ""
 
 
 def remembered(tensor: Tensor, key: object, make: Callable[[], T]) -> T:
@@ -39,7 +45,8 @@ class FeatureMetric(Metric):
     All values are nan where a sample or a feature is not finite, or where there are too few samples.
 
     Arguments:
-        extractor: name of the feature extractor; empty for classifier on labelled images, identity on points.
+        extractor: name of the feature extractor; empty for classifier on labelled images (stacked digits:
+            stacked-classifier), identity on points.
     """
 
     dimensions: ClassVar[int] = 1
@@ -51,7 +58,7 @@ class FeatureMetric(Metric):
 
     @property
     def least(self) -> int:
-        """Samples that it takes at least, of either side."""
+        """Of either side."""
         return 2
 
     @abstractmethod
@@ -64,7 +71,7 @@ class FeatureMetric(Metric):
             return self.extractor
         if len(data.spec.shape) != 3:
             return "identity"
-        return "classifier" if data.classes else ""
+        return classifier_for(data)
 
     def fits(self, data: Data) -> str | None:
         """It takes enough features, and a choice of the extractor on unlabelled images."""
@@ -84,15 +91,7 @@ class FeatureMetric(Metric):
         real = evaluation.real(len(samples))
         if min(len(samples), len(real)) >= self.least and samples.isfinite().all():
             extractor = self.extractor_for(evaluation.data)
-            features = _features(evaluation, extractor), evaluation.features(extractor, real)
+            features = evaluation.features(extractor, samples), evaluation.features(extractor, real)
             if all((side.abs() < self.limit).all() for side in features):  # false for nan
                 return self.compare(*features)
         return dict.fromkeys(self.values, math.nan)
-
-
-def _features(evaluation: Evaluation, extractor: str) -> Tensor:
-    """Those of the samples, extracted once for all metrics."""
-    known = _of_evaluations.setdefault(evaluation, {})
-    if extractor not in known:
-        known[extractor] = evaluation.features(extractor, evaluation.samples)
-    return known[extractor]

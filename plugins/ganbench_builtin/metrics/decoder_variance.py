@@ -13,9 +13,9 @@ from ganbench.errors import BadInput
 class DecoderVariance(Metric):
     """Mean variance of the decoder's law around a reconstruction (Rybkin et al. 2021, arXiv:2006.13202).
 
-    Over held-out rows and all their numbers, in squared units of the data (images lie in [-1, 1]): sigma^2 of a
-    Gaussian decoder, fixed or learned; 4 p (1 - p) of a Bernoulli one. 0 to inf (1 for Bernoulli), lower is
-    better at an equal rate; not biased by n. nan where it is not finite.
+    Over held-out rows and all their numbers, in squared units of the data (images lie in [-1, 1]): sigma^2
+    of a Gaussian decoder, fixed or learned; 4 p (1 - p) of a Bernoulli one. 0 to inf (1 for Bernoulli), lower
+    is better at an equal rate; not biased by n. nan where it is not finite.
     """
 
     name = "decoder-variance"

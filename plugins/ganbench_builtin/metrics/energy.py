@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganbench.components import Evaluation, Metric
 from ganbench_builtin.metrics._features import remembered
-from ganbench_builtin.metrics._pairs import distances, sum_across
+from ganbench_builtin.metrics._pairs import distances, sum_across, sum_within
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,16 @@ class EnergyDistance(Metric):
             return {self.name: math.nan}
         rows = evaluation.real(len(samples))
         real = rows.flatten(1).to(samples)
-        within_real = remembered(rows, "energy within", lambda: _mean_distance(real, real))
-        across, within = _mean_distance(samples, real), _mean_distance(samples, samples)
+        within_real = remembered(rows, "energy within", lambda: _mean_within(real))
+        across, within = _mean_distance(samples, real), _mean_within(samples)
         value = 2 * across - within - within_real
         return {self.name: max(0.0, value) if math.isfinite(value) else math.inf}
 
 
 def _mean_distance(x: Tensor, y: Tensor) -> float:
     return sum_across(distances, x, y) / (len(x) * len(y))
+
+
+def _mean_within(x: Tensor) -> float:
+    """Of all pairs, those of a row with itself included: they add nothing."""
+    return sum_within(distances, x) / len(x) ** 2

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from ganbench.components import Data, Evaluation, Metric
+from ganbench_builtin.metrics._features import classifier_for
 
 
 @dataclass(frozen=True)
 class LabelAgreement(Metric):
     """Share of samples classified as the label they were made for (Odena et al. 2017, arXiv:1610.09585).
 
-    The classifier is the data set's own (extractor classifier), the labels are held-out ones, n of them.
-    0 to 1, higher is better; 1 / classes for a model that does not look at labels, and at most the
-    classifier's own accuracy on data like these. It cannot see how varied a class is. Samples that are not
-    finite agree with nothing.
+    The classifier is the data set's own (extractor classifier, or stacked-classifier), the labels are
+    held-out ones, n of them. 0 to 1, higher is better; 1 / classes for a model that does not look at labels,
+    and at most the classifier's own accuracy on data like these. It cannot see how varied a class is. Samples
+    that are not finite agree with nothing.
     """
 
     name = "label-agreement"
@@ -24,7 +23,7 @@ class LabelAgreement(Metric):
 
     def extractor_for(self, data: Data) -> str:
         """The classifier of the data."""
-        return "classifier"
+        return classifier_for(data)
 
     def fits(self, data: Data) -> str | None:
         """Needs labels to train with and to ask for."""
@@ -36,6 +35,6 @@ class LabelAgreement(Metric):
         """The value."""
         samples = evaluation.samples
         finite = samples.flatten(1).isfinite().all(1)
-        found = evaluation.labels("classifier", torch.nan_to_num(samples, 0.0, 0.0, 0.0))
+        found = evaluation.labels(self.extractor_for(evaluation.data), samples.nan_to_num(0.0, 0.0, 0.0))
         agree = (found == evaluation.given["labels"].to(found.device)) & finite.to(found.device)
         return {self.name: float(agree.double().mean())}

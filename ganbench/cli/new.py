@@ -1,0 +1,35 @@
+"""`ganbench plugins new`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option(
+    "--dir",
+    "parent",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Where its folder goes. Default: here.",
+)
+def new(kind: str, name: str, parent: Path) -> None:
+    """Write a small, complete plugin with one component of KIND, called NAME, into the folder NAME.
+
+    KIND is model, loss, technique, dataset, metric, extractor, executor, logger or suite.
+    """
+    from ganbench.plugins import discover
+    from ganbench.scaffold import create_plugin
+
+    made, folder = create_plugin(kind, name, parent, discover())
+    for path in made.files:
+        click.echo(f"wrote {folder / path}")
+    click.echo(f"\nedit    {folder / made.source}")
+    click.echo(f"install {shlex.join(['pip', 'install', '-e', f'{folder}[test]'])}")
+    click.echo(f"test    {shlex.join(['pytest', str(folder)])}")
+    click.echo(f"use     {shlex.join(['ganbench', 'run', str(folder / made.suite)])}{made.flags}")

@@ -1,0 +1,36 @@
+"""`ganbench pack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "path", metavar="ARCHIVE", type=click.Path(path_type=Path), help="Default: DIR's name.zip here."
+)
+@click.option(
+    "--thin",
+    type=click.IntRange(2),
+    metavar="STEPS",
+    help="Keep so many steps of each trace. Verdicts cannot be taken again from it then.",
+)
+@click.option("--sheets", is_flag=True, help="The sample sheets too.")
+def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool) -> None:
+    """Put the results in DIR into one archive, to be shared.
+
+    It holds rows, thresholds, configurations, environments, versions and checksums; the same rows give the
+    same bytes. `ganbench verify` checks it.
+    """
+    from ganbench.cli.plan import size
+    from ganbench.cli.report import tell_warning
+    from ganbench.sharing.pack import pack as pack_folder
+
+    packed = pack_folder(folder, path, thin, sheets)
+    for name in packed.left_out:
+        tell_warning(f"{name} has not ended and is left out")
+    click.echo(f"archive {packed.path} ({packed.runs} runs, {size(packed.bytes)})")
+    click.echo(f"digest  {packed.digest}")

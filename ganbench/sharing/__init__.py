@@ -1,0 +1,1 @@
+"""Sharing results: one archive of a suite's rows, and what whoever gets it can check and train again."""

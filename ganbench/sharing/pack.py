@@ -1,0 +1,136 @@
+"""What goes into an archive: the rows of a suite's finished stacks, what they were made with, the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ganbench._version import __version__
+from ganbench.errors import BadInput, Problem
+from ganbench.files import FolderLock, plain
+from ganbench.frames import load
+from ganbench.sharing.archive import SUITE, Content, write_archive
+from ganbench.store import LOCK_NAME, StackFolder, read_lock, stack_folders
+from ganbench.suite import canonical
+from ganbench.suite_file import printable
+
+_PLAIN = ("config.json", "env.json", "status.json", "evals.parquet", "runs.parquet")
+_PRIVATE = ("command",)
+"""What the lock tells of this machine alone."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What packing came to.
+
+    Arguments:
+        digest: SHA-256 of the manifest, which covers everything in the archive.
+        left_out: names of stacks that have not ended.
+    """
+
+    path: Path
+    digest: str
+    runs: int
+    bytes: int
+    left_out: tuple[str, ...]
+
+
+def pack(root: Path, path: Path | None = None, thin: int | None = None, sheets: bool = False) -> Packed:
+    """Write an archive of the results in `root`.
+
+    Arguments:
+        path: of the archive; by default the folder's name with .zip, here.
+        thin: steps that are kept of each trace, evenly spaced, and the last one of every run. Verdicts
+            cannot be taken again from thinned traces. By default they are whole.
+        sheets: the sample sheets too.
+
+    Raises BadInput where there are no results or none that have ended, where they are in use, or where
+    another file lies at `path`.
+    """
+    load(root)  # is there anything?
+    if not (root / LOCK_NAME).is_file():
+        raise BadInput(Problem(printable(str(root)), f"has no {LOCK_NAME}; give the folder of one suite"))
+    path = Path(f"{root.resolve().name}.zip") if path is None else path
+    _check_target(path)
+    who, held = FolderLock(root).holder() or ("", False)
+    if held:
+        raise BadInput(Problem(printable(str(root)), f"is in use by {who}; wait for it to end"))
+    ended, left_out = _stacks(root)
+    if not ended:
+        raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
+    lock = read_lock(root) or {}
+    files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock)}
+    for folder in ended:
+        files |= {f"stacks/{folder.path.name}/{name}": content for name, content in _files(folder, thin)}
+        files |= {f"stacks/{folder.path.name}/samples/{p.name}": p for _, _, p in folder.sheets() if sheets}
+    runs = sum(len(folder.runs()) for folder in ended)
+    facts = {
+        "ganbench": __version__,
+        "suite": lock.get("suite", ""),
+        "runs": runs,
+        "traces": "whole" if thin is None else thin,
+        "versions": sorted({v for folder in ended for v in folder.config().get("versions", {}).values()}),
+    }
+    try:
+        digest = write_archive(path, files, facts)
+    except OSError as error:
+        raise BadInput(Problem(printable(str(path)), f"cannot be written ({error.strerror})")) from None
+    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out))
+
+
+def _check_target(path: Path) -> None:
+    """Raise BadInput where something else would be overwritten."""
+    import zipfile
+
+    if path.is_dir() or (path.exists() and not zipfile.is_zipfile(path)):
+        what = "is there already, and is no archive; give another file with -o"
+        raise BadInput(Problem(printable(str(path)), what))
+
+
+def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
+    """Stacks that have rows of runs, and names of the others."""
+    folders = stack_folders(root)
+    ended = [folder for folder in folders if len(folder.runs())]
+    return ended, [folder.path.name for folder in folders if folder not in ended]
+
+
+def _lock(lock: dict[str, Any]) -> bytes:
+    kept = {name: value for name, value in lock.items() if name not in _PRIVATE}
+    source = {"source": Path(lock["source"]).name} if "source" in lock else {}
+    return canonical(plain({**kept, **source})).encode()
+
+
+def _suite(lock: dict[str, Any]) -> dict[str, Content]:
+    """The suite's file as it is now, where it is still there."""
+    source = Path(str(lock.get("source", "")))
+    return {SUITE: source.resolve()} if source.suffix == ".toml" and source.is_file() else {}
+
+
+def _files(folder: StackFolder, thin: int | None) -> Iterator[tuple[str, Content]]:
+    """(name, content) of a stack's files, sheets apart."""
+    yield from ((name, folder.path / name) for name in _PLAIN if (folder.path / name).is_file())
+    if thin is None:
+        yield from ((part.name, part) for _, _, part in folder.trace_parts())
+        return
+    table = folder.traces_table()
+    if table is not None and len(table):
+        yield _thinned(table, thin)
+
+
+def _thinned(table: pa.Table, count: int) -> tuple[str, bytes]:
+    """A part with `count` of the traces' steps, evenly spaced, and the last one of every run."""
+    steps = np.unique(table["step"].to_numpy())
+    places = np.linspace(0, len(steps) - 1, min(count, len(steps))).round().astype(int)
+    ends = table.group_by("run").aggregate([("step", "max")])["step_max"].to_numpy()
+    kept = np.union1d(steps[places], ends)
+    sink = pa.BufferOutputStream()
+    thinned = table.filter(pc.is_in(table["step"], pa.array(kept)))
+    pq.write_table(thinned.combine_chunks(), sink, compression="zstd")
+    return f"trace-{steps[0]:010d}-{steps[-1]:010d}.parquet", sink.getvalue().to_pybytes()

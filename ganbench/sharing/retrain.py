@@ -1,0 +1,207 @@
+"""Training a sample of an archive's runs here, and comparing the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganbench.engine import Settings
+from ganbench.environment import environment
+from ganbench.errors import BadInput
+from ganbench.identity import Identities
+from ganbench.judging import completed
+from ganbench.plugins import Catalogue
+from ganbench.rows import STOPPED, judged_again
+from ganbench.sharing.compare import Compared, compare
+from ganbench.sharing.verify import Check, Verified
+from ganbench.sources import Sources
+from ganbench.store import StackFolder, read_lock
+from ganbench.suite import canonical
+
+DECIDING = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
+"""What of an environment rounding depends on."""
+_TRAINED = ("finished", "diverged", "exploded", "vanished", "saturated", "collapsed", "unstable")
+_PER_RUN = ("labels", "variants", "seeds", "keys", "swept", "values")
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Runs of one stack that were chosen, by their indices."""
+
+    folder: StackFolder
+    runs: tuple[int, ...]
+
+    def labels(self) -> list[str]:
+        """Who they are."""
+        config = self.folder.config()
+        return [f"{config['labels'][run]} seed {config['seeds'][run]}" for run in self.runs]
+
+
+def sample(found: Verified, count: int) -> list[Sampled]:
+    """`count` of the runs that have a result, drawn by the archive's digest: nobody chooses them."""
+    known = [
+        (key, folder, run)
+        for folder in found.stacks
+        for run, (key, outcome) in enumerate(folder.runs()[["key", "outcome"]].itertuples(index=False))
+        if outcome in _TRAINED
+    ]
+    known.sort(key=lambda one: one[0])
+    generator = np.random.default_rng(int(found.digest, 16))
+    drawn = sorted(generator.permutation(len(known))[:count])
+    groups: dict[str, Sampled] = {}
+    for _, folder, run in (known[index] for index in drawn):
+        before = groups[folder.path.name].runs if folder.path.name in groups else ()
+        groups[folder.path.name] = Sampled(folder, tuple(sorted((*before, run))))
+    return list(groups.values())
+
+
+def retrain(
+    found: Verified,
+    count: int,
+    scratch: Path,
+    catalogue: Catalogue,
+    settings: Settings,
+    plugin_files: Sequence[str] = (),
+) -> tuple[Check, list[Compared]]:
+    """Train a sample of `count` runs in the folder `scratch`, and compare their rows with the archive's.
+
+    A run is trained only where the components, data and sources that it was made of are the same here.
+
+    Returns:
+        The check, and what each run came to.
+    """
+    identities = Identities(catalogue, Sources(catalogue))
+    refused: list[str] = []
+    again: dict[str, tuple[Sampled, StackFolder]] = {}
+    for sampled in sample(found, count):
+        try:
+            why = differing(sampled.folder.config(), identities)
+            folder = None if why else _prepared(sampled, scratch, found, catalogue, settings)
+        except Exception as error:  # the configuration is anybody's
+            why, folder = f"{type(error).__name__}: {error}", None
+        if folder is None:
+            refused += [f"{label} was not trained: {why}" for label in sampled.labels()]
+        else:
+            again[folder.path.name] = (sampled, folder)
+    failed = _train([str(folder.path) for _, folder in again.values()], settings.workers, plugin_files)
+    compared: list[Compared] = []
+    for name, (sampled, folder) in again.items():
+        if name in failed:
+            refused += [f"{label} failed here: {failed[name]}" for label in sampled.labels()]
+        else:
+            _judge(folder, sampled.folder.config()["verdict"])
+            compared += compare(found, sampled.folder, folder, same_engine(sampled.folder, folder))
+    return _check(refused, compared), compared
+
+
+def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
+    """Train stacks to their ends. Name -> reason of those that failed."""
+    from ganbench.pool import Pool
+
+    failed: dict[str, str] = {}
+    with Pool(min(workers, len(paths)), plugin_files) as pool:
+        for event in pool.train(paths):
+            if event["event"] in ("failed", "out_of_memory"):
+                failed[event["stack"]] = event["reason"]
+    return failed
+
+
+def differing(config: Mapping[str, Any], identities: Identities) -> str:
+    """What of a stack's identity is different here, in words; empty where nothing is."""
+    if "identity" not in config:
+        return "it was trained by a version that did not record what its key is made of"
+    try:
+        here = identities.of(config["variants"][0])
+    except BadInput as error:
+        return str(error)
+    there = config["identity"]
+    faults = [
+        f"{name} is of {owner} there, of {here['components'][name][0]} here"
+        if owner != here["components"][name][0]
+        else f"the source of {name} is another here"
+        for name, (owner, source) in there["components"].items()
+        if [owner, source] != list(here["components"].get(name, (None, None)))
+    ]
+    words = {
+        "data": "the data differ",
+        "extractors": "the feature extractors differ",
+        "schema": "the rows differ",
+    }
+    faults += [told for name, told in words.items() if there[name] != here[name]]
+    return "; ".join(faults)
+
+
+def _prepared(
+    sampled: Sampled, scratch: Path, found: Verified, catalogue: Catalogue, settings: Settings
+) -> StackFolder:
+    """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
+    config = sampled.folder.config()
+    engine = dict(config["engine"])
+    usable = _usable(engine, catalogue, settings)
+    if not usable:
+        engine |= {"mapper": "loop", "executor": "eager", "device": "cpu"}
+    here = environment(torch.device(engine["device"]))
+    alike = all(sampled.folder.env().get(name) == here[name] for name in DECIDING)
+    whole = usable and alike and engine["mapper"] == "map"
+    runs = range(len(config["keys"])) if whole else sampled.runs
+    picked = {name: [config[name][run] for run in runs] for name in _PER_RUN}
+    own = (read_lock(found.folder) or {}).get("suite_verdict", config["verdict"])
+    new = {name: value for name, value in config.items() if name != STOPPED}
+    new |= {**picked, "engine": {**engine, "size": len(picked["keys"])}, "verdict": completed(own)}
+    folder = StackFolder.create(
+        scratch, config["label"], canonical({"keys": picked["keys"], "engine": engine})
+    )
+    folder.write_config(new)
+    return folder
+
+
+def _usable(engine: Mapping[str, Any], catalogue: Catalogue, settings: Settings) -> bool:
+    """Whether the engine that the stack was trained by can be had here."""
+    if engine["device"] != settings.device:
+        return False
+    executor = catalogue.components["executor"].get(engine["executor"])
+    return executor is not None and executor.cls().available(settings.device) is None  # type: ignore[attr-defined]
+
+
+def same_engine(there: StackFolder, here: StackFolder) -> str:
+    """Why rows need not be equal bit for bit, in words; empty where they must be."""
+    faults = [
+        f"{name} {_brief(there.env().get(name))} there, {_brief(here.env().get(name))} here"
+        for name in DECIDING
+        if name != "packages" and there.env().get(name) != here.env().get(name)
+    ]
+    ours, theirs = here.env().get("packages", {}), there.env().get("packages", {})
+    faults += [
+        f"{name} {theirs.get(name)} there, {ours.get(name)} here"
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    ]
+    one, other = there.config()["engine"], here.config()["engine"]
+    names = ("mapper", "executor", "device", "chunk", *(("size",) if one["mapper"] == "map" else ()))
+    faults += [f"{name} {one[name]} there, {other[name]} here" for name in names if one[name] != other[name]]
+    return "; ".join(faults)
+
+
+def _brief(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _judge(folder: StackFolder, thresholds: Mapping[str, Any]) -> None:
+    """Judge by the thresholds that the archive was judged by."""
+    rows = judged_again(folder, completed(thresholds))
+    if rows is not None:
+        folder.write_runs(rows)
+
+
+def _check(refused: Sequence[str], compared: Sequence[Compared]) -> Check:
+    differ = [f"{one.label} seed {one.seed}: {one.detail}" for one in compared if not one.ok]
+    exact = sum(one.exact for one in compared)
+    told = f"{len(compared)} runs were trained again, {exact} of them equal bit for bit"
+    faults = [*differ, *refused]
+    return Check("retrained", not faults, "; ".join([told, *faults]))

@@ -1,0 +1,510 @@
+"""Sharing results: archives that are the same bytes, tell every forgery that can be told, and do no harm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import TOYS
+from running import TOY, files_below, ganbench_here, ganbench_process
+
+from ganbench.files import FolderLock
+from ganbench.sharing import archive, retrain
+from ganbench.sharing.pack import pack
+from ganbench.sharing.verify import Verified, verify
+from ganbench.store import StackFolder, read_lock, stack_folders, write_lock
+
+
+def trained(folder: Path, *options: str) -> Path:
+    with mock.patch("ganbench.report.write_report"):  # it is tested elsewhere, and takes most of the time
+        done = ganbench_here("run", TOY, "--out", folder / "toy", "--json", "--workers", "1", *options)
+    assert done.code == 0, done.err
+    return folder / "toy"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """Results of the toy suite: looped, 8 runs."""
+    return trained(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture
+def root(published, tmp_path) -> Path:
+    """A copy of them that may be spoilt."""
+    return Path(shutil.copytree(published, tmp_path / "toy"))
+
+
+def verified(root: Path, tmp_path: Path, **options: Any) -> Verified:
+    """The archive of `root`, verified."""
+    packed = pack(root, tmp_path / "a.zip", **options)
+    folder = tmp_path / "unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return verify(packed.path, folder)
+
+
+def wrong(found: Verified) -> dict[str, str]:
+    """Name -> detail of the checks that fail."""
+    return {check.name: check.detail for check in found.checks if check.ok is False}
+
+
+def stack(root: Path, like: str = "toy-loss-plain") -> StackFolder:
+    return next(folder for folder in stack_folders(root) if like in folder.path.name)
+
+
+# -- packing
+
+
+def test_the_same_rows_give_the_same_bytes(published, root, tmp_path):
+    for path in root.rglob("*"):
+        path.touch()
+    one, other = pack(published, tmp_path / "one.zip"), pack(root, tmp_path / "other.zip")
+    assert one.digest == other.digest
+    assert one.path.read_bytes() == other.path.read_bytes()
+
+
+def test_what_is_in_it(published, tmp_path):
+    packed = pack(published, tmp_path / "a.zip")
+    with zipfile.ZipFile(packed.path) as content:
+        names = content.namelist()
+        manifest = json.loads(content.read("manifest.json"))
+        lock = json.loads(content.read("suite.lock.json"))
+        assert content.read("suite.toml") == TOY.read_bytes()
+    assert names == sorted(names)
+    assert packed.runs == manifest["runs"] == 8
+    assert manifest["traces"] == "whole"
+    assert not any("samples" in name or "checkpoint" in name or "report" in name for name in names)
+    assert "command" not in lock
+    assert lock["source"] == "toy.toml"
+    assert lock["keys"] == read_lock(published)["keys"]
+
+
+def test_sheets_on_request(published, tmp_path):
+    pack(published, tmp_path / "a.zip", sheets=True)
+    with zipfile.ZipFile(tmp_path / "a.zip") as content:
+        assert sum("samples/" in name for name in content.namelist()) == 8 * 3
+
+
+def test_thinned_traces_keep_the_last_step_of_every_run(published, tmp_path):
+    found = verified(published, tmp_path, thin=8)
+    for whole, thin in zip(stack_folders(published), found.stacks, strict=True):
+        rows, kept = whole.traces(), thin.traces()
+        ends = rows.groupby("run")["step"].max()
+        assert 8 <= kept["step"].nunique() <= 8 + ends.nunique()
+        assert kept.groupby("run")["step"].max().equals(ends)
+        assert kept.merge(rows.astype({"player": str})).shape == kept.shape
+    [skipped] = [check for check in found.checks if check.ok is None]
+    assert (found.ok, skipped.name) == (True, "verdicts")
+
+
+def test_what_has_not_ended_is_left_out(root, tmp_path):
+    (stack(root).path / "runs.parquet").unlink()
+    done = ganbench_here("pack", root, "-o", tmp_path / "a.zip")
+    assert done.code == 0
+    assert "toy-loss-plain" in done.err
+    assert "left out" in done.err
+    found = verified(root, tmp_path)
+    assert wrong(found).keys() == {"complete"}
+
+
+def test_refusals(root, tmp_path):
+    def refusal(*arguments: object) -> str:
+        done = ganbench_here("pack", *arguments)
+        assert (done.code, done.out) == (2, "")
+        [line] = done.err.splitlines()
+        return line
+
+    other = tmp_path / "notes.txt"
+    other.write_text("mine")
+    assert "is no archive" in refusal(root, "-o", other)
+    assert other.read_text() == "mine"
+    assert "is no archive" in refusal(root, "-o", tmp_path)
+    assert "no such folder" in refusal(tmp_path / "tay")
+    assert "cannot be written" in refusal(root, "-o", tmp_path / "no" / "a.zip")
+    with FolderLock(root):
+        assert "is in use" in refusal(root, "-o", tmp_path / "a.zip")
+    for folder in stack_folders(root):
+        (folder.path / "runs.parquet").unlink()
+    assert "no run has ended" in refusal(root, "-o", tmp_path / "a.zip")
+
+
+# -- verifying
+
+
+def test_an_honest_archive_passes(published, tmp_path):
+    found = verified(published, tmp_path, sheets=True)
+    assert [check.name for check in found.checks] == [
+        "checksums", "tables", "keys", "rows", "complete", "verdicts",
+    ]  # fmt: skip
+    assert all(check.ok for check in found.checks), found.checks
+
+
+def test_the_command_line(published, tmp_path):
+    pack(published, tmp_path / "a.zip")
+    done = ganbench_here("verify", tmp_path / "a.zip", "--json")
+    told = done.json()
+    assert (done.code, told["ok"], told["suite"], told["runs"]) == (0, True, "toy", 8)
+    assert "8 verdicts follow" in ganbench_here("verify", tmp_path / "a.zip").out
+
+
+def test_it_needs_no_torch(published, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is blocked')")
+    pack(published, tmp_path / "a.zip")
+    done = ganbench_process("verify", "a.zip", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert done.code == 0, done.out + done.err
+
+
+def test_a_flipped_bit(published, tmp_path):
+    packed = pack(published, tmp_path / "a.zip")
+    content = bytearray(packed.path.read_bytes())
+    content[content.index(b'"steps": 70')] ^= 1
+    packed.path.write_bytes(content)
+    done = ganbench_here("verify", packed.path)
+    assert done.code == 1
+    assert "WRONG   checksums" in done.out
+
+
+def forge_outcome(root: Path) -> None:
+    folder = stack(root, "toy-bomb")
+    rows = folder.runs().assign(outcome="diverged", onset_step=3)
+    folder.write_runs(rows)
+
+
+def forge_variant(root: Path) -> None:
+    folder = stack(root)
+    config = folder.config()
+    config["variants"][0]["batch"] = 16
+    folder.write_config(config)
+
+
+def forge_seed(root: Path) -> None:
+    folder = stack(root)
+    config = folder.config()
+    folder.write_config({**config, "seeds": [0, 7]})
+    folder.write_runs(folder.runs().assign(seed=[0, 7]))
+
+
+def forge_source(root: Path) -> None:
+    folder = stack(root)
+    config = folder.config()
+    config["identity"]["components"]["loss toy-loss"][1] = "0" * 64
+    folder.write_config(config)
+
+
+def forge_label(root: Path) -> None:
+    folder = stack(root)
+    folder.write_runs(folder.runs().assign(loss="wasserstein"))
+
+
+def forge_late_evaluation(root: Path) -> None:
+    folder = stack(root)
+    rows = folder.evals()
+    folder.write_evals(rows.assign(step=rows["step"] * 2))
+
+
+def forge_shorter(root: Path) -> None:
+    shutil.rmtree(stack(root).path)
+
+
+def forge_thresholds(root: Path) -> None:
+    lock = read_lock(root)
+    lock["verdict"] |= {"saturate_accuracy": 0.01, "saturate_steps": 5}
+    write_lock(root, lock)
+
+
+def forge_trace(root: Path) -> None:
+    folder = stack(root)
+    [(_, _, part)] = folder.trace_parts()
+    part.unlink()
+
+
+def forge_short_trace(root: Path) -> None:
+    folder = stack(root)
+    [(first, _, part)] = folder.trace_parts()
+    rows = folder.traces()
+    part.unlink()
+    kept = rows[rows["step"] <= 60]
+    folder.write_traces(
+        first,
+        60,
+        {name: kept[name].to_numpy() for name in kept if name != "player"}
+        | {"player": kept["player"].astype(str).to_numpy()},
+    )
+
+
+def forge_configuration(root: Path) -> None:
+    folder = stack(root)
+    folder.write_config({"keys": 5, "labels": "x", "identity": []})
+
+
+FORGERIES = {
+    forge_outcome: {"verdicts": "not diverged"},
+    forge_variant: {"keys": "is not that of its configuration"},
+    forge_seed: {"keys": "toy-loss/plain seed 7"},
+    forge_source: {"keys": "is not that of its configuration"},
+    forge_label: {"rows": "loss is not as configured"},
+    forge_late_evaluation: {"rows": "steps that there are not"},
+    forge_shorter: {"complete": "toy-loss/plain lacks"},
+    forge_thresholds: {"verdicts": "saturated by its traces, not finished"},
+    forge_short_trace: {"verdicts": "what it was judged from is not there"},
+    forge_trace: {"tables": "traces have no column 'loss'"},
+    forge_configuration: {"keys": "not as ganbench writes it", "rows": "not as ganbench writes it"},
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
+def test_forgeries_with_right_checksums(forge, root, tmp_path):
+    forge(root)
+    faults = wrong(verified(root, tmp_path))
+    for name, told in FORGERIES[forge].items():
+        assert told in faults.pop(name)
+    assert not faults or forge is forge_configuration
+
+
+def test_keys_of_older_results_cannot_be_checked(root, tmp_path):
+    for folder in stack_folders(root):
+        folder.write_config({k: v for k, v in folder.config().items() if k != "identity"})
+    found = verified(root, tmp_path)
+    assert found.ok
+    assert [check.name for check in found.checks if check.ok is None] == ["keys"]
+
+
+# -- archives that mean harm
+
+
+def entry(name: str, **attributes: Any) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    for attribute, value in attributes.items():
+        setattr(info, attribute, value)
+    return info
+
+
+def manifest(**changes: Any) -> bytes:
+    return json.dumps({"format": "ganbench-results", "schema": 1, "files": {}, **changes}).encode()
+
+
+LINK = (stat.S_IFLNK | 0o777) << 16
+HOSTILE: dict[str, tuple[list[tuple[zipfile.ZipInfo, bytes]], str]] = {
+    "traversal": ([(entry("../evil.json"), b"{}")], "'../evil.json'"),
+    "below": ([(entry("stacks/../../../evil/config.json"), b"{}")], "never writes"),
+    "absolute": ([(entry("/tmp/evil.json"), b"{}")], "'/tmp/evil.json'"),
+    "drive": ([(entry("C:\\evil.json"), b"{}")], "never writes"),
+    "code": ([(entry("stacks/a/__init__.py"), b"print()")], "never writes"),
+    "pickle": ([(entry("stacks/a/checkpoint.pkl"), b"")], "never writes"),
+    "terminal": ([(entry("\x1b[31mred"), b"")], r"\x1b[31mred"),
+    "link": ([(entry("suite.toml", external_attr=LINK), b"/etc/passwd")], "as a link"),
+    "compressed": ([(entry("suite.toml", compress_type=zipfile.ZIP_DEFLATED), b"0" * 10**6)], "compressed"),
+    "twice": ([(entry("suite.toml"), b"a"), (entry("suite.toml"), b"b")], "twice"),
+    "no manifest": ([(entry("suite.toml"), b"a")], "holds no manifest.json"),
+    "no JSON": ([(entry("manifest.json"), b"\xff{")], "cannot be read"),
+    "deep": ([(entry("manifest.json"), b"[" * 10**5)], "cannot be read"),
+    "a list": ([(entry("manifest.json"), b"[]")], "cannot be read"),
+    "another format": ([(entry("manifest.json"), manifest(format="x"))], "no archive that"),
+    "later": ([(entry("manifest.json"), manifest(schema=9))], "later version"),
+    "empty": ([(entry("manifest.json"), manifest())], "does not hold"),
+    "not listed": (
+        [(entry("manifest.json"), manifest()), (entry("suite.toml"), b"a")],
+        "does not hold what its manifest lists ('suite.toml')",
+    ),
+}
+
+
+def refused(path: Path) -> str:
+    """What is said of an archive, in one sentence."""
+    done = ganbench_here("verify", path)
+    assert (done.code, done.out) == (2, "")
+    [line] = done.err.splitlines()
+    assert "\x1b" not in line
+    return line
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_archives(case, tmp_path):
+    entries, told = HOSTILE[case]
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w") as content:
+        for info, text in entries:
+            content.writestr(info, text, compress_type=info.compress_type)
+    before = files_below(tmp_path)
+    assert told in refused(path)
+    assert files_below(tmp_path) == before
+
+
+def test_overlapping_files(published, tmp_path):
+    """Entries of the directory that all point to the same large file."""
+    packed = pack(published, tmp_path / "a.zip")
+    with zipfile.ZipFile(packed.path, "a") as content:
+        large = max(content.infolist(), key=lambda info: info.file_size)
+        for index in range(100):
+            again = entry(f"stacks/a/trace-{index}-{index}.parquet", header_offset=large.header_offset)
+            again.file_size, again.compress_size, again.CRC = large.file_size, large.compress_size, large.CRC
+            content.filelist.append(again)
+        content._didModify = True
+    assert "overlap" in refused(packed.path)
+
+
+def test_what_is_no_zip(tmp_path):
+    for name, content in {"a.zip": b"", "b.zip": b"PK\x03\x04 no more", "c.zip": b"text"}.items():
+        (tmp_path / name).write_bytes(content)
+        assert "no archive that `ganbench pack` made" in refused(tmp_path / name)
+    assert "no such file" in refused(tmp_path / "none.zip")
+    assert "no archive" in refused(tmp_path)
+
+
+def test_too_much_text(published, tmp_path):
+    packed = pack(published, tmp_path / "a.zip")
+    with mock.patch.object(archive, "LARGEST_TEXT", 1000):
+        assert "too large" in refused(packed.path)
+    with mock.patch.object(archive, "MOST_FILES", 10):
+        assert "the most is 10" in refused(packed.path)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        pa.table({"run": pa.array(np.zeros(10**6, dtype="int32"))}),
+        pa.table({"player": pa.array(["x" * 1000] * 10**5)}),
+    ],
+    ids=["numbers", "texts"],
+)
+def test_tables_that_grow(bomb, root, tmp_path):
+    pq.write_table(bomb, stack(root).path / "evals.parquet", compression="zstd")
+    assert (stack(root).path / "evals.parquet").stat().st_size < 10**5
+    with mock.patch("psutil.virtual_memory", return_value=SimpleNamespace(total=8 * 10**6)):
+        assert "too large to be read" in wrong(verified(root, tmp_path))["tables"]
+
+
+@pytest.mark.parametrize(
+    "table", [b"PAR1", pa.table({"step": pa.array([[1], [2]])})], ids=["broken", "nested"]
+)
+def test_tables_that_are_none(table, root, tmp_path):
+    path = stack(root).path / "evals.parquet"
+    path.write_bytes(table) if isinstance(table, bytes) else pq.write_table(table, path)
+    assert "evals.parquet cannot be read" in wrong(verified(root, tmp_path))["tables"]
+
+
+# -- training again
+
+
+def retrained(path: Path, count: int, *options: object) -> tuple[int, dict[str, Any]]:
+    done = ganbench_here(
+        "verify", path, "--retrain", count, "--plugin", TOYS, "--workers", 1, "--json", *options
+    )
+    return done.code, done.json()
+
+
+def test_a_sample_is_equal_bit_for_bit(published, tmp_path):
+    pack(published, tmp_path / "a.zip", thin=8)
+    code, told = retrained(tmp_path / "a.zip", 3)
+    assert code == 0, told
+    assert [(one["ok"], one["exact"]) for one in told["retrained"]] == [(True, True)] * 3
+    keys = {one["key"] for one in told["retrained"]}
+    assert keys < set(read_lock(published)["keys"])
+
+
+def test_the_digest_chooses(published, tmp_path):
+    found = verified(published, tmp_path)
+
+    def chosen(digest: str, count: int) -> set[str]:
+        found.digest = digest
+        return {label for sampled in retrain.sample(found, count) for label in sampled.labels()}
+
+    assert chosen("0" * 64, 3) == chosen("0" * 64, 3)
+    assert len({frozenset(chosen(f"{index:064x}", 3)) for index in range(20)}) > 10
+    assert chosen("0" * 64, 2) < chosen("0" * 64, 5)
+    assert len(chosen("0" * 64, 100)) == 8
+
+
+def test_a_mapped_stack_is_trained_as_a_whole(tmp_path):
+    root = trained(tmp_path / "results", "--engine", "eager")
+    pack(root, tmp_path / "a.zip")
+    code, told = retrained(tmp_path / "a.zip", 1)
+    assert code == 0, told
+    assert [one["exact"] for one in told["retrained"]] == [True] * 2
+
+
+def change_evals(folder: StackFolder, factor: float) -> None:
+    rows = folder.evals()
+    folder.write_evals(rows.assign(value=rows["value"] * np.where(rows["step"] > 0, factor, 1.0)))
+
+
+def change_traces(folder: StackFolder, factor: float) -> None:
+    [(first, last, part)] = folder.trace_parts()
+    rows = folder.traces()
+    part.unlink()
+    loss = rows["loss"].to_numpy() * np.where(rows["step"] > 0, factor, 1.0)
+    columns = {name: rows[name].to_numpy() for name in rows} | {
+        "player": rows["player"].astype(str).to_numpy()
+    }
+    folder.write_traces(first, last, columns | {"loss": loss.astype("float32")})
+
+
+def everywhere(root: Path, change: Any, factor: float, processor: str | None = None) -> None:
+    for folder in stack_folders(root):
+        change(folder, factor)
+        if processor:
+            folder.write_env({**folder.env(), "processor": processor})
+
+
+def test_a_better_curve_is_found_out(root, tmp_path):
+    everywhere(root, change_evals, 0.999999)
+    assert verified(root, tmp_path).ok  # it follows from what it says of itself
+    code, told = retrained(tmp_path / "a.zip", 1)
+    assert code == 1
+    assert "the evaluations differ first at 35, toy-mean" in told["retrained"][0]["detail"]
+
+
+def test_elsewhere_rounding_may_differ(root, tmp_path):
+    everywhere(root, change_traces, 1 + 1e-5, processor="another")
+    pack(root, tmp_path / "a.zip")
+    code, told = retrained(tmp_path / "a.zip", 2)
+    assert code == 0, told
+    for one in told["retrained"]:
+        assert (one["ok"], one["exact"]) == (True, False)
+        assert "agrees as far as it can (processor another there" in one["detail"]
+
+
+def test_elsewhere_the_first_steps_must_agree(root, tmp_path):
+    everywhere(root, change_traces, 1.1, processor="another")
+    pack(root, tmp_path / "a.zip")
+    code, told = retrained(tmp_path / "a.zip", 1)
+    assert code == 1
+    assert "it is not the same run" in told["retrained"][0]["detail"]
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.001, 0), (1000.0, 1)])
+def test_elsewhere_the_end_must_be_one_of_the_variants(factor, code, tmp_path):
+    cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]")
+    root = trained(tmp_path / "results", "--seeds", "3", *cell)
+    everywhere(root, change_evals, factor, processor="another")
+    pack(root, tmp_path / "a.zip")
+    ended, told = retrained(tmp_path / "a.zip", 1)
+    assert ended == code
+    assert ("is far from those of the variant" in told["retrained"][0]["detail"]) == bool(code)
+
+
+def test_other_sources_are_not_trained(root, tmp_path):
+    other = tmp_path / "toys.py"
+    other.write_text(TOYS.read_text("utf-8") + "\n# changed\n", encoding="utf-8")
+    pack(root, tmp_path / "a.zip")
+    done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 2, "--plugin", other, "--workers", 1)
+    assert done.code == 1
+    assert "was not trained: the source of model toy-gan is another here" in done.out
+
+
+def test_a_plugin_that_is_not_here(root, tmp_path):
+    pack(root, tmp_path / "a.zip")
+    done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 1, "--workers", 1)
+    assert done.code == 1
+    assert "was not trained: unknown dataset 'toy-blob'" in done.out
