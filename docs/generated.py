@@ -55,7 +55,12 @@ def hook_page(name: str, spec: Any, doc: str) -> str:
 
 def decisions() -> str:
     """Links to the records of decisions, by their titles."""
-    lines = ["# Decisions", "", "Why things are as they are, where the design could have gone another way.", ""]
+    lines = [
+        "# Decisions",
+        "",
+        "Why things are as they are, where the design could have gone another way.",
+        "",
+    ]
     for path in sorted((HERE / "adr").glob("[0-9]*.md")):
         title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
         lines.append(f"* [{title}]({path.name})")

@@ -40,12 +40,22 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
     """(object, "") or (None, why); why is empty where there is no such file."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = _without_surrogates(json.loads(text)) if "\\ud" in text.lower() else json.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except (OSError, ValueError, RecursionError) as error:
         return None, str(error)
     return (value, "") if isinstance(value, dict) else (None, "not a JSON object")
+
+
+def _without_surrogates(value: Any) -> Any:
+    """The value, half characters in its texts replaced: nothing could be written that holds them."""
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
 def plain(value: Any) -> Any:

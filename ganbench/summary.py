@@ -82,16 +82,26 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
         "outcomes": _outcomes(rows["outcome"]),
         "metric": metric,
         "direction": direction,
-        "statistic": "IQM" if count >= IQM_FROM else "median",
-        "n": count,
+        "statistic": "",
+        "n": 0,
     }
+    rows = known_runs(rows) if metric else rows
+    row |= {"n": len(rows), "statistic": "IQM" if len(rows) >= IQM_FROM else "median"}
+    failed = (rows["outcome"] != "finished").to_numpy()
     for when in ("final", "best"):
         estimate, low, high = math.nan, math.nan, math.nan
-        if metric:
+        if metric and len(rows):
             values = ranked_values(rows, f"{when}_{metric}", failed, direction)
             estimate, low, high = estimate_of(values, f"{variant}|{metric}|{when}")
         row |= {when: estimate, f"{when}_low": low, f"{when}_high": high}
     return row
+
+
+def known_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Without those that finished, but whose values cannot be read any more: nobody knows where they rank."""
+    if "measured" not in runs:
+        return runs
+    return runs[runs["measured"] | (runs["outcome"] != "finished")]
 
 
 def ranked_values(rows: pd.DataFrame, column: str, failed: np.ndarray, direction: str) -> np.ndarray:

@@ -242,7 +242,7 @@ def test_failures_are_told_by_loss_and_tested(made):
     assert figure.table["loss"].tolist() == ["wasserstein", "minimax", "hinge"]
     p = 3 * stats.rates_differ(11, 15, 2, 15)
     assert figure.table["p_against_least"].iloc[0] == pytest.approx(p)
-    assert "wasserstein failed most, in 11 of 15 runs (73%), half of these by step 7" in figure.finding
+    assert "wasserstein failed most, in 11 of 15 runs (73%), half of these seen by step 7" in figure.finding
     assert "and hinge least, in 2 of 15 runs (13%)" in figure.finding
     assert "is significant" in figure.finding
     low = stats.wilson(11, 15).low

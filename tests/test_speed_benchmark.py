@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 
-from benchmarks.speed import equal, timing
+from benchmarks.speed import equal, measuring, timing
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.cases import CASES, Case
 from benchmarks.speed.loop import Captured
@@ -121,6 +123,36 @@ def test_the_command_writes_its_tables(tmp_path: Path) -> None:
     table = (tmp_path / "cpu.md").read_text()
     assert "--quick" in table
     assert "mlp-2x32-r1 | loop" in table
+
+
+@pytest.mark.slow
+def test_the_cost_of_measuring_is_written_as_a_share_of_training(tmp_path: Path) -> None:
+    out = tmp_path / "measuring.md"
+    assert measuring.main(["--quick", "--suites", "quickstart", "--out", str(out)]) == 0
+    text = out.read_text("utf-8")
+    assert "`python -m benchmarks.speed.measuring --suites quickstart --quick`" in text
+    assert "| mlp-2x32 | vmap | 16 | " in text
+    assert text.count("| quickstart | ") == 11
+    assert "| quickstart | digits/mlp-vae/elbo/plain | " in text
+
+
+def test_the_share_counts_the_whole_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite of 10,000 steps and 11 evaluations, of which 100 steps and 2 evaluations were trained."""
+    runs = pd.DataFrame({"variant": ["a"], "seconds": [5.0], "evaluation_seconds": [2.0], "steps": [100]})
+    taken = pd.DataFrame({"variant": ["a", "a"], "step": [0, 100]})
+    config = {"steps": 10_000, "evaluate": {"every": 1000}}
+    suite = SimpleNamespace(variants=[SimpleNamespace(label="a", config=config)])
+    monkeypatch.setattr(measuring.subprocess, "run", lambda *_, **__: None)
+    monkeypatch.setattr(measuring.ganbench, "load", lambda _: SimpleNamespace(runs=runs, evaluations=taken))
+    monkeypatch.setattr(measuring, "load_suite", lambda *_: suite)
+    [cost] = measuring.evaluations("mnist")
+    assert (cost.step, cost.evaluation) == (0.05, 1.0)
+    assert cost.share == pytest.approx(11 * 1.0 / (10_000 * 0.05))
+
+
+def test_the_cost_of_measuring_of_an_unknown_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    assert measuring.main(["--suites", "mnits"]) == 2
+    assert "--suites: unknown suite 'mnits'; did you mean 'mnist'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

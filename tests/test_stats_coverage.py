@@ -34,5 +34,7 @@ def test_the_table_goes_into_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["coverage", "--out", str(page)])
     coverage.main()
     text = page.read_text("utf-8")
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
     assert "| a | b | 0.900 | 1.000 | 0.500 |" in text

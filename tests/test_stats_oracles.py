@@ -205,10 +205,35 @@ def test_a_curve_without_events_is_not_certain():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_log_rank_of_two_is_scipys(seed):
+def test_log_rank_of_two_large_groups_is_scipys(seed):
     groups = [censored(seed, 20), censored(seed + 100, 25, 16.0)]
     sides = [scipy_stats.CensoredData(uncensored=t[e], right=t[~e]) for t, e in groups]
     assert stats.log_rank(groups) == pytest.approx(scipy_stats.logrank(*sides).pvalue)
+
+
+def test_log_rank_of_two_small_groups_is_exact():
+    """Against all permutations of scipy's statistic, whose variance is the same for all without censoring."""
+    time = np.array([1.0, 2, 3, 5, 8, 4, 6, 7, 9, 10])
+    dead = np.ones(5, dtype=bool)
+    found = stats.log_rank([(time[:5], dead), (time[5:], dead)])
+    data = scipy_stats.CensoredData
+
+    def excess(first):
+        rest = [i for i in range(10) if i not in first]
+        one, other = time[list(first)], time[rest]
+        result = scipy_stats.logrank(data(one), data(other))
+        at_risk = [(one >= t).sum() / (time >= t).sum() for t in np.sort(time)]
+        assert np.sign(result.statistic) == np.sign(round(5 - sum(at_risk), 9))
+        return abs(5 - sum(at_risk))
+
+    every = [excess(some) for some in itertools.combinations(range(10), 5)]
+    assert found == pytest.approx(np.mean(np.array(every) >= every[0] - 1e-9))
+
+
+def test_five_failures_against_none_have_the_least_p():
+    dead = (np.full(5, 100.0), np.ones(5, dtype=bool))
+    alive = (np.full(5, 500.0), np.zeros(5, dtype=bool))
+    assert stats.log_rank([dead, alive]) == pytest.approx(stats.least_p(5, 5))
 
 
 def test_log_rank_of_three_is_that_of_statsmodels():

@@ -36,17 +36,17 @@ class Results:
         sections = [
             f"# Speed on {self.machine['device']}",
             f"Made by `{self.command}`. Medians over rounds, with the extremes in brackets.",
-            _rows(("machine", ""), self.machine.items()),
+            grid(("machine", ""), self.machine.items()),
             "## Both sides do the same\n\nLargest difference of a parameter after 20 steps in float64.",
-            _rows(("case", "difference"), [(case, f"{d:.1e}") for case, d in self.differences.items()]),
+            grid(("case", "difference"), [(case, f"{d:.1e}") for case, d in self.differences.items()]),
             "## Seed-steps per second\n\nThe engine with its probes on, compilation apart; one stack a row.",
-            _rows(_THROUGHPUT, map(_throughput, self.throughputs)),
+            grid(_THROUGHPUT, map(_throughput, self.throughputs)),
             "## Cut into smaller stacks\n\nThe same runs, one stack after another, at the best stack size.",
-            _rows(("case", "runs", "one stack", "best", "stack size"), cuts(self.throughputs)),
+            grid(("case", "runs", "one stack", "best", "stack size"), cuts(self.throughputs)),
             "## A single run from nothing, compilation counted",
-            _rows(("case", "way", "steps", "engine s", "by hand s", "ratio"), map(_single, self.singles)),
+            grid(("case", "way", "steps", "engine s", "by hand s", "ratio"), map(_single, self.singles)),
             "## What the probes cost",
-            _rows(("case", "way", "runs", "extra time", "at most"), map(_probe, self.probes)),
+            grid(("case", "way", "runs", "extra time", "at most"), map(_probe, self.probes)),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -90,7 +90,7 @@ def _spread(spread: Spread) -> str:
     return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
 
 
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, an empty string where it has no rows."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     rule = "| " + " | ".join("---" for _ in head) + " |"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganbench.cli.report import tell_warning
+from ganbench.cli.report import tell_all
 from ganbench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -60,11 +60,8 @@ def loaded(folders: tuple[Path, ...]) -> Results:
     from ganbench.frames import load
 
     results = load(*folders)
-    missing = results.missing
-    for warning in results.warnings:
-        tell_warning(warning)
-    if missing:
-        tell_warning(f"{missing} of the suite's runs have no result yet and are left out")
+    results.evaluations  # noqa: B018 - what cannot be read is known once it was tried
+    tell_all(results)
     return results
 
 

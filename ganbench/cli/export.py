@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ganbench.cli.compare import folders_argument, loaded
+from ganbench.cli.compare import folders_argument
+from ganbench.cli.report import tell_all
 
 
 @click.command()
@@ -20,9 +21,13 @@ from ganbench.cli.compare import folders_argument, loaded
 )
 def export(folders: tuple[Path, ...], form: str, out: Path | None) -> int:
     """Write the runs, evaluations and traces in DIR... as one file each."""
+    from ganbench.frames import load
     from ganbench.frames.exporting import export_to
 
     target = out or folders[0] / "export"
-    for path in export_to(loaded(folders), target, form):
+    results = load(*folders)
+    paths = export_to(results, target, form)
+    tell_all(results)
+    for path in paths:
         click.echo(f"wrote {path}")
     return 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import click
+
+from ganbench.cli.report import tell_all
+from ganbench.errors import BadInput
 
 
 @click.command()
@@ -39,8 +43,12 @@ def figure(
     from ganbench.report.figures import write_figure
 
     given = {option: value for option, value in options.items() if value is not None}
-    made = make(load(*folders), name, **given)
+    if not math.isfinite(given.get("threshold", 0.0)):
+        raise BadInput(f"--threshold: {given['threshold']:g} is no value that a run could reach")
+    results = load(*folders)
+    made = make(results, name, **given)
     path = write_figure(made, out or Path(f"{made.name}.pdf"), width, dark)
+    tell_all(results)
     click.echo(made.finding)
     click.echo(f"wrote {path}")
     return 0

@@ -5,8 +5,12 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from ganbench.frames import Results
 
 
 @click.command()
@@ -28,9 +32,8 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
     else:
         console = Console()
         console.print(summary_table(summary, console.width))
-        for warning in results.warnings:
-            tell_warning(warning)
     paths = write_report(results, folders[0], tell_warning)
+    tell_all(results)
     if not as_json:
         click.echo("\n".join(f"wrote {path}" for path in paths))
     if opened:
@@ -41,6 +44,15 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
 def tell_warning(text: str) -> None:
     """A warning on the terminal."""
     click.echo(f"warning: {text}", err=True)
+
+
+def tell_all(results: Results) -> None:
+    """All warnings of results, those of files that were read last included."""
+    missing = results.missing
+    for warning in results.warnings:
+        tell_warning(warning)
+    if missing:
+        tell_warning(f"{missing} of the suite's runs have no result yet and are left out")
 
 
 def report_of(paths: Sequence[Path]) -> Path:

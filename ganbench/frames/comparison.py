@@ -11,7 +11,7 @@ import pandas as pd
 from ganbench import stats
 from ganbench.errors import BadInput
 from ganbench.frames.labels import told_apart
-from ganbench.summary import ranked_values, statistic_of
+from ganbench.summary import known_runs, ranked_values, statistic_of
 
 COLUMNS = (
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
@@ -32,6 +32,7 @@ def compared(
     metrics: Mapping[str, str],
     directions: Mapping[str, str],
     alpha: float = 0.05,
+    missing: int = 0,
 ) -> pd.DataFrame:
     """One row a pair; the columns are those of `Results.compare`.
 
@@ -40,6 +41,7 @@ def compared(
         pairs: (variant, other), both measured by the same metric.
         metrics: variant -> metric.
         directions: metric -> "higher" or "lower"; lower where it is not named.
+        missing: runs that have no result yet; if there are any, nothing is significant.
     """
     involved = list(dict.fromkeys(label for pair in pairs for label in pair))
     groups = dict(iter(runs[runs["variant"].isin(involved)].groupby("variant", sort=False, observed=True)))
@@ -52,7 +54,7 @@ def compared(
         return frame
     for name in ("p", "p_failures"):
         frame[f"{name}_holm"] = stats.holm(frame[name].to_numpy(dtype=np.float64))
-    frame["significant"] = frame["p_holm"] <= alpha
+    frame["significant"] = (frame["p_holm"] <= alpha) & (not missing)
     frame["reachable"] = frame["least_p"] * len(frame) <= alpha
     names = told_apart(involved)
     frame["finding"] = [_finding(row, names, len(frame), alpha) for row in frame.to_dict("records")]
@@ -63,11 +65,13 @@ class _Side:
     """The runs of one variant. `costs`: their values, by sign lower for better ones, inf for failures."""
 
     def __init__(self, rows: pd.DataFrame, metric: str, direction: str) -> None:
+        self.runs, self.failures = len(rows), int((rows["outcome"] != "finished").sum())
+        rows = known_runs(rows)
         failed = (rows["outcome"] != "finished").to_numpy()
         values = ranked_values(rows, f"final_{metric}", failed, direction)
         self.metric, self.direction = metric, direction
         self.costs = -values if direction == "higher" else values
-        self.n, self.failures = len(values), int(failed.sum())
+        self.n = len(values)
         self.estimate = float(statistic_of(values)(values))
 
 
@@ -91,7 +95,7 @@ def _row(one: str, other: str, sides: Mapping[str, _Side]) -> dict[str, Any]:
         "least_p": stats.least_p(ours.n, theirs.n),
         "failures": ours.failures,
         "failures_other": theirs.failures,
-        "p_failures": stats.rates_differ(ours.failures, ours.n, theirs.failures, theirs.n),
+        "p_failures": stats.rates_differ(ours.failures, ours.runs, theirs.failures, theirs.runs),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench import stats
-from ganbench.summary import ranked_values
+from ganbench.summary import known_runs, ranked_values
 
 COLUMNS = (
     *("rank", "variant", "failure_rate", "failure_low", "failure_high"),
@@ -52,6 +52,7 @@ def _in_order(summary: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.Data
 
 def mean_ranks(runs: pd.DataFrame, metric: str, direction: str) -> pd.Series:
     """Variant -> the mean rank of its runs among all: 1 is best, ties share theirs, failures the last."""
+    runs = known_runs(runs)
     failed = (runs["outcome"] != "finished").to_numpy()
     values = ranked_values(runs, f"final_{metric}", failed, direction)
     ranks = pd.Series(-values if direction == "higher" else values, index=runs.index).rank(method="average")

@@ -50,12 +50,14 @@ class Results:
         and evidence_last (the steps over which it held), remark (what was seen and is no failure), steps,
         swept options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each
         metric final_<metric> (at the last evaluation, of the averaged weights where there are some) and
-        best_<metric>. Failed runs keep the values that they had.
+        best_<metric>. Failed runs keep the values that they had. `measured` is False where a run has no
+        evaluation that can be read: if it finished, it is left out of all statistics of values.
         """
         frame = self._stored.runs.drop(columns="_folder")
         rank = {label: index for index, label in enumerate(self.configs)}
         frame["_rank"] = frame["variant"].map(rank).fillna(len(rank))
         frame = frame.sort_values(["_rank", "variant", "seed"], kind="stable", ignore_index=True)
+        frame["measured"] = frame["key"].isin(self.evaluations["key"])
         values = metric_columns(self.evaluations, self.directions)
         return frame.drop(columns="_rank").merge(values, how="left", left_on="key", right_index=True)
 
@@ -78,11 +80,12 @@ class Results:
     def traces(self) -> pd.DataFrame:
         """One row a (run, step, player): key, variant, seed, step, player, loss, grad_norm, …
 
+        update_ratio is update_norm / weight_norm.
         All of them at once: 5,000 steps of 100 two-player runs are a million rows, some 50 MB.
         `curves` thins them stack by stack.
         """
         table = self._stored.concat(folder.traces_table() for folder in self.folders)
-        frame: pd.DataFrame = (NO_TRACES if table is None else table).to_pandas()
+        frame: pd.DataFrame = tracing.with_ratio(NO_TRACES if table is None else table).to_pandas()
         return frame
 
     @cached_property
@@ -118,7 +121,9 @@ class Results:
     def warnings(self) -> list[str]:
         """A sentence for each file that could not be read so far, and for copies of runs that differ."""
         unreadable = (text for folder in self.folders for text in folder.warnings)
-        return list(dict.fromkeys([*self.notes, *self._stored.conflicts, *unreadable]))
+        return list(
+            dict.fromkeys([*self.notes, *self._stored.cautions, *self._stored.conflicts, *unreadable])
+        )
 
     def summary(self, metric: str | None = None) -> pd.DataFrame:
         """One row a variant: how often it failed, and its final and best values over seeds.
@@ -159,7 +164,8 @@ class Results:
         effect_low, effect_high (95%), p, p_holm, significant, least_p (the least p that so many runs can
         give), reachable (whether that is small enough), failures, failures_other, p_failures,
         p_failures_holm (Barnard's exact test of the failure rates; corrected among themselves), finding.
-        Failed runs rank worst and tie with each other. Variants are compared on the same data only.
+        Failed runs rank worst and tie with each other. Variants are compared on the same data only. While
+        runs of the suite are missing nothing is called significant: the pairs are not all known yet.
 
         Raises BadInput for unknown names, and where evaluations cannot be compared: the sentence says why.
         """
@@ -167,7 +173,7 @@ class Results:
         metrics = self._main_metrics(metric)
         pairs = self._pairs(metrics, baseline)
         pairing.check_comparable(pairs, metrics, self.evaluations, self.configs)
-        return comparison.compared(self.runs, pairs, metrics, self.directions, alpha)
+        return comparison.compared(self.runs, pairs, metrics, self.directions, alpha, self.missing)
 
     def survival(self, metric: str | None = None, threshold: float | None = None) -> pd.DataFrame:
         """The share of runs that has not failed, over steps, a curve a variant (Kaplan and Meier 1958).

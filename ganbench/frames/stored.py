@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,23 @@ class Stored:
         """A sentence for each two folders whose copies of a run differ."""
         roots = {folder.path.parent for folder in self._folders}
         return conflicts(self._copies, self._folders) if len(roots) > 1 else []
+
+    @cached_property
+    def cautions(self) -> list[str]:
+        """A sentence for each stack that cannot be understood, and where verdicts cannot be compared."""
+        pairs = list(zip(self._folders, self.stacks, strict=True))
+        lost = [
+            f"{folder.path / 'config.json'} is missing or unreadable: the results of its runs are left out"
+            for folder, stack in pairs
+            if not stack and (folder.path / "runs.parquet").is_file()
+        ]
+        judged = {
+            json.dumps(stack.get("verdict"), sort_keys=True)
+            for folder, stack in pairs
+            if stack.get("verdict") and (folder.path / "runs.parquet").is_file()
+        }
+        mixed = "the runs were judged by different thresholds; `ganbench judge` judges them alike"
+        return [*lost, *([mixed] if len(judged) > 1 else [])]
 
     @cached_property
     def homes(self) -> dict[str, int]:

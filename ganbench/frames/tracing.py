@@ -7,12 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ganbench.errors import BadInput, nearest
 from ganbench.frames.stored import Stored
 from ganbench.store import StackFolder
 
 _WHERE = ["key", "variant", "seed", "step", "player"]
+_RATIO, _NORMS = "update_ratio", ("update_norm", "weight_norm")
+
+
+def with_ratio(table: pa.Table) -> pa.Table:
+    """With the column update_ratio: how large an update is beside the weights; where both norms are there."""
+    if not set(_NORMS) <= set(table.column_names):
+        return table
+    return table.append_column(_RATIO, pc.divide(*(table[name] for name in _NORMS)))
 
 
 def curves(
@@ -28,10 +37,11 @@ def curves(
     found = []
     for index, folder in enumerate(folders):
         names = folder.trace_columns()
-        known |= names
-        table = folder.traces_table(["run", "step", "player", *(c for c in columns if c in names)])
+        known |= names | ({_RATIO} if names.issuperset(_NORMS) else set())
+        read = [*columns, *(_NORMS if _RATIO in columns else ())]
+        table = folder.traces_table(["run", "step", "player", *(c for c in dict.fromkeys(read) if c in names)])
         if table is not None and len(table):
-            found.append(_thinned(stored.labelled(index, table), points))
+            found.append(_thinned(stored.labelled(index, with_ratio(table)), points))
     for name in columns:
         if known and name not in known - {"run", "step", "player"}:
             raise BadInput(f"no trace has {name!r}; {nearest(name, known - {'run', 'step', 'player'})}")

@@ -28,25 +28,39 @@ _UNKNOWN = Interval(math.nan, math.nan)
 def wilson(k: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's score interval of a rate, from k cases among n (Wilson 1927). (0, 1) for n = 0."""
     _check_cases(k, n)
-    if n == 0:
-        return Interval(0.0, 1.0)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    rate = k / n
-    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    low = 0.0 if k == 0 else max(0.0, centre - half)
-    high = 1.0 if k == n else min(1.0, centre + half)
+    return score_interval(k / n, n, NormalDist().inv_cdf(0.5 + level / 2)) if n else Interval(0.0, 1.0)
+
+
+def score_interval(share: float, n: float, z: float) -> Interval:
+    """Wilson's interval of a share among n independent observations; n need not be whole (Wilson 1927).
+
+    Arguments:
+        z: the quantile of the normal distribution, or of Student's t where n is estimated.
+    """
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
     return Interval(low, high)
+
+
+def effective_number(share: float, variance: float, unseen: float) -> float:
+    """As many independent observations have a share of this variance (Kish 1965; Korn and Graubard 1998).
+
+    Arguments:
+        unseen: the answer where no variance was seen: a share of 0 or 1, or a variance of 0.
+    """
+    return share * (1 - share) / variance if 0 < share < 1 and variance > 0 else unseen
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     """The exact interval of a rate, from k cases among n: never too narrow (Clopper and Pearson 1934)."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     _check_cases(k, n)
     tail = (1 - level) / 2
-    low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
+    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
     return Interval(low, high)
 
 
@@ -116,28 +130,38 @@ def bca_interval(
 
 
 def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: float = 0.95) -> Interval:
-    """Interval of the interquartile mean, from the winsorised variance (Tukey and McLaughlin 1963).
+    """Interval of the interquartile mean: winsorised variance (Tukey and McLaughlin 1963) and bootstrap.
 
-    Student's t of the values that are not trimmed whole, for the n / 2 that count: from n = 5 on its coverage
-    is near the nominal one (docs/statistics.md). It ends at bounds of the metric: at 0 where no value lies
-    beyond, and at an end at which two values are tied. Where more values are infinite than are trimmed, that
-    variance is too: then the percentile bootstrap.
+    It holds two intervals. That of Student's t, of the values that are not trimmed whole, for the n / 2 that
+    count, is wide enough at small n, but not where values are tied (counts of modes) or fall into groups.
+    The percentile bootstrap is the other way round (docs/statistics.md). It ends at bounds of the metric: at
+    0 where no value lies beyond, and at an end at which two values are tied.
+
+    It takes for granted that the interquartile mean is finite where that of the values is: an infinite end of
+    the bootstrap counts only where more values are infinite than are trimmed, and stands alone there.
     """
-    from scipy.stats import t
-
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     n, cut = ordered.size, ordered.size // 4
     if n < 2:
         return _UNKNOWN
+    resampled = bootstrap_interval(ordered, iqm, generator, level)
     inner = ordered[cut : n - cut]
     if not np.isfinite(inner).all():
-        return bootstrap_interval(ordered, iqm, generator, level)
+        return resampled
     winsorised = np.concatenate([np.full(cut, inner[0]), inner, np.full(cut, inner[-1])])
     error = winsorised.std(ddof=1) * math.sqrt(n) / (n / 2)
-    half = float(t.ppf(0.5 + level / 2, inner.size - 1)) * error
+    half = student(level, inner.size - 1) * error
     centre = float(iqm(ordered))
     least, most = _bounds(ordered)
-    return Interval(max(centre - half, least), min(centre + half, most))
+    ends = [max(centre - half, least), min(centre + half, most), *filter(math.isfinite, resampled)]
+    return Interval(min(ends), max(ends))
+
+
+def student(level: float, freedom: int) -> float:
+    """How many standard errors a two-sided interval reaches to either side (Student 1908)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + level / 2))
 
 
 def _bounds(ordered: np.ndarray) -> Interval:

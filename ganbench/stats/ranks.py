@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
-from ganbench.stats.intervals import Interval
+from ganbench.stats.intervals import Interval, effective_number, score_interval
 
 EXACT_UP_TO = 60
 """Values of both sides together up to which the permutation distribution is counted out."""
@@ -33,33 +32,29 @@ class RankTest(NamedTuple):
 
 
 def superiority(x: np.ndarray, y: np.ndarray) -> float:
-    """P(X < Y) + P(X = Y) / 2 (Mann and Whitney 1947; Vargha and Delaney 2000). NaN if one is empty."""
-    x, y = np.asarray(x, dtype=np.float64), np.sort(np.asarray(y, dtype=np.float64))
-    if x.size == 0 or y.size == 0:
-        return math.nan
-    above = y.size - np.searchsorted(y, x, "right")
-    tied = y.size - above - np.searchsorted(y, x, "left")
-    return float((above + tied / 2).sum() / (x.size * y.size))
+    """P(X < Y) + P(X = Y) / 2 (Mann and Whitney 1947; Vargha and Delaney 2000). NaN if one is empty.
+
+    Raises ValueError for NaN among the values: it has no rank. A failed run is infinite.
+    """
+    x, y = _ranked(x), _ranked(y)
+    return float(_placements(x, y).mean()) if x.size and y.size else math.nan
 
 
 def superiority_interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> Interval:
-    """Interval of `superiority`, by the score method (Newcombe 2006, Statistics in Medicine 25, method 5).
+    """Interval of `superiority`: Wilson's, of the variance of the placements (DeLong et al. 1988).
 
-    It never has length 0, not even where the samples are fully apart. NaN if one is empty.
+    That is, for the number of independent pairs that would have this variance, between half of the smaller
+    sample and both together; the smaller sample where there is no variance. So it never has length 0, not
+    even where the samples are fully apart. NaN if one is empty. Raises as `superiority`.
     """
-    n, m, effect = len(x), len(y), superiority(x, y)
+    x, y = _ranked(x), _ranked(y)
+    effect, least = superiority(x, y), min(x.size, y.size)
     if math.isnan(effect):
         return Interval(math.nan, math.nan)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-
-    def beyond(theta: float) -> float:
-        spread = (n + m) / 2 - 1
-        shape = 1 + spread * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return (theta - effect) ** 2 - z * z * theta * (1 - theta) * shape / (n * m)
-
-    low = 0.0 if effect == 0 else _crossing(beyond, 0.0, effect)
-    high = 1.0 if effect == 1 else _crossing(beyond, 1.0, effect)
-    return Interval(low, high)
+    sides = (_placements(x, y), _placements(y, x))
+    variance = sum(float(side.var(ddof=1)) / side.size for side in sides) if least > 1 else 0.0
+    n = min(max(effective_number(effect, variance, least), least / 2), x.size + y.size)
+    return score_interval(effect, n, NormalDist().inv_cdf(0.5 + level / 2))
 
 
 def mann_whitney(x: np.ndarray, y: np.ndarray) -> RankTest:
@@ -67,15 +62,15 @@ def mann_whitney(x: np.ndarray, y: np.ndarray) -> RankTest:
 
     With up to 60 values it is exact, with ties too: the distribution of the rank sum over all divisions
     of the values that there are. Beyond, the normal approximation, corrected for ties. p is 1 where all
-    values are tied, NaN where one side is empty.
+    values are tied, NaN where one side is empty. Raises as `superiority`.
     """
-    from scipy.stats import rankdata
-
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    x, y = _ranked(x), _ranked(y)
     effect = superiority(x, y)
     if math.isnan(effect):
         return RankTest(math.nan, effect, False, "none")
-    ranks = np.rint(2 * rankdata(np.concatenate([x, y]))).astype(np.int64)
+    both = np.concatenate([x, y])
+    ordered = np.sort(both)
+    ranks = np.searchsorted(ordered, both, "left") + np.searchsorted(ordered, both, "right") + 1  # doubled
     distance = abs(int(ranks[: x.size].sum()) - x.size * (x.size + y.size + 1))
     if ranks.size <= EXACT_UP_TO:
         chances = _rank_sums(tuple(np.sort(ranks).tolist()), x.size)
@@ -102,9 +97,15 @@ def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
     return chances
 
 
-def _crossing(function: Callable[[float], float], outside: float, inside: float) -> float:
-    """Where the function changes its sign between a point outside the interval and one inside."""
-    for _ in range(60):
-        middle = (outside + inside) / 2
-        outside, inside = (middle, inside) if function(middle) > 0 else (outside, middle)
-    return float(inside)
+def _placements(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each of x, the share of y above it; ties count half."""
+    ordered = np.sort(y)
+    upto = np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")
+    return np.asarray(1 - upto / (2 * max(1, y.size)))
+
+
+def _ranked(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("NaN has no rank; the value of a failed run is infinite")
+    return values

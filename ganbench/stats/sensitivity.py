@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganbench.stats.intervals import Interval, wilson
+from ganbench.stats.intervals import Interval, effective_number, score_interval
 
 
 def stable_volume(cells: np.ndarray, stable: np.ndarray, level: float = 0.95) -> tuple[float, Interval]:
@@ -16,7 +16,8 @@ def stable_volume(cells: np.ndarray, stable: np.ndarray, level: float = 0.95) ->
 
     Every cell of the grid weighs the same, whatever its number of runs. Seeds of a cell resemble one another,
     so the interval is Wilson's for as many independent runs as have the variance between cells that is seen
-    (the design effect of Kish 1965), never more than there are runs.
+    (the design effect of Kish 1965), never more than there are runs. Where all runs are stable, or none,
+    nothing tells how alike seeds are: each cell then counts once.
 
     Arguments:
         cells: (n,), which point of the grid each run belongs to.
@@ -28,11 +29,10 @@ def stable_volume(cells: np.ndarray, stable: np.ndarray, level: float = 0.95) ->
     _, index = np.unique(np.asarray(cells), return_inverse=True)
     shares = np.bincount(index, stable) / np.bincount(index)
     share, count = float(shares.mean()), shares.size
-    effective = float(stable.size)
-    if 0 < share < 1 and count > 1:
-        variance = float(shares.var(ddof=1)) / count
-        effective = min(effective, share * (1 - share) / variance) if variance else effective
-    return share, _wilson_of(share, effective, level)
+    variance = float(shares.var(ddof=1)) / count if count > 1 else 0.0
+    unseen = stable.size if 0 < share < 1 or count == 1 else count
+    n = min(effective_number(share, variance, unseen), stable.size)
+    return share, score_interval(share, n, NormalDist().inv_cdf(0.5 + level / 2))
 
 
 class Effect(NamedTuple):
@@ -41,14 +41,17 @@ class Effect(NamedTuple):
     Arguments:
         values: its values, ascending.
         stable: share of stable runs at each.
-        share_spread: largest less smallest of these shares.
+        ranks: mean rank of the metric at each, from 0 (best) to 1; failed runs rank worst.
+        share_spread: largest less smallest of the shares.
         importance: share of the variance between cells that the option explains by itself, 0 to 1
-            (first-order index of Sobol' 1993); NaN where all cells are alike.
+            (first-order index of Sobol' 1993); NaN where all cells are alike. An option without any effect
+            has (values - 1) / (cells - 1) of it by chance.
         importance_of_rank: the same for the rank of the metric.
     """
 
     values: np.ndarray
     stable: np.ndarray
+    ranks: np.ndarray
     share_spread: float
     importance: float
     importance_of_rank: float
@@ -65,16 +68,17 @@ def marginal_effects(points: np.ndarray, stable: np.ndarray, values: np.ndarray)
     from scipy.stats import rankdata
 
     points, stable = np.asarray(points, dtype=np.float64), np.asarray(stable, dtype=np.float64)
-    ranks = rankdata(values)
+    ranks = (rankdata(values) - 0.5) / len(points)
     _, cell = np.unique(points, axis=0, return_inverse=True)
     effects = []
     for column in points.T:
         levels, at = np.unique(column, return_inverse=True)
-        shares = np.bincount(at, stable) / np.bincount(at)
+        shares, means = (np.bincount(at, outcome) / np.bincount(at) for outcome in (stable, ranks))
         effects.append(
             Effect(
                 levels,
                 shares,
+                means,
                 float(np.ptp(shares)),
                 _explained(cell, at, stable),
                 _explained(cell, at, ranks),
@@ -92,14 +96,3 @@ def _explained(cell: np.ndarray, level: np.ndarray, outcome: np.ndarray) -> floa
     by_level = np.bincount(own, means) / np.bincount(own)
     total = float(((means - means.mean()) ** 2).sum())
     return float(((by_level[own] - means.mean()) ** 2).sum() / total) if total > 1e-12 else math.nan
-
-
-def _wilson_of(share: float, n: float, level: float) -> Interval:
-    """Wilson's interval of a share among a number of runs that need not be whole."""
-    if share in (0.0, 1.0):
-        whole = max(1, round(n))
-        return wilson(round(share * whole), whole, level)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))

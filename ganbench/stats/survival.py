@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -9,7 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ganbench.stats.intervals import Interval, wilson
+from ganbench.stats.intervals import Interval, effective_number, score_interval, student, wilson
+
+EXACT_UP_TO = 200_000
+"""Divisions into two groups that are counted out: 10 of 20 are 184,756."""
 
 
 class Survival(NamedTuple):
@@ -55,26 +59,31 @@ def restricted_mean(time: np.ndarray, event: np.ndarray, horizon: float) -> floa
 def restricted_mean_interval(
     time: np.ndarray, event: np.ndarray, horizon: float, level: float = 0.95
 ) -> Interval:
-    """Interval of `restricted_mean` by Greenwood's variance, within [0, horizon]. NaN below two values.
+    """Interval of `restricted_mean`, within [0, horizon]: Wilson's, of Greenwood's variance (Greenwood 1926).
 
-    It has length 0 where there is no event: take the interval of the rate there.
+    The mean is a share of the horizon, seen as if in so many independent runs as have that variance, at least
+    the n that there are, with Student's t. So it has a length where there is no event, too. The variance is
+    taken n / (n - 1) times: without censoring that of the mean of n values. NaN below two values.
     """
     if len(time) < 2:
         return Interval(math.nan, math.nan)
     times, at_risk, events, survival, _ = _table(time, event)
-    variance = 0.0
-    for at, n, dead in zip(times, at_risk, events, strict=True):
-        if dead and n > dead and at < horizon:
-            variance += _area(times, survival, at, horizon) ** 2 * dead / (n * (n - dead))
-    centre = _area(times, survival, 0.0, horizon)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(variance)
-    return Interval(max(0.0, centre - half), min(float(horizon), centre + half))
+    n, variance = len(time), 0.0
+    for at, left, dead in zip(times, at_risk, events, strict=True):
+        if dead and left > dead and at < horizon:
+            variance += _area(times, survival, at, horizon) ** 2 * dead / (left * (left - dead))
+    share = min(1.0, _area(times, survival, 0.0, horizon) / horizon)
+    seen = effective_number(share, variance / horizon**2 * n / (n - 1), n)
+    low, high = score_interval(share, max(seen, n), student(level, n - 1))
+    return Interval(low * horizon, high * horizon)
 
 
 def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """p-value that all groups have one survival curve (Mantel 1966; Peto and Peto 1972).
 
-    1 where no event was seen, or there is nobody to compare with.
+    Of two small groups it is exact, over all divisions of the times that there are (Peto and Peto 1972,
+    section 5; it asks for censoring alike in both, as at a common budget); else by the chi-squared
+    distribution, which is too bold at n = 5. 1 where no event was seen, or there is nobody to compare with.
 
     Arguments:
         groups: (time, event) of each.
@@ -82,6 +91,8 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     from scipy.stats import chi2
 
     groups = [(np.asarray(t, dtype=np.float64), np.asarray(e, dtype=bool)) for t, e in groups if len(t)]
+    if len(groups) == 2 and math.comb(sum(len(t) for t, _ in groups), len(groups[0][0])) <= EXACT_UP_TO:
+        return _log_rank_exact(*groups)
     seen = [t[e] for t, e in groups]
     excess, covariance = np.zeros(len(groups)), np.zeros((len(groups), len(groups)))
     for at in np.unique(np.concatenate([*seen, np.empty(0)])):
@@ -96,6 +107,18 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     if rank == 0:
         return 1.0
     return float(chi2.sf(excess @ np.linalg.pinv(covariance) @ excess, rank))
+
+
+def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> float:
+    """Of all divisions into groups of these sizes, the share whose log-rank scores sum up as far from 0."""
+    time, event = (np.concatenate([group[part], other[part]]) for part in (0, 1))
+    times, at_risk, events, _, _ = _table(time, event)
+    hazard = np.cumsum(events / np.maximum(at_risk, 1))
+    scores = event - hazard[np.searchsorted(times, time)]  # observed less expected
+    n = len(group[0])
+    divisions = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(len(time)), n)), int)
+    sums = np.abs(scores[divisions.reshape(-1, n)].sum(axis=1))
+    return float((sums >= abs(scores[:n].sum()) - 1e-9).mean())
 
 
 def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:

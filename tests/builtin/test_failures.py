@@ -1,4 +1,4 @@
-"""Runs that are known to fail do fail, for the right reason, and the known cures cure them: the suite failures."""
+"""The suite failures: runs that are known to fail do, for the right reason, and their cures cure them."""
 
 from __future__ import annotations
 

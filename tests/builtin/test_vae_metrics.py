@@ -168,7 +168,7 @@ def test_what_is_not_finite_is_not_a_number(metric):
     ],
 )
 def test_decoder_variance(options, expected):
-    """Of networks whose weights are 0: the learned sigma is still the first one, and every pixel has p = 1/2."""
+    """With weights of 0, the learned sigma is still the first one, and every pixel has p = 1/2."""
     model, spec = create(MLPVAE, {"hidden": [3], "latent": 2, **options}), DataSpec((1, 2, 2))
     with isolated(0, "test"):
         modules = {name: purified(net) for name, net in model.networks(spec).items()}

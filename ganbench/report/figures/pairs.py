@@ -88,11 +88,14 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str]) -> str:
     if not pairs["reachable"].any():
         least = number(float(pairs["least_p"].min()))
         return (
-            f"No difference can be shown with n = {n}: the least p that it can give is {least}, "
-            f"too much for {len(pairs)} comparison{'s' * (len(pairs) > 1)} at {alpha:g}."
+            f"No difference can be shown with n = {n} runs of a variant: the least p that they can give is "
+            f"{least}, too much for {len(pairs)} comparison{'s' * (len(pairs) > 1)} at {alpha:g}."
         )
     least = number(float(np.nanmin(pairs["p_holm"]))) if pairs["p_holm"].notna().any() else "–"
-    return f"No difference can be shown with n = {n}: the least corrected p of {len(pairs)} is {least}."
+    return (
+        f"No difference can be shown with n = {n} runs of a variant: "
+        f"the least corrected p of {len(pairs)} is {least}."
+    )
 
 
 def _ranking(pairs: pd.DataFrame) -> list[str]:

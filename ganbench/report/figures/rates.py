@@ -109,7 +109,8 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
     clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
     if clear.empty:
         least = number(float(pairs["p_failures_holm"].min()))
-        return f" That rates differ cannot be shown: {len(pairs)} exact tests, least corrected p = {least}."
+        tests = f"{len(pairs)} exact tests, least corrected p = {least}"
+        return f" That single variants differ in this cannot be shown: {tests}."
     told = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]

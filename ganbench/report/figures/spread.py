@@ -148,7 +148,7 @@ def _chart(
 
 
 def _shown(table: pd.DataFrame) -> np.ndarray:
-    """The finite numbers that the axis must hold: the positive ones where the values want a logarithmic one."""
+    """The finite numbers that the axis must hold: the positive ones where it is to be logarithmic."""
     finite = table[["value", "low", "high"]].to_numpy(dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     return finite[finite > 0] if wide(table["value"]) else finite

@@ -113,7 +113,7 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
         return f"{text}."
     clear = known[known["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
     if clear.empty:
-        return f"{text}; that a variant differs from its baseline cannot be shown (log-rank, Holm)."
+        return f"{text}; that a single variant differs from its baseline cannot be shown (log-rank, Holm)."
     names = [f"{labels[variant]} (p = {number(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
     verb = "differs" if len(names) == 1 else "differ"
     return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm)."

@@ -96,7 +96,9 @@ def _against_last(table: pd.DataFrame) -> list[float]:
 def _finding(title: str, table: pd.DataFrame) -> str:
     worst, best, plural = table.iloc[0], table.iloc[-1], f"{title}{'es' if title.endswith('s') else 's'}"
     sure = "is significant" if worst["p_against_least"] <= ALPHA else "is not significant"
-    onset = "" if pd.isna(worst["median_onset"]) else f", half of these by step {worst['median_onset']:.0f}"
+    onset = (
+        "" if pd.isna(worst["median_onset"]) else f", half of these seen by step {worst['median_onset']:.0f}"
+    )
     return (
         f"Of the {plural} on {worst['within']}, {plain_text(worst[title])} failed most, in {_told(worst)}"
         f"{onset}, and {plain_text(best[title])} least, in {_told(best)}; the difference {sure} "

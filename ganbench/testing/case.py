@@ -1,0 +1,279 @@
+"""The component that is checked, and the toy game that it is tried in."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from ganbench._version import __version__
+from ganbench.assemble import Program
+from ganbench.components import Component, Data, Loss, Model, Technique, create, sweepable
+from ganbench.draws import Draw
+from ganbench.errors import BadInput
+from ganbench.game import Batch, Field, Flow, functional_field
+from ganbench.mapping import Looped, Runs
+from ganbench.plugins import Catalogue, Registered
+from ganbench.step import State
+from ganbench.testing import toys
+from ganbench.testing.findings import NotTried, Unmet, told
+from ganbench.view import View
+
+CPU = torch.device("cpu")
+BATCH = 8
+OPTIMIZER = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "eps": 1e-3}
+"""Adam whose eps is large, so that it does not blow rounding errors up to whole steps."""
+DATA: dict[str, Callable[[], Data]] = {
+    "points": toys.points,
+    "images": toys.images,
+    "stacks": toys.stacks,
+    "point": toys.point,
+}
+"""Data that models are tried on, in this order."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A toy game with the component in it.
+
+    Arguments:
+        config: a resolved variant, as far as a Program reads it.
+        catalogue: holds the component, the toys and what is installed.
+        data: the data set.
+    """
+
+    config: Mapping[str, Any]
+    catalogue: Catalogue
+    data: Data
+
+    @cached_property
+    def program(self) -> Program:
+        """In float64."""
+        return Program(self.config, self.catalogue, self.data)
+
+    @cached_property
+    def view(self) -> View:
+        """The game where seed 0 begins."""
+        state = self.state()
+        return View(self.program, {}, self.data, state.joint, state.buffers, 0, 1)
+
+    @cached_property
+    def field(self) -> Field:
+        """The gradient field as techniques have it: a pure function, if they are."""
+        game, _, wrap = self.program.bound({})
+        return wrap(functional_field(game, self.program.modules))
+
+    def state(self, seed: int = 0) -> State:
+        """Where a seed begins."""
+        return self.program.initial(seed, {})
+
+    def batch(self, index: int = 0) -> dict[str, Any]:
+        """A batch of training; the same for the same index."""
+        return self.view.batch("train", index)
+
+    def flow(self, batch: Batch, turn: tuple[str, ...]) -> Flow:
+        """Losses and gradients of a turn where seed 0 begins."""
+        state = self.state()
+        return self.field(turn, state.joint, state.buffers, batch)
+
+    def looped(self, seeds: tuple[int, ...] = (0, 1)) -> Looped:
+        """A trainer of some seeds, one after another."""
+        return Looped(self.program, Runs(seeds, ({},) * len(seeds)), self.data, CPU)
+
+    def changed(self, data: Data | None = None, **config: Any) -> Trial:
+        """The same game with another entry in its variant, or other data."""
+        return Trial({**self.config, **config}, self.catalogue, data or self.data)
+
+
+class Case:
+    """A component with its options, and what is needed to try it.
+
+    Arguments:
+        cls: the component.
+        catalogue: what is installed: a loss is tried with models of its family, a model with its recipe's loss.
+        options: of the component, where its defaults will not do.
+        data: to try it on; None: small data of the kit's own.
+        variant: other parts of the game, where the kit's choice will not do: "model", "loss", "techniques"
+            (names), "options" (name -> options), "batch", "optimizer" (one table).
+    """
+
+    def __init__(
+        self,
+        cls: type[Component],
+        catalogue: Catalogue,
+        options: Mapping[str, Any] | None = None,
+        data: Data | None = None,
+        variant: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.cls, self.options, self.data = cls, dict(options or {}), data
+        self.variant = dict(variant or {})
+        self.catalogue = with_toys(catalogue, cls)
+        self._errors: dict[str, str] = {}
+
+    @cached_property
+    def component(self) -> Any:
+        """The component with its options."""
+        try:
+            return create(self.cls, self.options, self.cls.name)
+        except BadInput as error:
+            mend = "give every option a default, or `options = {…}` in the class that tests it"
+            raise Unmet(f"it cannot be made without options: {error}", mend) from None
+
+    @cached_property
+    def trial(self) -> Trial:
+        """A game with the component in which a step can be taken; else the first that can be built."""
+        built = None
+        for trial, works in self._built():
+            if works:
+                return trial
+            built = built or trial
+        if built is None:
+            self._raise_why()
+        return built
+
+    @cached_property
+    def running(self) -> Trial:
+        """The trial, where a step can be taken in it; NotTried where not, for `trains` tells why."""
+        if _why_not(self.trial):
+            raise NotTried("no step can be taken; see `trains`")
+        return self.trial
+
+    @property
+    def swept(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Two values of every option that may be swept inside a stack, by path."""
+        own = {name: float(getattr(self.component, name)) for name in sweepable(self.cls)}
+        paths = {name: f"{self.cls.name}.{name}" for name in own}
+        first = {paths[name]: value for name, value in own.items()}
+        return first, {paths[name]: value * 0.9 or 0.05 for name, value in own.items()}
+
+    def _built(self) -> Iterator[tuple[Trial, bool]]:
+        """Games that can be built, and whether a step can be taken in them."""
+        for config in self._configs():
+            for name, data in self._datasets():
+                trial = Trial(config, self.catalogue, data)
+                where = f"{config['model']['name']} on {name}"
+                try:
+                    self._fit(trial)
+                    trial.program.draws()
+                except (Exception, SystemExit) as error:
+                    self._errors[where] = told(error)
+                    continue
+                yield trial, not _why_not(trial)
+
+    def _raise_why(self) -> Any:
+        errors = dict(list(self._errors.items())[:3])
+        if not errors:
+            family = getattr(self.cls, "family", "")
+            raise NotTried(f"there is no installed counterpart of its family {family!r} to try it with")
+        raise Unmet("; ".join(f"{where}: {why}" for where, why in errors.items()))
+
+    def _datasets(self) -> list[tuple[str, Data]]:
+        return [("its data", self.data)] if self.data else [(name, make()) for name, make in DATA.items()]
+
+    def _configs(self) -> Iterator[dict[str, Any]]:
+        """Variants that hold the component, the smallest first."""
+        for model, loss, techniques in self._partners():
+            options = {self.cls.name: self.options, **self.variant.get("options", {})}
+            entries = {
+                name: {"name": name, "options": dict(options.get(name, {}))}
+                for name in (model, loss, *techniques)
+            }
+            try:
+                made: Model = create(self._cls("model", model), entries[model]["options"], model)
+                players = made.players()
+            except (Exception, SystemExit) as error:
+                self._errors[model] = told(error)
+                continue
+            table = self.variant.get("optimizer", OPTIMIZER)
+            yield {
+                "model": entries[model],
+                "loss": entries[loss],
+                "techniques": [entries[name] for name in techniques],
+                "optimizer": {player: copy.deepcopy(table) for player in players},
+                "steps": 1000,
+                "batch": self.variant.get("batch", BATCH),
+                "precision": "float64",
+            }
+
+    def _partners(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """(model, loss, techniques) by name."""
+        own = self.cls
+        for model in self._models():
+            cls: Any = self._cls("model", model)
+            techniques = tuple(self.variant.get("techniques", ()))
+            if issubclass(own, Technique):
+                techniques = (*techniques, *own.requires, own.name)
+            elif issubclass(own, Model):
+                recipe = cls.recipe.get("techniques", ())
+                techniques = techniques or tuple(n for n in recipe if n in self._known("technique"))
+            for loss in self._losses(cls):
+                yield model, loss, techniques
+
+    def _models(self) -> Sequence[str]:
+        """Names of models to try it with."""
+        if issubclass(self.cls, Model):
+            return [self.cls.name]
+        if "model" in self.variant:
+            return [self.variant["model"]]
+        toy = [toys.ToyGAN.name, toys.ToyConvGAN.name]
+        every = [*toy, *(name for name in self.catalogue.names("model") if name not in toy)]
+        if not issubclass(self.cls, Loss):
+            return every
+        return [name for name in every if self._cls("model", name).family == self.cls.family]
+
+    def _losses(self, model: Any) -> Sequence[str]:
+        """Names of losses to try it with."""
+        if issubclass(self.cls, Loss):
+            return [self.cls.name]
+        if "loss" in self.variant:
+            return [self.variant["loss"]]
+        wanted = model.recipe.get("loss")
+        if wanted in self._known("loss"):
+            return [wanted]
+        if model.family == toys.ToyLoss.family:
+            return [toys.ToyLoss.name]
+        fitting = [n for n in self.catalogue.names("loss") if self._cls("loss", n).family == model.family]
+        return fitting[:1] if issubclass(self.cls, Technique) else fitting
+
+    def _fit(self, trial: Trial) -> None:
+        """Raise BadInput where a technique says that it does not fit."""
+        program = trial.program
+        for technique in program.techniques:
+            why = technique.fits(program.model, program.loss)
+            if why:
+                raise BadInput(why)
+
+    def _known(self, kind: str) -> Mapping[str, Registered]:
+        return self.catalogue.components[kind]
+
+    def _cls(self, kind: str, name: str) -> Any:
+        return self.catalogue.get(kind, name).cls
+
+
+def with_toys(catalogue: Catalogue, cls: type[Component] | None = None) -> Catalogue:
+    """A copy of the catalogue that holds the kit's toys, and `cls` under its own name."""
+    components = {kind: dict(known) for kind, known in catalogue.components.items()}
+    for one in (toys.ToyGAN, toys.ToyConvGAN, toys.ToyLoss, *([cls] if cls else [])):
+        known = components[one.kind].get(one.name)
+        if not known or known.cls is not one:
+            components[one.kind][one.name] = Registered(one, "kit", "ganbench", __version__)
+    return dataclasses.replace(catalogue, components=components)
+
+
+def _why_not(trial: Trial) -> str:
+    """Why no step can be taken; empty where one can."""
+    try:
+        trial.looped((0,)).advance(1)
+    except (Exception, SystemExit) as error:
+        return told(error)
+    return ""
+
+
+def declared(trial: Trial) -> dict[str, Draw]:
+    """The draws that the game declares, by role."""
+    return trial.program.draws()

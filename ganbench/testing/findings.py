@@ -1,0 +1,140 @@
+"""What a check finds, and how checks are written: functions that raise where something is wrong."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ganbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from ganbench.testing.case import Case
+
+Outcome = Literal["passed", "remark", "not tried", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found of one component.
+
+    Arguments:
+        check: its name, e.g. "pure".
+        outcome: "failed"; "remark", where something could be better; "not tried", where the check does not
+            apply, or lacks something here; or "passed".
+        expected: what was expected, one sentence.
+        seen: what was seen instead; empty where the check passed.
+        mend: how to mend it; empty where there is nothing to mend.
+    """
+
+    check: str
+    outcome: Outcome
+    expected: str
+    seen: str = ""
+    mend: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it has not failed."""
+        return self.outcome != "failed"
+
+    def __str__(self) -> str:
+        lines = [f"{self.check}: {self.outcome}", f"  expected: {self.expected}"]
+        lines += [f"  seen: {self.seen}"] if self.seen else []
+        lines += [f"  mend: {self.mend}"] if self.mend else []
+        return "\n".join(lines)
+
+
+class Unmet(Exception):
+    """Raised by a check: what was seen, and how to mend it where that differs from the check's own advice."""
+
+    outcome: Outcome = "failed"
+
+    def __init__(self, seen: str, mend: str = "") -> None:
+        super().__init__(seen)
+        self.seen, self.mend = seen, mend
+
+
+class Remark(Unmet):
+    """It could be better."""
+
+    outcome = "remark"
+
+
+class NotTried(Unmet):
+    """The check does not apply, or lacks something here."""
+
+    outcome = "not tried"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of components.
+
+    Arguments:
+        name: in kebab case.
+        kinds: kinds of component that it is for; empty for all.
+        expected: one sentence.
+        mend: how to mend what fails it.
+        run: raises where the expectation is not met.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    expected: str
+    mend: str
+    run: Callable[[Case], None]
+
+    def __call__(self, case: Case) -> Finding:
+        """What this check finds of the case. Never raises, but for Ctrl-C."""
+        try:
+            self.run(case)
+        except Unmet as unmet:
+            mend = "" if unmet.outcome == "not tried" else unmet.mend or self.mend
+            return Finding(self.name, unmet.outcome, self.expected, unmet.seen, mend)
+        except (Exception, SystemExit) as error:
+            return Finding(self.name, "failed", self.expected, told(error), self.mend)
+        return Finding(self.name, "passed", self.expected)
+
+
+_CHECKS: list[Check] = []
+_CORE, _LIBRARY = Path(__file__).parent.parent, Path(contextlib.__file__).parent
+_FOREIGN = ("<", *(f"{folder}{os.sep}" for folder in (_CORE, _LIBRARY, *map(Path, site.getsitepackages()))))
+"""Where files begin whose code is not a component's, unless it is installed; see `_place`."""
+
+
+def check(*kinds: str, mend: str) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+    """Register a function as a check of components of these kinds (of all where none is named).
+
+    Its name is that of the check, the first paragraph of its docstring what is expected.
+    """
+
+    def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
+        expected = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+        _CHECKS.append(Check(function.__name__.replace("_", "-"), kinds, expected, mend, function))
+        return function
+
+    return register
+
+
+def checks_of(kind: str) -> list[Check]:
+    """All checks of components of that kind, in the order of their definition."""
+    return [check for check in _CHECKS if not check.kinds or kind in check.kinds]
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line: type, message, and where outside of torch and the kit it was raised."""
+    message = str(error).strip().partition("\n")[0] or "no message"
+    place = _place(traceback.extract_tb(error.__traceback__))
+    known = "" if isinstance(error, BadInput) else f"{type(error).__name__}: "
+    return f"{known}{message}{place}"
+
+
+def _place(frames: Iterable[traceback.FrameSummary]) -> str:
+    """" (file.py:12)" of the innermost frame of the component's own code."""
+    for frame in reversed(list(frames)):
+        if not frame.filename.startswith(_FOREIGN):
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""

@@ -1,0 +1,172 @@
+"""Checks of what takes part in a training step: models, losses and techniques."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ganbench.errors import nearest
+from ganbench.mappable import why_not_mappable
+from ganbench.step import State, clocks
+from ganbench.testing.case import Case, Trial
+from ganbench.testing.findings import NotTried, Unmet, check
+from ganbench.testing.watch import furthest, generators_untouched, same, tensors_untouched
+
+STEPS = 20
+TRAINED = ("model", "loss", "technique")
+
+
+@check(*TRAINED, mend="mend what raised; where it cannot be used with a model or data, say so (`fits`, BadInput)")
+def trains(case: Case) -> None:
+    """20 steps of a toy game raise nothing, stay finite and move every player."""
+    trial = case.trial
+    trainer = trial.looped()
+    start = trainer.state()
+    trainer.advance(STEPS)
+    died = max(trainer.died())
+    if died:
+        raise Unmet(f"something was not finite at step {died}", "look for a division by 0, log(0) or exp of much")
+    moved = trainer.state()
+    for player, flat in moved.joint.items():
+        if torch.equal(flat, start.joint[player]):
+            hint = "let its objective depend on its own networks: no detach(), no torch.no_grad()"
+            raise Unmet(f"the {player} did not move", hint)
+
+
+@check(*TRAINED, mend="a field gives the gradients of the turn's players, a rule moves those that it got gradients of")
+def reaches_only_the_mover(case: Case) -> None:
+    """On each turn the turn's players have a gradient, and no other player moves."""
+    trial = case.running
+    turns = trial.program.turns
+    for turn, clock in zip(turns, clocks(turns, 1), strict=True):
+        flow = trial.flow(trial.batch(), turn)
+        leaked = sorted(set(flow.gradients) - set(turn))
+        if leaked:
+            raise Unmet(f"on the turn of {' and '.join(turn)} there is a gradient of the {leaked[0]} too")
+        for player in turn:
+            if player not in flow.gradients or not flow.gradients[player].norm() > 0:
+                hint = "let its objective depend on its own networks: no detach(), no torch.no_grad()"
+                raise Unmet(f"on its turn the {player} has no gradient", hint)
+        state, rule = trial.state(), trial.program.rule({})
+        joint, _ = rule.apply(flow.gradients, state.joint, state.memory, clock)
+        for player in sorted(set(joint) - set(turn)):
+            if not torch.equal(joint[player], state.joint[player]):
+                raise Unmet(f"on the turn of {' and '.join(turn)} the {player} moved")
+
+
+@check(*TRAINED, mend="keep nothing between calls but in registered buffers or the rule's memory; call no random function")
+def pure(case: Case) -> None:
+    """The same point and batch give the same gradient bit for bit, whatever was asked before."""
+    trial = case.running
+    for turn in dict.fromkeys(trial.program.turns):
+        first, _, again = (trial.flow(trial.batch(index), turn) for index in (0, 1, 0))
+        if not same(tuple(first), tuple(again)):
+            off = furthest(first.gradients, again.gradients)
+            raise Unmet(f"asked again, the gradient of {' and '.join(turn)} was off by {off:.1g}")
+
+
+@check(*TRAINED, mend="write x = x.clamp(...), not x.clamp_(...) nor x += ...: the batch is shared")
+def changes_nothing_in_place(case: Case) -> None:
+    """The batch and the parameters are left as they were."""
+    trial = case.running
+    for turn in dict.fromkeys(trial.program.turns):
+        batch, state = trial.batch(), trial.state()
+        with tensors_untouched("of the batch,", batch), tensors_untouched("of the parameters,", state.joint):
+            trial.field(turn, state.joint, state.buffers, batch)
+
+
+@check(*TRAINED, mend="declare what you draw in `draws`, and read it from the batch; elsewhere, use a generator of your own")
+def leaves_global_generators_alone(case: Case) -> None:
+    """torch's, numpy's and Python's global generators are neither drawn from nor seeded."""
+    trial = case.running
+    with generators_untouched():
+        trial.program.initial(0, {})
+        for turn in dict.fromkeys(trial.program.turns):
+            trial.flow(trial.batch(), turn)
+
+
+@check(*TRAINED, mend="write for one run: no .item(), no `if` on tensors, no data-dependent shapes, input_grad for slopes; it works without, but slowly")
+def mappable(case: Case) -> None:
+    """Mapped over two seeds, and over the options that may be swept, it gives what it gives run by run."""
+    trial = case.running
+    why = why_not_mappable(trial.config, case.swept, trial.catalogue, trial.data)
+    if why:
+        raise Unmet(f"{why}; it will be trained serially, one run after another")
+
+
+@check(*TRAINED, mend="keep state in the rule's memory or in registered buffers, where checkpoints find it")
+def restores(case: Case) -> None:
+    """Stopped after 2 steps and restored, it ends after 4 where it does uninterrupted."""
+    trial = case.running
+    whole = trial.looped()
+    whole.advance(4)
+    begun = trial.looped()
+    begun.advance(2)
+    kept = pytree.tree_map(lambda tensor: tensor.clone(), begun.state())
+    resumed = trial.changed().looped()  # a program of its own: nothing is shared but the state
+    resumed.restore(State(*kept), 2)
+    resumed.advance(2)
+    if not same(tuple(whole.state()), tuple(resumed.state())):
+        off = furthest(whole.state().joint, resumed.state().joint)
+        raise Unmet(f"restored, its parameters are off by {off:.1g}")
+
+
+@check(*TRAINED, mend="let nan pass: no nan_to_num, no `where` that replaces it; the run then ends as diverged, which is a result")
+def tells_of_nan(case: Case) -> None:
+    """Data that are nan end the run as diverged; nothing is raised and nothing hidden."""
+    trial = case.running
+    if not _reads(trial, "data"):
+        raise NotTried("it does not read the data")
+    poisoned = dataclasses.replace(trial.data, train=torch.full_like(trial.data.train, math.nan))
+    trainer = trial.changed(data=poisoned).looped((0,))
+    trainer.advance(2)
+    if trainer.died() == [0]:
+        raise Unmet("two steps on nan left the run alive")
+
+
+@check(*TRAINED, mend="take means over the batch, not sums, so that none gives nan; or raise ganbench.BadInput")
+def tells_of_an_empty_batch(case: Case) -> None:
+    """An empty batch gives nan or a message, not a number that looks sound."""
+    trial = case.running.changed(batch=0)
+    for turn in dict.fromkeys(trial.program.turns):
+        try:
+            losses = trial.flow(trial.batch(), turn).losses
+        except (Exception, SystemExit) as error:
+            if str(error):
+                return
+            raise Unmet(f"an empty batch raised {type(error).__name__} without a message") from None
+        if all(loss.isfinite().all() for loss in losses.values()):
+            player, value = next(iter(losses.items()))
+            raise Unmet(f"the {player}'s objective of an empty batch is {value.item():.4g}")
+
+
+@check("model", "technique", mend="name it in `draws`, under the name by which it is read")
+def declares_its_draws(case: Case) -> None:
+    """What it reads from the batch is there: data, labels, … and what `draws` declares."""
+    trial = case.trial
+    batch = trial.batch()
+    for turn in dict.fromkeys(trial.program.turns):
+        try:
+            trial.flow(batch, turn)
+        except KeyError as error:
+            asked = str(error.args[0]) if error.args else ""
+            if asked not in batch:
+                raise Unmet(f"it reads {asked!r}, which the batch lacks; {nearest(asked, batch)}") from None
+            raise
+
+
+def _reads(trial: Trial, name: str) -> bool:
+    """Whether some turn reads that entry of the batch."""
+    read: set[str] = set()
+
+    class Recording(dict[str, torch.Tensor]):
+        def __getitem__(self, key: str) -> torch.Tensor:
+            read.add(key)
+            return super().__getitem__(key)
+
+    for turn in dict.fromkeys(trial.program.turns):
+        trial.flow(Recording(trial.batch()), turn)
+    return name in read
