@@ -19,8 +19,10 @@ from ganbench import stats
 from ganbench.report.tables import markdown_table
 
 SEEDS = (5, 10, 20)
+BUDGET = 100.0
 BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 Sampler = Callable[[np.random.Generator, int], np.ndarray]
+Drawn = Callable[[np.random.Generator, int], stats.Interval]
 
 
 class Row(NamedTuple):
@@ -32,7 +34,8 @@ class Row(NamedTuple):
 
 
 def normal(generator: np.random.Generator, n: int) -> np.ndarray:
-    return generator.normal(size=n)
+    """Away from 0, at which intervals of positive values end."""
+    return generator.normal(10.0, size=n)
 
 
 def skewed(generator: np.random.Generator, n: int) -> np.ndarray:
@@ -40,46 +43,106 @@ def skewed(generator: np.random.Generator, n: int) -> np.ndarray:
     return generator.lognormal(sigma=0.8, size=n)
 
 
-def failing(generator: np.random.Generator, n: int) -> np.ndarray:
-    """One run in ten fails."""
-    return np.where(generator.random(n) < 0.1, math.inf, generator.normal(size=n))
+def modes(generator: np.random.Generator, n: int) -> np.ndarray:
+    """Such as counts of modes: few values, many ties."""
+    return generator.binomial(25, 0.9, size=n).astype(np.float64)
 
 
-SAMPLERS: dict[str, Sampler] = {"normal": normal, "lognormal": skewed, "normal, 10% failed": failing}
+def grouped(generator: np.random.Generator, n: int) -> np.ndarray:
+    """Three runs in ten end far away, without failing."""
+    return normal(generator, n) + 10.0 * (generator.random(n) < 0.3)
+
+
+def failing(share: float, shift: float = 0.0) -> Sampler:
+    """Normal values, and a share of failed runs."""
+    return lambda generator, n: np.where(generator.random(n) < share, math.inf, normal(generator, n) + shift)
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "normal": normal,
+    "lognormal": skewed,
+    "modes of 25": modes,
+    "two groups": grouped,
+    "normal, 10% failed": failing(0.1),
+    "normal, 30% failed: infinite": failing(0.3),
+}
+PAIRS: dict[str, tuple[Sampler, Sampler]] = {
+    "normal, alike": (normal, normal),
+    "normal, some apart": (normal, failing(0.0, 1.0)),
+    "normal, far apart": (normal, failing(0.0, 2.5)),
+    "30% and 30% failed": (failing(0.3), failing(0.3)),
+    "none and 50% failed": (normal, failing(0.5)),
+    "40% and 10% failed, apart": (failing(0.4), failing(0.1, 2.0)),
+}
+TIMES: dict[str, Sampler] = {
+    "rare failures, 5%": lambda g, n: np.where(g.random(n) < 0.05, g.exponential(30.0, n), math.inf),
+    "early failures, 20%": lambda g, n: np.where(g.random(n) < 0.2, g.exponential(10.0, n), math.inf),
+    "all the time, 86%": lambda g, n: g.exponential(50.0, n),
+}
+REGIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "a half": lambda points: points[:, 0] < 0.5,
+    "19 of 20": lambda points: points.max(axis=1) < math.sqrt(0.95),
+    "a soft edge": lambda points: 1 / (1 + np.exp(8 * (points[:, 0] - 0.6))),
+}
 
 
 def rows(trials: int, seed: int = 0) -> Iterator[Row]:
-    """Every line of the table."""
+    """Every line of the table about intervals."""
     generator = np.random.default_rng(seed)
+
+    def hits(drawn: Drawn, truth: float, few: int = 1) -> tuple[float, ...]:
+        return tuple(_held(drawn, truth, n, trials // few, generator) for n in SEEDS)
+
     for rate in (0.05, 0.2, 0.5):
         yield Row("failure rate (Wilson)", f"rate {rate:g}", tuple(_rate(rate, n) for n in SEEDS))
     for name, sampler in SAMPLERS.items():
         truth = float(stats.iqm(sampler(generator, 4_000_000)))
-        hits = tuple(_iqm(sampler, truth, n, trials, generator) for n in SEEDS)
-        yield Row("IQM (`iqm_interval`)", name, hits)
-        yield Row("IQM (percentile bootstrap)", name, tuple(
-            _bootstrap(sampler, truth, n, trials, generator) for n in SEEDS
-        ))  # fmt: skip
-    for shift in (0.0, 1.0, 2.5):
-        truth = 0.5 * math.erfc(-shift / 2)
-        hits = tuple(_superiority(shift, truth, n, trials, generator) for n in SEEDS)
-        yield Row("P(X < Y) (Newcombe)", f"normal, true value {truth:.2f}", hits)
+        yield Row("IQM (`iqm_interval`)", name, hits(_iqm(sampler), truth))
+        yield Row("IQM (percentile bootstrap)", name, hits(_bootstrap(sampler), truth))
+        yield Row("IQM (BCa bootstrap)", name, hits(_bca(sampler), truth, few=4))
+    for name, (x, y) in PAIRS.items():
+        truth = stats.superiority(x(generator, 1_000_000), y(generator, 1_000_000))
+        yield Row(
+            "P(X < Y) (`superiority_interval`)", f"{name}: {truth:.2f}", hits(_superiority(x, y), truth)
+        )
+    for name, times in TIMES.items():
+        truth = float(np.minimum(times(generator, 4_000_000), BUDGET).mean())
+        yield Row("restricted mean time", name, hits(_restricted(times), truth))
+    for name, region in REGIONS.items():
+        truth = float(region(generator.random((1_000_000, 2))).mean())
+        yield Row("stable share, 25 points", name, hits(_volume(region), truth))
 
 
-def false_alarms(suites: int, seed: int = 0, variants: int = 10) -> Row:
+def false_alarms(suites: int, seed: int = 0, variants: int = 10) -> Iterator[Row]:
     """Share of suites without any difference in which a pair of variants is called different."""
-    generator = np.random.default_rng(seed)
-    shares = []
+    what = f"some pair of {variants} called different"
+    metric, rates = [], []
     for n in SEEDS:
-        alarms = 0
-        for _ in range(suites):
-            runs = [failing(generator, n) for _ in range(variants)]
-            p = [stats.mann_whitney(x, y).p for i, x in enumerate(runs) for y in runs[i + 1 :]]
-            alarms += bool((stats.holm(np.array(p)) <= 0.05).any())
-        shares.append(alarms / suites)
-    return Row(
-        "some pair of 10 called different (Mann-Whitney, Holm)", "no difference, 10% failed", tuple(shares)
-    )
+        generator = np.random.default_rng(seed)
+        drawn = failing(0.1)(generator, suites * variants * n).reshape(suites, variants, n)
+        metric.append(np.mean([_any(runs, _metric_p) for runs in drawn]))
+        failed = generator.binomial(n, 0.3, (suites, variants, 1))
+        rates.append(np.mean([_any(counts, lambda x, y, n=n: _rate_p(x, y, n)) for counts in failed]))
+    yield Row(f"{what} (Mann-Whitney, Holm)", "no difference, 10% failed", tuple(metric))
+    yield Row(f"{what} (Barnard, Holm)", "no difference, 30% failed", tuple(rates))
+
+
+def _any(runs: np.ndarray, p_value: Callable[[np.ndarray, np.ndarray], float]) -> bool:
+    p = [p_value(x, y) for i, x in enumerate(runs) for y in runs[i + 1 :]]
+    return bool((stats.holm(np.array(p)) <= 0.05).any())
+
+
+def _metric_p(x: np.ndarray, y: np.ndarray) -> float:
+    return stats.mann_whitney(x, y).p
+
+
+def _rate_p(x: np.ndarray, y: np.ndarray, n: int) -> float:
+    return stats.rates_differ(int(min(x, y)[0]), n, int(max(x, y)[0]), n)
+
+
+def _held(drawn: Drawn, truth: float, n: int, trials: int, generator: np.random.Generator) -> float:
+    found = (drawn(generator, n) for _ in range(trials))
+    return float(np.mean([low <= truth <= high for low, high in found]))
 
 
 def _rate(rate: float, n: int) -> float:
@@ -89,25 +152,40 @@ def _rate(rate: float, n: int) -> float:
     return float(np.dot(chances, held))
 
 
-def _iqm(sampler: Sampler, truth: float, n: int, trials: int, generator: np.random.Generator) -> float:
-    found = (stats.iqm_interval(sampler(generator, n), generator) for _ in range(trials))
-    return float(np.mean([low <= truth <= high for low, high in found]))
+def _iqm(sampler: Sampler) -> Drawn:
+    return lambda generator, n: stats.iqm_interval(sampler(generator, n), generator)
 
 
-def _bootstrap(sampler: Sampler, truth: float, n: int, trials: int, generator: np.random.Generator) -> float:
-    found = (
-        stats.bootstrap_interval(sampler(generator, n), stats.iqm, generator, resamples=500)
-        for _ in range(trials)
+def _bootstrap(sampler: Sampler) -> Drawn:
+    return lambda generator, n: stats.bootstrap_interval(
+        sampler(generator, n), stats.iqm, generator, resamples=500
     )
-    return float(np.mean([low <= truth <= high for low, high in found]))
 
 
-def _superiority(shift: float, truth: float, n: int, trials: int, generator: np.random.Generator) -> float:
-    found = (
-        stats.superiority_interval(generator.normal(size=n), generator.normal(shift, size=n))
-        for _ in range(trials)
-    )
-    return float(np.mean([low <= truth <= high for low, high in found]))
+def _bca(sampler: Sampler) -> Drawn:
+    return lambda generator, n: stats.bca_interval(sampler(generator, n), stats.iqm, generator, resamples=500)
+
+
+def _superiority(x: Sampler, y: Sampler) -> Drawn:
+    return lambda generator, n: stats.superiority_interval(x(generator, n), y(generator, n))
+
+
+def _restricted(times: Sampler) -> Drawn:
+    def drawn(generator: np.random.Generator, n: int) -> stats.Interval:
+        time = times(generator, n)
+        return stats.restricted_mean_interval(np.minimum(time, BUDGET), time < BUDGET, BUDGET)
+
+    return drawn
+
+
+def _volume(region: Callable[[np.ndarray], np.ndarray]) -> Drawn:
+    """25 points at random, n seeds of each."""
+
+    def drawn(generator: np.random.Generator, n: int) -> stats.Interval:
+        stable = generator.random((25, n)) < region(generator.random((25, 2)))[:, None]
+        return stats.stable_volume(np.repeat(np.arange(25), n), stable.ravel())[1]
+
+    return drawn
 
 
 def table(found: list[Row]) -> str:
@@ -121,7 +199,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/statistics.md"))
     parser.add_argument("--trials", type=int, default=4000)
     given = parser.parse_args()
-    made = table([*rows(given.trials), false_alarms(1000)])
+    made = table([*rows(given.trials), *false_alarms(1000)])
     before, _, rest = given.out.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     given.out.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")

@@ -257,6 +257,17 @@ def test_curves_are_the_traces_thinned(results):
     assert gaps.max() <= 1.5 * gaps.median()
 
 
+def test_the_update_ratio_is_derived(results):
+    traces = results.traces
+    ratio = traces["update_norm"] / traces["weight_norm"]
+    np.testing.assert_array_equal(traces["update_ratio"], ratio.astype(np.float32))
+    assert (traces["update_ratio"] > 0).any()
+    frame = results.curves(["update_ratio"], points=20)
+    assert frame.columns.tolist() == ["key", "variant", "seed", "step", "player", "update_ratio"]
+    both = results.curves(["update_norm", "weight_norm", "update_ratio"], points=20)
+    np.testing.assert_array_equal(frame["update_ratio"], both["update_norm"] / both["weight_norm"])
+
+
 def test_curves_hold_one_stack_in_memory_at_a_time(results, monkeypatch):
     asked = []
     original = StackFolder.traces_table

@@ -15,22 +15,32 @@ def rows():
 
 @pytest.mark.slow
 def test_recommended_intervals_hold_the_truth(rows):
-    recommended = [row for row in rows if "bootstrap" not in row.what]
-    assert len(recommended) == 9
+    recommended = [row for row in rows if "bootstrap" not in row.what and "infinite" not in row.data]
+    assert len(recommended) == 20
     for row in recommended:
-        assert min(row.shares) > 0.90, row  # .95 promised; a thousand trials are good for .02
+        assert min(row.shares) > 0.89, row  # .95 promised; a thousand trials are good for .02
+    assert np.mean([row.shares for row in recommended]) > 0.95
+
+
+@pytest.mark.slow
+def test_bootstraps_alone_do_not_at_five_seeds(rows):
+    assert max(row.shares[0] for row in rows if "bootstrap" in row.what) < 0.95
 
 
 @pytest.mark.slow
 def test_null_suites_raise_few_alarms():
-    assert max(coverage.false_alarms(suites=1000).shares) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 1000)
+    for row in coverage.false_alarms(suites=1000):
+        assert max(row.shares) <= 0.05, row
+        assert max(row.shares) > 0.01, "the tests can find something"
 
 
 def test_the_table_goes_into_its_page(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{coverage.BEGIN}\nold\n{coverage.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(coverage, "rows", lambda trials: iter([coverage.Row("a", "b", (0.9, 1.0, 0.5))]))
-    monkeypatch.setattr(coverage, "false_alarms", lambda suites: coverage.Row("c", "d", (0.0, 0.0, 0.0)))
+    monkeypatch.setattr(
+        coverage, "false_alarms", lambda suites: iter([coverage.Row("c", "d", (0.0, 0.0, 0.0))])
+    )
     monkeypatch.setattr("sys.argv", ["coverage", "--out", str(page)])
     coverage.main()
     text = page.read_text("utf-8")

@@ -67,13 +67,35 @@ def test_all_tied_or_all_failed_is_no_difference():
     assert math.isnan(stats.mann_whitney(np.empty(0), np.ones(3)).p)
 
 
-def test_superiority_interval_solves_the_score_equation():
-    x, y = pairs(1, 8, 12, 0.7)
+@pytest.mark.parametrize("failed", [0, 3])
+def test_superiority_interval_solves_the_score_equation_with_the_variance_of_scipy(failed):
+    x, y = pairs(1, 9, 12, 0.7)
+    x[:failed] = y[:failed] = math.inf
     effect, found = stats.superiority(x, y), stats.superiority_interval(x, y)
+    # Brunner and Munzel's statistic is (effect - 1/2) in standard errors
+    variance = ((effect - 0.5) / scipy_stats.brunnermunzel(x, y).statistic) ** 2
     for theta in found:
-        spread = (8 + 12) / 2 - 1
-        variance = theta * (1 - theta) * (1 + spread * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
-        assert abs(theta - effect) == pytest.approx(1.959964 * math.sqrt(variance / 96), rel=1e-5)
+        widened = variance * theta * (1 - theta) / (effect * (1 - effect))
+        assert abs(theta - effect) == pytest.approx(1.959964 * math.sqrt(widened), rel=1e-5)
+
+
+@given(SMALL, SMALL)
+@settings(deadline=None)
+def test_superiority_interval_holds_its_estimate_and_turns_with_its_sides(x, y):
+    found, turned = stats.superiority_interval(x, y), stats.superiority_interval(y, x)
+    assert 0 <= found.low <= stats.superiority(x, y) <= found.high <= 1
+    assert found.high - found.low > 0.2
+    assert (1 - turned.high, 1 - turned.low) == pytest.approx(tuple(found))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [stats.superiority, stats.superiority_interval, stats.mann_whitney],
+    ids=lambda one: one.__name__,
+)
+def test_nan_has_no_rank(function):
+    with pytest.raises(ValueError, match="NaN has no rank"):
+        function(np.array([1.0, math.nan]), np.ones(3))
 
 
 def test_superiority_interval_has_a_length_where_samples_are_apart():
@@ -83,7 +105,31 @@ def test_superiority_interval_has_a_length_where_samples_are_apart():
     assert stats.superiority_interval(np.arange(5) + 9, np.arange(5)) == pytest.approx((1 - high, 1 - low))
 
 
-def test_rates_differ_is_barnards():
+@pytest.mark.parametrize(("n", "m"), [(3, 5), (5, 5), (5, 10), (7, 4)])
+def test_rates_differ_is_barnards_over_all_tables_and_many_rates(n, m):
+    def score(k, other):
+        pooled = (k + other) / (n + m)
+        return abs(k / n - other / m) / math.sqrt(pooled * (1 - pooled) or 1.0)
+
+    tables = list(itertools.product(range(n + 1), range(m + 1)))
+    rates = np.linspace(0, 1, 4001)
+    chance = {
+        (k, j): scipy_stats.binom.pmf(k, n, rates) * scipy_stats.binom.pmf(j, m, rates) for k, j in tables
+    }
+    for k, j in tables:
+        if k * m != j * n:
+            expected = sum(chance[t] for t in tables if score(*t) >= score(k, j) - 1e-9).max()
+            assert stats.rates_differ(k, n, j, m) == pytest.approx(min(1, expected), abs=1e-5)
+
+
+def test_scipys_barnard_is_never_larger():
+    for k, n, j, m in [(0, 10, 5, 10), (1, 5, 8, 10), (4, 5, 3, 10), (2, 20, 11, 20)]:
+        assert (
+            stats.rates_differ(k, n, j, m) > scipy_stats.barnard_exact([[k, j], [n - k, m - j]]).pvalue - 1e-4
+        )
+
+
+def test_rates_differ_at_its_ends():
     assert stats.rates_differ(0, 10, 5, 10) == pytest.approx(0.013, abs=1e-3)
     assert stats.rates_differ(3, 10, 3, 10) == stats.rates_differ(0, 0, 1, 2) == 1.0
     expected = scipy_stats.fisher_exact([[30, 10], [50, 70]])[1]
@@ -141,9 +187,17 @@ def test_strata_are_resampled_apart():
 
 
 def test_iqm_interval_is_that_of_the_trimmed_mean_in_scipy():
-    values = GENERATOR(4).normal(size=20)  # a multiple of 4: the IQM trims whole values
+    values = np.sort(GENERATOR(4).normal(size=20))  # a multiple of 4: the IQM trims whole values
     expected = scipy_stats.mstats.trimmed_mean_ci(values, (0.25, 0.25), (True, True), alpha=0.05)
-    assert stats.iqm_interval(values, GENERATOR(0)) == pytest.approx(tuple(expected))
+    resampled = stats.bootstrap_interval(values, stats.iqm, GENERATOR(0))
+    assert stats.iqm_interval(values, GENERATOR(0)) == pytest.approx(
+        (min(expected[0], resampled.low), max(expected[1], resampled.high))
+    )
+
+
+def test_iqm_interval_of_tied_values_is_not_a_point():
+    assert stats.iqm_interval(np.array([5.0, 8.0, 8.0, 8.0, 8.0]), GENERATOR(0)) == pytest.approx((5.9, 8.0))
+    assert stats.iqm_interval(np.full(5, 8.0), GENERATOR(0)) == (8.0, 8.0)
 
 
 def test_iqm_interval_ends_at_bounds():
@@ -254,8 +308,23 @@ def test_restricted_mean_without_censoring_is_the_mean_of_capped_times():
     everyone = np.ones(40, dtype=bool)
     assert stats.restricted_mean(time, everyone, 12.0) == pytest.approx(np.minimum(time, 12).mean())
     low, high = stats.restricted_mean_interval(time, everyone, 12.0)
-    half = 1.959964 * np.minimum(time, 12).std() / math.sqrt(40)  # Greenwood's is then that of the mean
-    assert (high - low) / 2 == pytest.approx(half, rel=1e-6)
+    # its variance is then that of the mean, and the ends solve the score equation
+    share, error = np.minimum(time, 12).mean() / 12, np.minimum(time, 12).std(ddof=1) / 12 / math.sqrt(40)
+    for end in (low / 12, high / 12):
+        widened = error * math.sqrt(end * (1 - end) / (share * (1 - share)))
+        assert abs(end - share) == pytest.approx(scipy_stats.t.ppf(0.975, 39) * widened, rel=1e-6)
+
+
+def test_restricted_mean_with_censoring_is_that_of_lifelines():
+    time, event = censored(0, 30)
+    assert stats.restricted_mean(time, event, 12.0) == pytest.approx(9.071696934644303)  # lifelines 0.30.3
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_restricted_mean_of_runs_alike_is_not_certain(dead):
+    low, high = stats.restricted_mean_interval(np.full(5, 60.0), np.full(5, dead), 60.0 + 40 * dead)
+    assert low < 45
+    assert (high == 60.0) if not dead else (60 < high < 100)
 
 
 # -- tasks
@@ -317,6 +386,10 @@ def test_stable_volume_weighs_cells_alike():
     alike = np.arange(20) % 2 == 0
     share, interval = stats.stable_volume(np.repeat(np.arange(2), 10), alike)
     assert (share, interval) == (0.5, pytest.approx(stats.wilson(10, 20)))
+    # four seeds of each of nine cells, all stable: nine observations
+    assert stats.stable_volume(np.repeat(np.arange(9), 4), np.ones(36)) == (1.0, stats.wilson(9, 9))
+    assert stats.stable_volume(np.zeros(10), np.ones(10)) == (1.0, stats.wilson(10, 10))
+    assert math.isnan(stats.stable_volume(np.empty(0), np.empty(0))[0])
 
 
 def test_marginal_effects_tell_who_matters():
@@ -325,6 +398,10 @@ def test_marginal_effects_tell_who_matters():
     first, second = stats.marginal_effects(points, stable, np.where(stable, points[:, 1], math.inf))
     assert first.values.tolist() == [1, 2, 3]
     assert first.stable.tolist() == [0, 1, 1]
+    np.testing.assert_allclose(
+        first.ranks, [20 / 24, 8 / 24, 8 / 24]
+    )  # the worst eight of 24; four ties each
+    np.testing.assert_allclose(second.ranks, [(20 + 4 + 4) / 72, (20 + 12 + 12) / 72])
     assert (first.share_spread, first.importance) == (1.0, pytest.approx(1.0))
     assert (second.share_spread, second.importance) == (0.0, pytest.approx(0.0))
     assert 0 < second.importance_of_rank < first.importance_of_rank < 1

@@ -39,7 +39,9 @@ def curves(
         names = folder.trace_columns()
         known |= names | ({_RATIO} if names.issuperset(_NORMS) else set())
         read = [*columns, *(_NORMS if _RATIO in columns else ())]
-        table = folder.traces_table(["run", "step", "player", *(c for c in dict.fromkeys(read) if c in names)])
+        table = folder.traces_table(
+            ["run", "step", "player", *(c for c in dict.fromkeys(read) if c in names)]
+        )
         if table is not None and len(table):
             found.append(_thinned(stored.labelled(index, with_ratio(table)), points))
     for name in columns:

@@ -154,7 +154,7 @@ def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: floa
     centre = float(iqm(ordered))
     least, most = _bounds(ordered)
     ends = [max(centre - half, least), min(centre + half, most), *filter(math.isfinite, resampled)]
-    return Interval(min(ends), max(ends))
+    return Interval(float(min(ends)), float(max(ends)))
 
 
 def student(level: float, freedom: int) -> float:

@@ -37,7 +37,7 @@ def superiority(x: np.ndarray, y: np.ndarray) -> float:
     Raises ValueError for NaN among the values: it has no rank. A failed run is infinite.
     """
     x, y = _ranked(x), _ranked(y)
-    return float(_placements(x, y).mean()) if x.size and y.size else math.nan
+    return float(_placements(x, y).sum() / (x.size * y.size)) if x.size and y.size else math.nan
 
 
 def superiority_interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> Interval:
@@ -51,7 +51,7 @@ def superiority_interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> I
     effect, least = superiority(x, y), min(x.size, y.size)
     if math.isnan(effect):
         return Interval(math.nan, math.nan)
-    sides = (_placements(x, y), _placements(y, x))
+    sides = (_placements(x, y) / y.size, _placements(y, x) / x.size)
     variance = sum(float(side.var(ddof=1)) / side.size for side in sides) if least > 1 else 0.0
     n = min(max(effective_number(effect, variance, least), least / 2), x.size + y.size)
     return score_interval(effect, n, NormalDist().inv_cdf(0.5 + level / 2))
@@ -98,10 +98,9 @@ def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
 
 
 def _placements(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """For each of x, the share of y above it; ties count half."""
+    """For each of x, how many of y are above it; ties count half."""
     ordered = np.sort(y)
-    upto = np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")
-    return np.asarray(1 - upto / (2 * max(1, y.size)))
+    return y.size - (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")) / 2
 
 
 def _ranked(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -116,9 +117,15 @@ def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarra
     hazard = np.cumsum(events / np.maximum(at_risk, 1))
     scores = event - hazard[np.searchsorted(times, time)]  # observed less expected
     n = len(group[0])
-    divisions = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(len(time)), n)), int)
-    sums = np.abs(scores[divisions.reshape(-1, n)].sum(axis=1))
+    sums = np.abs(scores[_divisions(len(time), n)].sum(axis=1))
     return float((sums >= abs(scores[:n].sum()) - 1e-9).mean())
+
+
+@lru_cache(maxsize=16)
+def _divisions(total: int, n: int) -> np.ndarray:
+    """Every choice of n among `total`: one a row."""
+    chosen = itertools.chain.from_iterable(itertools.combinations(range(total), n))
+    return np.fromiter(chosen, dtype=np.intp).reshape(-1, n)
 
 
 def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
