@@ -3,6 +3,9 @@
 A plugin is a module (or a package) named by an entry point in the group `ganbench`. Each component
 hook returns a list of component classes (see `ganbench.components`). The observer hooks are told of
 a run's life, in the process that the user started, one call at a time.
+
+A plugin may say at its top, before it imports anything, for which version of this contract it was written:
+`ganbench_api = 1`. One that needs a newer version than API_VERSION is not loaded, and says so.
 """
 
 from __future__ import annotations

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,7 +44,7 @@ def why_not_mappable(
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            return f"it cannot be mapped: {str(error).strip().partition(chr(10))[0]}"
+            return f"it cannot be mapped: {_first_sentence(error)}{_line(error)}"
     if not torch.equal(generator, torch.get_rng_state()):
         return "it draws from torch's global generator"
     slow = [str(warning.message) for warning in caught if "performance drop" in str(warning.message)]
@@ -52,3 +55,16 @@ def why_not_mappable(
     if not worst < TOLERANCE:
         return f"mapped and one by one it differs by {worst:.1g} after {STEPS} steps in float64"
     return None
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].partition(". ")[0]
+
+
+def _line(error: Exception) -> str:
+    """Where outside of torch and the core it was raised, as " (file.py:12)"; empty where nowhere."""
+    core = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(core):
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,13 @@ from ganbench import executors, hookspecs
 from ganbench._version import __version__
 from ganbench.components import KINDS, Component
 from ganbench.errors import BadInput, nearest
+from ganbench.loading import Loading, TooSlow, check_version, check_version_of_raised, loaded
 
 GROUP = "ganbench"
+DISABLE = "GANBENCH_DISABLE_PLUGINS"
+"""Plugins or distributions to leave out, comma-separated; "*": all that are installed but ganbench's own."""
+STRICT = "GANBENCH_STRICT_PLUGINS"
+"""Set to 1, a plugin that is broken is bad input, whoever needs it."""
 _HOOKS = {
     "model": "ganbench_models",
     "loss": "ganbench_losses",
@@ -93,6 +99,12 @@ class Catalogue:
     suites: dict[str, Path] = field(default_factory=dict)
     plugins: dict[str, str] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    disabled: dict[str, str] = field(default_factory=dict)
+    """Plugins that GANBENCH_DISABLE_PLUGINS leaves out -> their distributions."""
+    loading: dict[str, Loading] = field(default_factory=dict)
+    """How loading each plugin went."""
+    suite_owners: dict[str, str] = field(default_factory=dict)
+    """Suite -> the plugin that it comes from."""
 
     def get(self, kind: str, name: str) -> Registered:
         """The component of that kind and name; BadInput names the nearest one."""
@@ -107,7 +119,10 @@ class Catalogue:
 
 
 def discover(files: Iterable[Path | str] = ()) -> Catalogue:
-    """Load every entry point of the group `ganbench`, then `files` (single-file plugins)."""
+    """Load every entry point of the group `ganbench`, then `files` (single-file plugins).
+
+    Raises BadInput where one is broken and GANBENCH_STRICT_PLUGINS is set.
+    """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     catalogue = Catalogue(manager)
@@ -115,10 +130,24 @@ def discover(files: Iterable[Path | str] = ()) -> Catalogue:
     for entry in _entry_points():
         dist = entry.dist
         owner, version = (dist.name, dist.version) if dist else ("?", "0")
-        _add(catalogue, entry.name, owner, version, entry.load)
+        if _disabled(entry.name, owner):
+            catalogue.disabled[entry.name] = owner
+        else:
+            _add(catalogue, entry.name, owner, version, entry.load)
     for path in {Path(file).resolve(): Path(file) for file in files}.values():
         _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
+    if catalogue.failures and os.environ.get(STRICT, "0") not in ("", "0"):
+        first = catalogue.failures[0]
+        raise BadInput(
+            f"the plugin {first.plugin!r} of {first.distribution} is broken ({STRICT}): {first.reason}"
+        )
     return catalogue
+
+
+def _disabled(plugin: str, distribution: str) -> bool:
+    """Whether GANBENCH_DISABLE_PLUGINS leaves a plugin out."""
+    named = {part.strip() for part in os.environ.get(DISABLE, "").split(",")} - {""}
+    return bool(named & {plugin, distribution}) or ("*" in named and distribution != hookspecs.PROJECT)
 
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
@@ -136,35 +165,59 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, p
     """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
     manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
     try:
-        plugin = load()
-        manager.register(plugin, name=name)
-        unknown = [
-            impl
-            for impl in dir(plugin)
-            if impl.startswith("ganbench_")
-            and getattr(getattr(plugin, impl), "ganbench_impl", None)
-            and not hasattr(hookspecs, impl)
-        ]
-        if unknown:
-            hooks = [hook for hook in dir(hookspecs) if hook.startswith("ganbench_")]
-            raise TypeError(f"no such hook: {unknown[0]}; {nearest(unknown[0], hooks)}")
-        provided = [(kind, cls) for kind, hook in _HOOKS.items() for cls in _call(plugin, hook)]
-        suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
-    except (Exception, SystemExit) as error:
+        with loaded() as loading:
+            plugin = load()
+            check_version(plugin)
+            manager.register(plugin, name=name)
+            _refuse_unknown_hooks(plugin)
+            provided = [(kind, cls) for kind, hook in _HOOKS.items() for cls in _call(plugin, hook)]
+            suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
+    except (Exception, SystemExit, TooSlow) as error:
         if before is None and manager.has_plugin(name):
             manager.unregister(name=name)
-        reason = f"{type(error).__name__}: {error}"
-        catalogue.failures.append(Failure(name, owner, reason, traceback.format_exc()))
+        catalogue.failures.append(_failure(name, owner, error))
         return
-    catalogue.plugins[name] = f"{owner} {version}"
+    catalogue.plugins[name], catalogue.loading[name] = f"{owner} {version}", loading
     for kind, cls in provided:
         reason = _misfit(catalogue, kind, cls)
         if reason:
             catalogue.failures.append(Failure(name, owner, reason))
         else:
             catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
+    _add_suites(catalogue, name, owner, suites)
+
+
+def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Path]) -> None:
+    """Take in a plugin's suites, but those whose names are taken by another's."""
     for path in suites:
-        catalogue.suites.setdefault(path.stem, path)
+        taken = catalogue.suite_owners.setdefault(path.stem, name)
+        if taken == name:
+            catalogue.suites.setdefault(path.stem, path)
+        else:
+            reason = f"the suite name {path.stem!r} is taken by {catalogue.plugins[taken]}"
+            catalogue.failures.append(Failure(name, owner, reason))
+
+
+def _failure(name: str, owner: str, error: BaseException) -> Failure:
+    """What went wrong, with a traceback; without one where a sentence says it all."""
+    trace = traceback.format_exception(error)
+    try:
+        check_version_of_raised(error)
+    except BadInput as incompatible:
+        error = incompatible
+    if isinstance(error, BadInput):
+        return Failure(name, owner, str(error))
+    message = " ".join(str(error).split())  # in one line: it becomes the reason of runs
+    return Failure(name, owner, f"{type(error).__name__}: {message}", "".join(trace))
+
+
+def _refuse_unknown_hooks(plugin: Any) -> None:
+    """Raise TypeError where a plugin implements a hook that is none."""
+    for name in dir(plugin):
+        implements = getattr(getattr(plugin, name), "ganbench_impl", None)
+        if name.startswith("ganbench_") and implements and not hasattr(hookspecs, name):
+            hooks = [hook for hook in dir(hookspecs) if hook.startswith("ganbench_")]
+            raise TypeError(f"no such hook: {name}; {nearest(name, hooks)}")
 
 
 def _call(plugin: Any, hook: str) -> Sequence[Any]:
@@ -172,7 +225,10 @@ def _call(plugin: Any, hook: str) -> Sequence[Any]:
     function = getattr(plugin, hook, None)
     if function is None or getattr(function, "ganbench_impl", None) is None:
         return ()
-    return function()
+    provided = function()
+    if not isinstance(provided, list | tuple):
+        raise TypeError(f"{hook} gave {provided!r:.80}, not a list")
+    return provided
 
 
 def _misfit(catalogue: Catalogue, kind: str, cls: Any) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -58,7 +60,10 @@ def train_step(
             for player in turn:
                 asked, memory = extras.measure(player, flow.gradients[player], memory)
                 measured |= {(player, name): value for name, value in asked.items()}
-            guard = torch.stack([measured[player, name] for player in turn for name in PLAYER_PROBES]).sum()
+            # added one by one: a stack would part the compiled step in two
+            guard = reduce(
+                operator.add, (measured[player, name] for player in turn for name in PLAYER_PROBES)
+            )
             state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
         absent = torch.full_like(guard, torch.nan)

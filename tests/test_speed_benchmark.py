@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
 
@@ -125,34 +123,17 @@ def test_the_command_writes_its_tables(tmp_path: Path) -> None:
     assert "mlp-2x32-r1 | loop" in table
 
 
-@pytest.mark.slow
-def test_the_cost_of_measuring_is_written_as_a_share_of_training(tmp_path: Path) -> None:
-    out = tmp_path / "measuring.md"
-    assert measuring.main(["--quick", "--suites", "quickstart", "--out", str(out)]) == 0
-    text = out.read_text("utf-8")
-    assert "`python -m benchmarks.speed.measuring --suites quickstart --quick`" in text
-    assert "| mlp-2x32 | vmap | 16 | " in text
-    assert text.count("| quickstart | ") == 11
-    assert "| quickstart | digits/mlp-vae/elbo/plain | " in text
-
-
-def test_the_share_counts_the_whole_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A suite of 10,000 steps and 11 evaluations, of which 100 steps and 2 evaluations were trained."""
-    runs = pd.DataFrame({"variant": ["a"], "seconds": [5.0], "evaluation_seconds": [2.0], "steps": [100]})
-    taken = pd.DataFrame({"variant": ["a", "a"], "step": [0, 100]})
-    config = {"steps": 10_000, "evaluate": {"every": 1000}}
-    suite = SimpleNamespace(variants=[SimpleNamespace(label="a", config=config)])
-    monkeypatch.setattr(measuring.subprocess, "run", lambda *_, **__: None)
-    monkeypatch.setattr(measuring.ganbench, "load", lambda _: SimpleNamespace(runs=runs, evaluations=taken))
-    monkeypatch.setattr(measuring, "load_suite", lambda *_: suite)
-    [cost] = measuring.evaluations("mnist")
-    assert (cost.step, cost.evaluation) == (0.05, 1.0)
-    assert cost.share == pytest.approx(11 * 1.0 / (10_000 * 0.05))
-
-
-def test_the_cost_of_measuring_of_an_unknown_suite(capsys: pytest.CaptureFixture[str]) -> None:
-    assert measuring.main(["--suites", "mnits"]) == 2
-    assert "--suites: unknown suite 'mnits'; did you mean 'mnist'?" in capsys.readouterr().err
+def test_shares_of_measuring_weigh_stacks_by_their_time() -> None:
+    quick = measuring.Row(
+        "quick", "map", 5, step=1e-3, bare=0.9e-3, evaluation=0.1, steps=1000, evaluations=2
+    )
+    slow = measuring.Row("slow", "loop", 1, step=9e-3, bare=9e-3, evaluation=0.1, steps=1000, evaluations=3)
+    assert quick.probes == pytest.approx(0.1)
+    assert quick.measuring == pytest.approx(0.2)
+    assert measuring.shares([quick, slow]) == pytest.approx({"probes": 0.01, "evaluations": 0.05})
+    text = measuring.section("both", [quick, slow])
+    assert "| probes | 1.0% | 5% | yes |" in text
+    assert "| slow | 1 by loop | 9 | +0.0% | 100 | 3.3% |" in text
 
 
 @pytest.mark.parametrize(

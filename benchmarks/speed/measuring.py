@@ -1,136 +1,181 @@
-"""What measuring costs, as a share of training: `python -m benchmarks.speed.measuring --help`.
+"""What measuring costs in whole suites: probes at every step, evaluations on schedule.
 
-Probes are timed against the same engine without them, in turn; evaluations are timed in real runs of shipped
-suites, by the suites' own schedules, over fewer steps where a whole run would take hours.
+python -m benchmarks.speed.measuring [--suites quickstart,mnist] [--out results/speed]
+
+Nothing is trained to its end: steps and evaluations of every variant are timed, and weighed as often as the
+suite takes them. Seconds are the processor's, so that other work on the machine does not count. mnist needs
+its data (GANBENCH_DATA).
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-import ganbench
-from benchmarks.speed.cases import CASES
+from benchmarks.speed.bare import Bare
 from benchmarks.speed.machine import ROOT, describe
-from benchmarks.speed.measure import Effort, ProbeCost, probe_cost
-from benchmarks.speed.sides import Bench
-from benchmarks.speed.table import grid
-from ganbench.errors import BadInput, nearest
-from ganbench.plugins import discover
-from ganbench.suite import load_suite
+from benchmarks.speed.sides import advance, first_step
+from benchmarks.speed.timing import Spread, Task, clocked, rounds
+from ganbench.assemble import Program
+from ganbench.components import Data
+from ganbench.engine import settings
+from ganbench.evaluate import Evaluator
+from ganbench.mapping import Looped, Mapped, Runs, Trainer
+from ganbench.plan import make_plan
+from ganbench.plugins import Catalogue, discover
+from ganbench.report.tables import markdown_table
+from ganbench.sources import Sources
+from ganbench.suite import find_suite, load_suite
 
-PROBES_LIMIT, EVALUATION_LIMIT = 0.05, 0.15
-SUITES = {"quickstart": ("mlp-2x32", None, None), "mnist": ("dcgan-28", 100, 1)}
-"""Suite -> the case with its nets, and the steps and seeds that are trained of it (None: its own)."""
+LIMITS = {"probes": 0.05, "evaluations": 0.15}
+"""The most that a suite should spend on them, as shares of its training."""
+ROUNDS, SECONDS = 15, 0.2
 
 
 @dataclass(frozen=True)
-class EvaluationCost:
-    """What a variant's evaluations cost.
+class Row:
+    """One stack: seconds of a step with and without probes, and of an evaluation, all its runs together."""
 
-    Arguments:
-        step, evaluation: seconds of a step and of an evaluation, of one run.
-        share: seconds of all evaluations of its whole schedule over those of all its steps.
-    """
-
-    suite: str
-    variant: str
+    label: str
+    way: str
+    runs: int
     step: float
+    bare: float
     evaluation: float
-    share: float
+    steps: int
+    evaluations: int
+
+    @property
+    def probes(self) -> float:
+        """Share of the training."""
+        return (self.step - self.bare) / self.step
+
+    @property
+    def measuring(self) -> float:
+        """Share of the training that evaluations add."""
+        return self.evaluation * self.evaluations / (self.step * self.steps)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write. Returns the exit code: 2 for bad input."""
-    options = _parser().parse_args(arguments)
-    names = options.suites.split(",")
-    for name in names:
-        if name not in SUITES:
-            print(BadInput(f"--suites: unknown suite {name!r}; {nearest(name, SUITES)}"), file=sys.stderr)
-            return 2
-    torch.set_num_threads(1)
-    effort = Effort(rounds=1, seconds=0.0) if options.quick else Effort(rounds=15)
-    probes = [_probes(SUITES[name][0], effort, not options.quick) for name in names]
-    costs = [cost for name in names for cost in evaluations(name, options.quick)]
-    quick = " --quick" if options.quick else ""
-    text = page(probes, costs, f"python -m benchmarks.speed.measuring --suites {options.suites}{quick}")
-    options.out.write_text(text, encoding="utf-8")
-    print(text + "written:", options.out)
-    return 0
+def measure(suite: str, catalogue: Catalogue, scratch: Path) -> Iterator[Row]:
+    """A row for every stack that the suite would be trained in."""
+    chosen = settings("cpu", "auto", 1, catalogue)
+    plan = make_plan(load_suite(find_suite(suite, catalogue), catalogue), catalogue, scratch, chosen)
+    sources = Sources(catalogue)
+    for stack in plan.stacks:
+        yield _row(stack.config, catalogue, sources.load(stack.config["variants"][0]["dataset"]))
 
 
-def evaluations(name: str, quick: bool = False) -> Iterator[EvaluationCost]:
-    """Every variant of a shipped suite, trained on one core."""
-    path = ROOT / "benchmarks" / f"{name}.toml"
-    _, steps, seeds = SUITES[name] if not quick else ("", 20, 1)
-    shorter = [f"--steps={steps}"] * bool(steps) + [f"--seeds={seeds}"] * bool(seeds)
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["run", str(path), "--workers", "1", "--device", "cpu", "--out", folder, *shorter]
-        subprocess.run(
-            [sys.executable, "-c", "from ganbench.cli import main; main()", *command],
-            check=True,
-            stdout=sys.stderr,
-        )
-        results = ganbench.load(folder)
-    whole = {variant.label: variant.config for variant in load_suite(path, discover()).variants}
-    measured = results.evaluations.groupby("variant", observed=True)["step"].nunique()
-    for variant, runs in results.runs.groupby("variant", observed=True, sort=False):
-        config = whole[str(variant)]
-        step = runs["seconds"].mean() / int(runs["steps"].iloc[0])
-        evaluation = runs["evaluation_seconds"].mean() / int(measured[variant])
-        count = 1 + -(-config["steps"] // config["evaluate"]["every"])  # the first is before training
-        share = count * evaluation / (config["steps"] * step)
-        yield EvaluationCost(name, str(variant), step, evaluation, share)
-
-
-def page(probes: Sequence[ProbeCost], costs: Sequence[EvaluationCost], command: str) -> str:
-    """Both tables as Markdown."""
-    return (
-        "\n\n".join(
-            [
-                "# What measuring costs, as a share of training",
-                f"Made by `{command}`.",
-                grid(("machine", ""), describe(torch.device("cpu")).items()),
-                "## Probes\n\nA step with all probes over the same step without, timed in turn: medians over "
-                f"rounds, with the extremes in brackets. At most {PROBES_LIMIT:.0%} is asked for.",
-                grid(("case", "way", "runs", "extra time"), map(_probe_row, probes)),
-                "## Evaluations\n\nBy each suite's own schedule, sample sheets included; compilation "
-                f"counts as training. At most {EVALUATION_LIMIT:.0%} is asked for.",
-                grid(("suite", "variant", "ms a step", "ms an evaluation", "share"), map(_cost_row, costs)),
-            ]
-        )
-        + "\n"
+def _row(config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> Row:
+    variant = config["variants"][0]
+    runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
+    program = Program(variant, catalogue, data)
+    trainers = [
+        _trainer(one, runs, data, config, catalogue) for one in (program, Bare(variant, catalogue, data))
+    ]
+    for trainer in trainers:
+        first_step(trainer)
+    tasks = [Task(lambda n, t=trainer: advance(t, n)) for trainer in trainers]  # type: ignore[misc]
+    measured, bare = rounds(tasks, ROUNDS, SECONDS, time.process_time)
+    step = 1 / Spread.of(measured).median
+    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, data)
+    alive, every, steps = range(len(runs.seeds)), variant["evaluate"]["every"], variant["steps"]
+    evaluate = lambda step: evaluator.measure(trainers[0].state(), step, alive)  # noqa: E731
+    evaluate(0)  # real features are taken once and kept
+    seconds = Spread.of([clocked(evaluate, at, time.process_time) for at in range(1, 4)])
+    return Row(
+        config["label"],
+        config["engine"]["mapper"],
+        len(runs.seeds),
+        step,
+        step * Spread.ratio(measured, bare).median,
+        seconds.median,
+        steps,
+        len({*range(0, steps + 1, every), steps}),
     )
 
 
-def _probes(case: str, effort: Effort, compiled: bool) -> ProbeCost:
-    return probe_cost(Bench(CASES[case], discover(), torch.device("cpu"), compiled=compiled), effort)
+def _trainer(
+    program: Program, runs: Runs, data: Data, config: Mapping[str, Any], catalogue: Catalogue
+) -> Trainer:
+    device = torch.device("cpu")
+    if config["engine"]["mapper"] == "loop":
+        return Looped(program, runs, data, device)
+    executor: Any = catalogue.get("executor", config["engine"]["executor"]).cls()
+    return Mapped(program, runs, data, device, executor)
 
 
-def _probe_row(row: ProbeCost) -> tuple[str, ...]:
-    cost = f"{row.cost.median:+.1%} ({row.cost.low:+.1%} to {row.cost.high:+.1%})"
-    return row.case, row.way, str(row.runs), cost
+def shares(rows: list[Row]) -> dict[str, float]:
+    """Of the whole suite: what is spent on either, over what is spent on training."""
+    training = sum(row.step * row.steps for row in rows)
+    return {
+        "probes": sum((row.step - row.bare) * row.steps for row in rows) / training,
+        "evaluations": sum(row.evaluation * row.evaluations for row in rows) / training,
+    }
 
 
-def _cost_row(row: EvaluationCost) -> tuple[str, ...]:
-    return row.suite, row.variant, f"{1e3 * row.step:.3g}", f"{1e3 * row.evaluation:.3g}", f"{row.share:.1%}"
+def section(suite: str, rows: list[Row]) -> str:
+    """A suite's tables."""
+    told = [
+        [
+            row.label,
+            f"{row.runs} by {row.way}",
+            f"{1e3 * row.step:.3g}",
+            f"{row.probes:+.1%}",
+            f"{1e3 * row.evaluation:.3g}",
+            f"{row.measuring:.1%}",
+        ]
+        for row in rows
+    ]
+    headers = ["stack", "runs", "ms a step", "probes", "ms an evaluation", "evaluations"]
+    whole = [
+        [what, f"{share:.1%}", f"{LIMITS[what]:.0%}", "yes" if share <= LIMITS[what] else "no"]
+        for what, share in shares(rows).items()
+    ]
+    return "\n\n".join(
+        [
+            f"## {suite}",
+            markdown_table(["", "share of training", "at most", "kept"], whole, right=(1, 2)),
+            markdown_table(headers, told, right=(2, 3, 4, 5)),
+        ]
+    )
 
 
-def _parser() -> argparse.ArgumentParser:
-    description = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser("benchmarks.speed.measuring", description=description)
-    parser.add_argument("--suites", default=",".join(SUITES), help="comma-separated, of: %(default)s")
-    out = ROOT / "results" / "speed" / "cpu-measuring.md"
-    parser.add_argument("--out", type=Path, default=out, help="file to write")
-    parser.add_argument("--quick", action="store_true", help="a few steps, to test the benchmark itself")
-    return parser
+def main() -> int:
+    """Measure and write measuring-cpu.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--suites", default="quickstart,mnist")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "speed")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    catalogue = discover()
+    machine = describe(torch.device("cpu"))
+    lines = [
+        "# What measuring costs",
+        f"Made by `python -m benchmarks.speed.measuring --suites {given.suites}` on {machine['device']}, "
+        f"one thread, torch {machine['torch']}. Medians of processor time; shares of the training's, "
+        "compilation apart.",
+    ]
+    for suite in given.suites.split(","):
+        rows = []
+        for row in measure(suite, catalogue, given.out / "no-results-here"):
+            rows.append(row)
+            print(
+                f"{suite}: {row.label}: probes {row.probes:+.1%}, evaluations {row.measuring:.1%}",
+                file=sys.stderr,
+            )
+        lines.append(section(suite, rows))
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(lines) + "\n"
+    (given.out / "measuring-cpu.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
 
 
 if __name__ == "__main__":

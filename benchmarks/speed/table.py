@@ -36,17 +36,17 @@ class Results:
         sections = [
             f"# Speed on {self.machine['device']}",
             f"Made by `{self.command}`. Medians over rounds, with the extremes in brackets.",
-            grid(("machine", ""), self.machine.items()),
+            _rows(("machine", ""), self.machine.items()),
             "## Both sides do the same\n\nLargest difference of a parameter after 20 steps in float64.",
-            grid(("case", "difference"), [(case, f"{d:.1e}") for case, d in self.differences.items()]),
+            _rows(("case", "difference"), [(case, f"{d:.1e}") for case, d in self.differences.items()]),
             "## Seed-steps per second\n\nThe engine with its probes on, compilation apart; one stack a row.",
-            grid(_THROUGHPUT, map(_throughput, self.throughputs)),
+            _rows(_THROUGHPUT, map(_throughput, self.throughputs)),
             "## Cut into smaller stacks\n\nThe same runs, one stack after another, at the best stack size.",
-            grid(("case", "runs", "one stack", "best", "stack size"), cuts(self.throughputs)),
+            _rows(("case", "runs", "one stack", "best", "stack size"), cuts(self.throughputs)),
             "## A single run from nothing, compilation counted",
-            grid(("case", "way", "steps", "engine s", "by hand s", "ratio"), map(_single, self.singles)),
+            _rows(("case", "way", "steps", "engine s", "by hand s", "ratio"), map(_single, self.singles)),
             "## What the probes cost",
-            grid(("case", "way", "runs", "extra time", "at most"), map(_probe, self.probes)),
+            _rows(("case", "way", "runs", "extra time", "at most"), map(_probe, self.probes)),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -90,7 +90,7 @@ def _spread(spread: Spread) -> str:
     return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
 
 
-def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, an empty string where it has no rows."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     rule = "| " + " | ".join("---" for _ in head) + " |"

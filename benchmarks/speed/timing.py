@@ -25,23 +25,27 @@ class Task:
     unit: int = 1
 
 
-def rounds(tasks: Sequence[Task], count: int, seconds: float) -> list[list[float]]:
+def rounds(
+    tasks: Sequence[Task], count: int, seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> list[list[float]]:
     """Seed-steps per second of each task in each of `count` rounds of about `seconds` a task."""
     sizes = [_steps(task, seconds) for task in tasks]
     rates: list[list[float]] = [[] for _ in tasks]
     for _ in range(count):
         for task, steps, rate in zip(tasks, sizes, rates, strict=True):
-            rate.append(task.runs * steps / clocked(task.run, steps))
+            rate.append(task.runs * steps / clocked(task.run, steps, clock))
     return rates
 
 
-def clocked(run: Callable[[int], object], steps: int) -> float:
+def clocked(
+    run: Callable[[int], object], steps: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds that `run(steps)` takes, whatever is still queued on a GPU included."""
     synchronize()
-    begin = time.perf_counter()
+    begin = clock()
     run(steps)
     synchronize()
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def synchronize() -> None:

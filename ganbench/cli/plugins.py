@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganbench.cli.check import check
 from ganbench.cli.new import new
 from ganbench.errors import BadInput, nearest
 from ganbench.suite_file import printable
 
 if TYPE_CHECKING:
+    from ganbench.loading import Loading
     from ganbench.plugins import Catalogue, Registered
 
 
@@ -21,6 +23,7 @@ def plugins() -> None:
     """What the installed plugins provide."""
 
 
+plugins.add_command(check)
 plugins.add_command(new)
 
 
@@ -35,7 +38,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_JSON
 def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
     """List plugins, their components, and what could not be loaded, with its traceback."""
-    from ganbench.plugins import discover
+    from ganbench.plugins import DISABLE, discover
 
     catalogue = discover(files)
     if as_json:
@@ -48,7 +51,9 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
             click.echo(printable(f"  {name:<{width}}  {registered.summary}"))
     click.echo(click.style("plugins", bold=True))
     for name, owner in catalogue.plugins.items():
-        click.echo(printable(f"  {name}: {owner}"))
+        click.echo(printable(f"  {name}: {owner}{_remark(catalogue.loading[name], owner)}"))
+    for name, owner in catalogue.disabled.items():
+        click.echo(printable(f"  {name}: {owner}, disabled by {DISABLE}"))
     for failure in catalogue.failures:
         told = f"failed: {failure.plugin} of {failure.distribution}: {failure.reason}"
         click.echo(click.style(printable(told, 1000), fg="red"))
@@ -96,8 +101,16 @@ def _listing(catalogue: Catalogue) -> dict[str, Any]:
             for kind, known in catalogue.components.items()
         },
         "plugins": catalogue.plugins,
+        "seconds": {name: loading.seconds for name, loading in catalogue.loading.items()},
+        "disabled": catalogue.disabled,
         "failures": [dataclasses.asdict(failure) for failure in catalogue.failures],
     }
+
+
+def _remark(loading: Loading, owner: str) -> str:
+    """What is worth telling of how a plugin was loaded. ganbench's own is loaded first, and torch with it."""
+    slow = loading.slow and not owner.startswith("ganbench ")
+    return f", slow to import: {loading.seconds:.1f} s" if slow else ""
 
 
 def _owner(registered: Registered) -> str:

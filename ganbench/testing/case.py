@@ -13,15 +13,14 @@ import torch
 
 from ganbench._version import __version__
 from ganbench.assemble import Program
-from ganbench.components import Component, Data, Loss, Model, Technique, create, sweepable
-from ganbench.draws import Draw
+from ganbench.components import Component, Data, Loss, Metric, Model, Technique, create, sweepable
 from ganbench.errors import BadInput
 from ganbench.game import Batch, Field, Flow, functional_field
 from ganbench.mapping import Looped, Runs
 from ganbench.plugins import Catalogue, Registered
 from ganbench.step import State
 from ganbench.testing import toys
-from ganbench.testing.findings import NotTried, Unmet, told
+from ganbench.testing.findings import NotTried, told
 from ganbench.view import View
 
 CPU = torch.device("cpu")
@@ -95,7 +94,8 @@ class Case:
 
     Arguments:
         cls: the component.
-        catalogue: what is installed: a loss is tried with models of its family, a model with its recipe's loss.
+        catalogue: what is installed: a loss is tried with models of its family, a model with its
+            recipe's loss.
         options: of the component, where its defaults will not do.
         data: to try it on; None: small data of the kit's own.
         variant: other parts of the game, where the kit's choice will not do: "model", "loss", "techniques"
@@ -115,33 +115,60 @@ class Case:
         self.catalogue = with_toys(catalogue, cls)
         self._errors: dict[str, str] = {}
 
+    def make(self) -> Any:
+        """The component with its options; BadInput where it cannot be made with them."""
+        return create(self.cls, self.options, self.cls.name)
+
     @cached_property
     def component(self) -> Any:
-        """The component with its options."""
+        """The same; NotTried where it cannot be made, for `can-be-made` tells why."""
         try:
-            return create(self.cls, self.options, self.cls.name)
-        except BadInput as error:
-            mend = "give every option a default, or `options = {…}` in the class that tests it"
-            raise Unmet(f"it cannot be made without options: {error}", mend) from None
+            return self.make()
+        except (Exception, SystemExit):
+            raise NotTried("it cannot be made; see `can-be-made`") from None
+
+    @cached_property
+    def game(self) -> Trial | None:
+        """A game with the component in which a step can be taken; else the first that can be built."""
+        built = None
+        for trial in self.games():
+            error = raised(trial)
+            if not error or not self._excuses(error):
+                return trial
+            built = built or trial
+        return built
+
+    def _excuses(self, error: BaseException) -> bool:
+        """Whether what a step raised may mean that the component was made for other games.
+
+        A model cannot say for which data it is made; others say what they do not fit, by BadInput.
+        """
+        return isinstance(error, BadInput) or issubclass(self.cls, Model)
 
     @cached_property
     def trial(self) -> Trial:
-        """A game with the component in which a step can be taken; else the first that can be built."""
-        built = None
-        for trial, works in self._built():
-            if works:
-                return trial
-            built = built or trial
-        if built is None:
-            self._raise_why()
-        return built
+        """The game; NotTried where none can be built, for `trains` tells why."""
+        if not self.game:
+            raise NotTried("it cannot be built; see `trains`")
+        return self.game
 
     @cached_property
-    def running(self) -> Trial:
-        """The trial, where a step can be taken in it; NotTried where not, for `trains` tells why."""
-        if _why_not(self.trial):
+    def stepping(self) -> Trial:
+        """The game, where a step can be taken in it; NotTried where not, for `trains` tells why."""
+        if raised(self.trial):
             raise NotTried("no step can be taken; see `trains`")
         return self.trial
+
+    @cached_property
+    def flowing(self) -> Trial:
+        """The game, where torch.func can differentiate it; NotTried where not, for `mappable` tells why."""
+        trial = self.trial
+        try:
+            for turn in dict.fromkeys(trial.program.turns):
+                trial.flow(trial.batch(), turn)
+        except (Exception, SystemExit):
+            raise NotTried("torch.func cannot differentiate it; see `trains` and `mappable`") from None
+        return trial
 
     @property
     def swept(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -151,54 +178,66 @@ class Case:
         first = {paths[name]: value for name, value in own.items()}
         return first, {paths[name]: value * 0.9 or 0.05 for name, value in own.items()}
 
-    def _built(self) -> Iterator[tuple[Trial, bool]]:
-        """Games that can be built, and whether a step can be taken in them."""
+    def games(self) -> Iterator[Trial]:
+        """All toy games that can be built with the component, the smallest first."""
         for config in self._configs():
             for name, data in self._datasets():
                 trial = Trial(config, self.catalogue, data)
-                where = f"{config['model']['name']} on {name}"
                 try:
-                    self._fit(trial)
+                    _fit(trial)
                     trial.program.draws()
                 except (Exception, SystemExit) as error:
-                    self._errors[where] = told(error)
+                    self._errors[f"{config['model']['name']} on {name}"] = told(error, self.cls)
                     continue
-                yield trial, not _why_not(trial)
+                yield trial
 
-    def _raise_why(self) -> Any:
-        errors = dict(list(self._errors.items())[:3])
-        if not errors:
-            family = getattr(self.cls, "family", "")
-            raise NotTried(f"there is no installed counterpart of its family {family!r} to try it with")
-        raise Unmet("; ".join(f"{where}: {why}" for where, why in errors.items()))
+    @property
+    def broken(self) -> bool:
+        """Whether some game could not be built, rather than that there is none."""
+        return bool(self._errors)
+
+    def why_none(self) -> str:
+        """Why there is no game to try it in: the first reasons of those that were met."""
+        errors = list(self._errors.items())[:3]
+        lacking = f"no installed component is of its family {getattr(self.cls, 'family', '')!r}"
+        return "; ".join(f"{where}: {why}" for where, why in errors) or lacking
 
     def _datasets(self) -> list[tuple[str, Data]]:
-        return [("its data", self.data)] if self.data else [(name, make()) for name, make in DATA.items()]
+        if self.data:
+            return [("its data", self.data)]
+        made = [(name, make()) for name, make in DATA.items()]
+        if not issubclass(self.cls, Metric):
+            return made
+        reasons = {name: self.component.fits(data) for name, data in made}
+        self._errors |= {name: why for name, why in reasons.items() if why}
+        return [(name, data) for name, data in made if not reasons[name]]
 
     def _configs(self) -> Iterator[dict[str, Any]]:
         """Variants that hold the component, the smallest first."""
         for model, loss, techniques in self._partners():
-            options = {self.cls.name: self.options, **self.variant.get("options", {})}
-            entries = {
-                name: {"name": name, "options": dict(options.get(name, {}))}
-                for name in (model, loss, *techniques)
-            }
+            entry = self._entry("model", model)
             try:
-                made: Model = create(self._cls("model", model), entries[model]["options"], model)
+                made: Model = create(self._cls("model", model), entry["options"], model)
                 players = made.players()
             except (Exception, SystemExit) as error:
-                self._errors[model] = told(error)
+                self._errors[model] = told(error, self.cls)
                 continue
             table = self.variant.get("optimizer", OPTIMIZER)
             yield {
-                "model": entries[model],
-                "loss": entries[loss],
-                "techniques": [entries[name] for name in techniques],
+                "model": entry,
+                "loss": self._entry("loss", loss),
+                "techniques": [self._entry("technique", name) for name in techniques],
                 "optimizer": {player: copy.deepcopy(table) for player in players},
                 "steps": 1000,
                 "batch": self.variant.get("batch", BATCH),
                 "precision": "float64",
             }
+
+    def _entry(self, kind: str, name: str) -> dict[str, Any]:
+        """A component of the game, with its options."""
+        own = (kind, name) == (self.cls.kind, self.cls.name)
+        options = self.options if own else self.variant.get("options", {}).get(name, {})
+        return {"name": name, "options": dict(options)}
 
     def _partners(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         """(model, loss, techniques) by name."""
@@ -222,9 +261,15 @@ class Case:
             return [self.variant["model"]]
         toy = [toys.ToyGAN.name, toys.ToyConvGAN.name]
         every = [*toy, *(name for name in self.catalogue.names("model") if name not in toy)]
-        if not issubclass(self.cls, Loss):
-            return every
-        return [name for name in every if self._cls("model", name).family == self.cls.family]
+        if issubclass(self.cls, Loss):
+            return [name for name in every if self._cls("model", name).family == self.cls.family]
+        if issubclass(self.cls, Metric):
+            return [name for name in every if self._gives(self._cls("model", name), self.cls.reads)]
+        return every
+
+    def _gives(self, model: Any, reads: tuple[str, ...]) -> bool:
+        """Whether a model has the players, and shows what a metric reads."""
+        return set(reads) <= {*model.shows, *_players(model)}
 
     def _losses(self, model: Any) -> Sequence[str]:
         """Names of losses to try it with."""
@@ -240,14 +285,6 @@ class Case:
         fitting = [n for n in self.catalogue.names("loss") if self._cls("loss", n).family == model.family]
         return fitting[:1] if issubclass(self.cls, Technique) else fitting
 
-    def _fit(self, trial: Trial) -> None:
-        """Raise BadInput where a technique says that it does not fit."""
-        program = trial.program
-        for technique in program.techniques:
-            why = technique.fits(program.model, program.loss)
-            if why:
-                raise BadInput(why)
-
     def _known(self, kind: str) -> Mapping[str, Registered]:
         return self.catalogue.components[kind]
 
@@ -258,22 +295,35 @@ class Case:
 def with_toys(catalogue: Catalogue, cls: type[Component] | None = None) -> Catalogue:
     """A copy of the catalogue that holds the kit's toys, and `cls` under its own name."""
     components = {kind: dict(known) for kind, known in catalogue.components.items()}
-    for one in (toys.ToyGAN, toys.ToyConvGAN, toys.ToyLoss, *([cls] if cls else [])):
+    ours: list[type[Component]] = [toys.ToyGAN, toys.ToyConvGAN, toys.ToyLoss]
+    for one in [*ours, cls] if cls else ours:
         known = components[one.kind].get(one.name)
         if not known or known.cls is not one:
             components[one.kind][one.name] = Registered(one, "kit", "ganbench", __version__)
     return dataclasses.replace(catalogue, components=components)
 
 
-def _why_not(trial: Trial) -> str:
-    """Why no step can be taken; empty where one can."""
+def _fit(trial: Trial) -> None:
+    """Raise BadInput where a technique says that it does not fit."""
+    program = trial.program
+    for technique in program.techniques:
+        why = technique.fits(program.model, program.loss)
+        if why:
+            raise BadInput(why)
+
+
+def _players(model: Any) -> tuple[str, ...]:
+    """The players of a model as it is by default; none where it cannot be made without options."""
+    try:
+        return tuple(model().players())
+    except TypeError:
+        return ()
+
+
+def raised(trial: Trial) -> BaseException | None:
+    """What a step of the game raises."""
     try:
         trial.looped((0,)).advance(1)
     except (Exception, SystemExit) as error:
-        return told(error)
-    return ""
-
-
-def declared(trial: Trial) -> dict[str, Draw]:
-    """The draws that the game declares, by role."""
-    return trial.program.draws()
+        return error
+    return None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ganbench import components
 from ganbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -95,28 +98,31 @@ class Check:
             mend = "" if unmet.outcome == "not tried" else unmet.mend or self.mend
             return Finding(self.name, unmet.outcome, self.expected, unmet.seen, mend)
         except (Exception, SystemExit) as error:
-            return Finding(self.name, "failed", self.expected, told(error), self.mend)
+            return Finding(self.name, "failed", self.expected, told(error, case.cls), self.mend)
         return Finding(self.name, "passed", self.expected)
 
 
 _CHECKS: list[Check] = []
-_CORE, _LIBRARY = Path(__file__).parent.parent, Path(contextlib.__file__).parent
-_FOREIGN = ("<", *(f"{folder}{os.sep}" for folder in (_CORE, _LIBRARY, *map(Path, site.getsitepackages()))))
-"""Where files begin whose code is not a component's, unless it is installed; see `_place`."""
 
 
-def check(*kinds: str, mend: str) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
+def check(*kinds: str) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
     """Register a function as a check of components of these kinds (of all where none is named).
 
-    Its name is that of the check, the first paragraph of its docstring what is expected.
+    Its name is that of the check; the first paragraph of its docstring says what is expected, and the last,
+    after "Mend: ", how to mend what fails it.
     """
 
     def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
-        expected = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-        _CHECKS.append(Check(function.__name__.replace("_", "-"), kinds, expected, mend, function))
+        expected, _, mend = (inspect.getdoc(function) or "").partition("\n\nMend: ")
+        name = function.__name__.replace("_", "-")
+        _CHECKS.append(Check(name, kinds, _line(expected), _line(mend).removesuffix("."), function))
         return function
 
     return register
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def checks_of(kind: str) -> list[Check]:
@@ -124,17 +130,18 @@ def checks_of(kind: str) -> list[Check]:
     return [check for check in _CHECKS if not check.kinds or kind in check.kinds]
 
 
-def told(error: BaseException) -> str:
-    """An exception in one line: type, message, and where outside of torch and the kit it was raised."""
+def told(error: BaseException, cls: type | None = None) -> str:
+    """An exception in one line: type, message, and the innermost line of the component that raised it."""
     message = str(error).strip().partition("\n")[0] or "no message"
-    place = _place(traceback.extract_tb(error.__traceback__))
     known = "" if isinstance(error, BadInput) else f"{type(error).__name__}: "
-    return f"{known}{message}{place}"
+    return f"{known}{message}{_place(error, cls)}"
 
 
-def _place(frames: Iterable[traceback.FrameSummary]) -> str:
-    """" (file.py:12)" of the innermost frame of the component's own code."""
-    for frame in reversed(list(frames)):
-        if not frame.filename.startswith(_FOREIGN):
+def _place(error: BaseException, cls: type | None) -> str:
+    """The innermost line of the files that define the class and its bases, as " (file.py:12)"."""
+    modules = (sys.modules.get(base.__module__) for base in (cls.__mro__ if cls else ()))
+    files = {getattr(module, "__file__", None) for module in modules} - {components.__file__}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in files:
             return f" ({Path(frame.filename).name}:{frame.lineno})"
     return ""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ganbench.components import Data, DataSpec, Loss, Model
 from ganbench.draws import Draw, stream
+from ganbench.errors import BadInput
 from ganbench.nets import Nets
 
 SIZE = 64
@@ -80,7 +81,7 @@ class ToyConvGAN(ToyGAN):
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
         """discriminator: B x C x H x W -> B x 1, two layers, strides of 2."""
         if len(spec.shape) != 3:
-            raise ValueError("it is for images")
+            raise BadInput("it is for images")
         channels, height, _ = spec.shape
         discriminator = nn.Sequential(
             nn.Conv2d(channels, self.width, 4, stride=2, padding=1),

@@ -8,7 +8,6 @@ import math
 import torch
 from torch.utils import _pytree as pytree
 
-from ganbench.errors import nearest
 from ganbench.mappable import why_not_mappable
 from ganbench.step import State, clocks
 from ganbench.testing.case import Case, Trial
@@ -19,16 +18,22 @@ STEPS = 20
 TRAINED = ("model", "loss", "technique")
 
 
-@check(*TRAINED, mend="mend what raised; where it cannot be used with a model or data, say so (`fits`, BadInput)")
+@check(*TRAINED)
 def trains(case: Case) -> None:
-    """20 steps of a toy game raise nothing, stay finite and move every player."""
-    trial = case.trial
-    trainer = trial.looped()
+    """20 steps of a toy game raise nothing, stay finite and move every player.
+
+    Mend: mend what raised; where it cannot be used with a model or data, say so (`fits`, BadInput).
+    """
+    if not case.game:
+        raise (Unmet if case.broken else NotTried)(case.why_none())
+    trainer = case.game.looped()
     start = trainer.state()
     trainer.advance(STEPS)
     died = max(trainer.died())
     if died:
-        raise Unmet(f"something was not finite at step {died}", "look for a division by 0, log(0) or exp of much")
+        raise Unmet(
+            f"something was not finite at step {died}", "look for a division by 0, log(0) or exp of much"
+        )
     moved = trainer.state()
     for player, flat in moved.joint.items():
         if torch.equal(flat, start.joint[player]):
@@ -36,10 +41,13 @@ def trains(case: Case) -> None:
             raise Unmet(f"the {player} did not move", hint)
 
 
-@check(*TRAINED, mend="a field gives the gradients of the turn's players, a rule moves those that it got gradients of")
+@check(*TRAINED)
 def reaches_only_the_mover(case: Case) -> None:
-    """On each turn the turn's players have a gradient, and no other player moves."""
-    trial = case.running
+    """On each turn the turn's players have a gradient, and no other player moves.
+
+    Mend: a field gives the gradients of the turn's players, a rule moves those that it got gradients of.
+    """
+    trial = case.flowing
     turns = trial.program.turns
     for turn, clock in zip(turns, clocks(turns, 1), strict=True):
         flow = trial.flow(trial.batch(), turn)
@@ -57,10 +65,14 @@ def reaches_only_the_mover(case: Case) -> None:
                 raise Unmet(f"on the turn of {' and '.join(turn)} the {player} moved")
 
 
-@check(*TRAINED, mend="keep nothing between calls but in registered buffers or the rule's memory; call no random function")
+@check(*TRAINED)
 def pure(case: Case) -> None:
-    """The same point and batch give the same gradient bit for bit, whatever was asked before."""
-    trial = case.running
+    """The same point and batch give the same gradient bit for bit, whatever was asked before.
+
+    Mend: keep nothing between calls but in registered buffers or the rule's memory; call no random
+    function.
+    """
+    trial = case.flowing
     for turn in dict.fromkeys(trial.program.turns):
         first, _, again = (trial.flow(trial.batch(index), turn) for index in (0, 1, 0))
         if not same(tuple(first), tuple(again)):
@@ -68,39 +80,52 @@ def pure(case: Case) -> None:
             raise Unmet(f"asked again, the gradient of {' and '.join(turn)} was off by {off:.1g}")
 
 
-@check(*TRAINED, mend="write x = x.clamp(...), not x.clamp_(...) nor x += ...: the batch is shared")
+@check(*TRAINED)
 def changes_nothing_in_place(case: Case) -> None:
-    """The batch and the parameters are left as they were."""
-    trial = case.running
-    for turn in dict.fromkeys(trial.program.turns):
-        batch, state = trial.batch(), trial.state()
-        with tensors_untouched("of the batch,", batch), tensors_untouched("of the parameters,", state.joint):
-            trial.field(turn, state.joint, state.buffers, batch)
+    """The batch and the parameters are left as they were.
+
+    Mend: write x = x.clamp(...), not x.clamp_(...) nor x += ...: the batch is shared.
+    """
+    trial = case.stepping
+    batch, state = trial.batch(), trial.state()
+    with tensors_untouched("of the batch,", batch), tensors_untouched("of the parameters,", state.joint):
+        trial.program.step_alone({})(state, [batch] * len(trial.program.turns), 1)
 
 
-@check(*TRAINED, mend="declare what you draw in `draws`, and read it from the batch; elsewhere, use a generator of your own")
+@check(*TRAINED)
 def leaves_global_generators_alone(case: Case) -> None:
-    """torch's, numpy's and Python's global generators are neither drawn from nor seeded."""
-    trial = case.running
+    """torch's, numpy's and Python's global generators are neither drawn from nor seeded.
+
+    Mend: declare what you draw in `draws`, and read it from the batch; elsewhere, use a generator of your
+    own.
+    """
+    trial = case.flowing
     with generators_untouched():
         trial.program.initial(0, {})
         for turn in dict.fromkeys(trial.program.turns):
             trial.flow(trial.batch(), turn)
 
 
-@check(*TRAINED, mend="write for one run: no .item(), no `if` on tensors, no data-dependent shapes, input_grad for slopes; it works without, but slowly")
+@check(*TRAINED)
 def mappable(case: Case) -> None:
-    """Mapped over two seeds, and over the options that may be swept, it gives what it gives run by run."""
-    trial = case.running
+    """Mapped over two seeds, and over the options that may be swept, it gives what it gives run by run.
+
+    Mend: write for one run: no .item(), no `if` on tensors, no data-dependent shapes, input_grad for
+    slopes; it works without, but slowly.
+    """
+    trial = case.stepping
     why = why_not_mappable(trial.config, case.swept, trial.catalogue, trial.data)
     if why:
         raise Unmet(f"{why}; it will be trained serially, one run after another")
 
 
-@check(*TRAINED, mend="keep state in the rule's memory or in registered buffers, where checkpoints find it")
+@check(*TRAINED)
 def restores(case: Case) -> None:
-    """Stopped after 2 steps and restored, it ends after 4 where it does uninterrupted."""
-    trial = case.running
+    """Stopped after 2 steps and restored, it ends after 4 where it does uninterrupted.
+
+    Mend: keep state in the rule's memory or in registered buffers, where checkpoints find it.
+    """
+    trial = case.stepping
     whole = trial.looped()
     whole.advance(4)
     begun = trial.looped()
@@ -114,11 +139,15 @@ def restores(case: Case) -> None:
         raise Unmet(f"restored, its parameters are off by {off:.1g}")
 
 
-@check(*TRAINED, mend="let nan pass: no nan_to_num, no `where` that replaces it; the run then ends as diverged, which is a result")
+@check(*TRAINED)
 def tells_of_nan(case: Case) -> None:
-    """Data that are nan end the run as diverged; nothing is raised and nothing hidden."""
-    trial = case.running
-    if not _reads(trial, "data"):
+    """Data that are nan end the run as diverged; nothing is raised and nothing hidden.
+
+    Mend: let nan pass: no nan_to_num, no `where` that replaces it; the run then ends as diverged, which is
+    a result.
+    """
+    trial = case.stepping
+    if not _reads(case.flowing, "data"):
         raise NotTried("it does not read the data")
     poisoned = dataclasses.replace(trial.data, train=torch.full_like(trial.data.train, math.nan))
     trainer = trial.changed(data=poisoned).looped((0,))
@@ -127,10 +156,13 @@ def tells_of_nan(case: Case) -> None:
         raise Unmet("two steps on nan left the run alive")
 
 
-@check(*TRAINED, mend="take means over the batch, not sums, so that none gives nan; or raise ganbench.BadInput")
+@check(*TRAINED)
 def tells_of_an_empty_batch(case: Case) -> None:
-    """An empty batch gives nan or a message, not a number that looks sound."""
-    trial = case.running.changed(batch=0)
+    """An empty batch gives nan or a message, not a number that looks sound.
+
+    Mend: take means over the batch, not sums, so that none gives nan; or raise ganbench.BadInput.
+    """
+    trial = case.flowing.changed(batch=0)
     for turn in dict.fromkeys(trial.program.turns):
         try:
             losses = trial.flow(trial.batch(), turn).losses
@@ -143,19 +175,23 @@ def tells_of_an_empty_batch(case: Case) -> None:
             raise Unmet(f"the {player}'s objective of an empty batch is {value.item():.4g}")
 
 
-@check("model", "technique", mend="name it in `draws`, under the name by which it is read")
+@check("model", "technique")
 def declares_its_draws(case: Case) -> None:
-    """What it reads from the batch is there: data, labels, … and what `draws` declares."""
+    """What it reads from the batch is there: data, labels, … and what `draws` declares.
+
+    Mend: name it in `draws`, under the name by which it is read.
+    """
     trial = case.trial
     batch = trial.batch()
     for turn in dict.fromkeys(trial.program.turns):
         try:
             trial.flow(batch, turn)
         except KeyError as error:
-            asked = str(error.args[0]) if error.args else ""
-            if asked not in batch:
-                raise Unmet(f"it reads {asked!r}, which the batch lacks; {nearest(asked, batch)}") from None
-            raise
+            if str(error.args[0]) not in batch:
+                there = ", ".join(sorted(batch))
+                raise Unmet(f"it reads {error.args[0]!r}; in the batch there are {there}") from None
+        except (Exception, SystemExit):
+            raise NotTried("no step can be taken; see `trains`") from None
 
 
 def _reads(trial: Trial, name: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+from unittest import mock
 
 import numpy as np
 import torch
@@ -42,6 +43,17 @@ def tensors_untouched(what: str, given: Mapping[str, Any]) -> Iterator[None]:
             raise Unmet(f"{what} {name!r} was changed in place")
     if added := sorted(given.keys() - before.keys()):
         raise Unmet(f"{what} {added[0]!r} was added in place")
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """No other machine is found, as without a network."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError("the network is not used in this check")
+
+    with mock.patch("socket.getaddrinfo", refuse):
+        yield
 
 
 def same(one: Any, other: Any) -> bool:

@@ -1,0 +1,59 @@
+"""Checks of executors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ganbench.testing.case import Case
+from ganbench.testing.findings import NotTried, Unmet, check
+from ganbench.testing.watch import furthest, same
+
+State = tuple[Tensor, Tensor]
+
+
+@check("executor")
+def does_what_the_step_does(case: Case) -> None:
+    """Three calls leave the state where three steps do.
+
+    Mend: return a function that updates the tensors of `state` where they lie.
+    """
+    state, run = _prepared(case)
+    expected = _fresh()
+    for _ in range(3):
+        run()
+        _step(*expected)
+    off = furthest(state, expected)
+    if not off < 1e-5:
+        raise Unmet(f"after 3 calls the state is off by {off:.1g}")
+
+
+@check("executor")
+def leaves_the_state_until_called(case: Case) -> None:
+    """Preparing takes no step.
+
+    Mend: put back what tracing or warming up has changed.
+    """
+    state, _ = _prepared(case)
+    if not same(state, _fresh()):
+        raise Unmet("`prepare` has changed the state")
+
+
+def _prepared(case: Case) -> tuple[State, Callable[..., None]]:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    why = case.component.available(device)
+    if why:
+        raise NotTried(why)
+    state = _fresh(device)
+    return state, case.component.prepare(_step, state)
+
+
+def _fresh(device: str = "cpu") -> State:
+    return torch.arange(4.0, device=device), torch.arange(4.0, device=device) + 1
+
+
+def _step(x: Tensor, y: Tensor) -> None:
+    x.copy_(x - 0.1 * y)
+    y.copy_(y + 0.1 * x)

@@ -1,0 +1,153 @@
+"""Checks of losses: what each player's method makes of what a model gave."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ganbench.testing.case import Case
+from ganbench.testing.findings import NotTried, Unmet, check, told
+from ganbench.testing.watch import generators_untouched, same, tensors_untouched
+
+EXTREMES = (0.0, 1.0, -1.0, 50.0, -50.0, 100.0, -100.0)
+"""Logits, and what else a model gives, the mildest first."""
+MILDER = {"log_variance": 0.2}
+"""Whose exponential is taken: beyond 20 it does not fit into float32."""
+Out = dict[str, Tensor]
+
+
+@check("loss")
+def gives_a_scalar(case: Case) -> None:
+    """Each player's method gives one number, a tensor of no dimensions.
+
+    Mend: return the mean over the batch: `.mean()` gives a scalar.
+    """
+    for player, out in _outs(case):
+        value = getattr(case.component, player)(out)
+        if not isinstance(value, Tensor):
+            raise Unmet(f"the {player}'s method gave {type(value).__name__}: {value!r}", "return a tensor")
+        if value.shape != ():
+            raise Unmet(f"the {player}'s method gave a tensor of shape {tuple(value.shape)}")
+
+
+@check("loss")
+def finite_at_extremes(case: Case) -> None:
+    """In float32 its value and gradient are finite wherever logits, and what else it reads, are up to +-100.
+
+    Mend: use torch's softplus, logsigmoid and logsumexp in place of log(sigmoid(x)) and log(sum(exp(x))).
+    """
+    for player, out in _sound(case):
+        for values in _extremes(out):
+            what = _not_finite(case, player, _at(out, values))
+            if what:
+                where = " and ".join(f"{name} = {value:g}" for name, value in values.items())
+                raise Unmet(f"at {where} the {player}'s {what}")
+
+
+@check("loss")
+def hides_no_nan(case: Case) -> None:
+    """Where one entry that it reads is nan, its value is not a number that looks sound.
+
+    Mend: let nan pass: no nan_to_num, no `where` that replaces it.
+    """
+    for player, out in _sound(case):
+        for name in _read(case, player, out):
+            poisoned = out[name].clone()
+            poisoned.view(-1)[0] = math.nan
+            value = getattr(case.component, player)({**out, name: poisoned})
+            if value.isfinite():
+                raise Unmet(f"with a nan in {name} the {player}'s value is {value.item():.4g}")
+
+
+@check("loss")
+def depends_on_its_input_alone(case: Case) -> None:
+    """Asked twice it gives the same value bit for bit, and leaves what it was given as it was.
+
+    Mend: keep nothing between calls: a loss has no state; draw nothing.
+    """
+    for player, out in _sound(case):
+        method = getattr(case.component, player)
+        with tensors_untouched("of what the model gave,", out), generators_untouched():
+            first = method(out)
+            method({name: x + 1 for name, x in out.items()})
+            again = method(out)
+        if not same(first, again):
+            raise Unmet(f"the {player}'s value was {first.item():.6g}, then {again.item():.6g}")
+
+
+def _sound(case: Case) -> list[tuple[str, Out]]:
+    """The same, where every method gives a number of it."""
+    outs = list(_outs(case))
+    for player, out in outs:
+        try:
+            sound = getattr(case.component, player)(dict(out)).shape == ()
+        except (Exception, SystemExit):
+            sound = False
+        if not sound:
+            raise NotTried("its methods do not give numbers; see `gives-a-scalar`")
+    return outs
+
+
+def _outs(case: Case) -> Iterator[tuple[str, Out]]:
+    """(player, what a model of its family gave on that player's turn), in float64."""
+    trial = case.trial
+    view = trial.view
+    players = [player for player in view.players if hasattr(case.component, player)]
+    if not players:
+        known = ", ".join(view.players)
+        raise Unmet(f"it has no method named as a player of {trial.program.model.name} ({known})")
+    for player in players:
+        with torch.no_grad():
+            out = view.play(player, view.joint, trial.batch())
+        yield player, {name: x.clone() for name, x in out.items()}
+
+
+def _extremes(out: Out) -> Iterator[dict[str, float]]:
+    """Values to put in place of some entries: each alone, and all pairs of logits, the mildest first."""
+    logits = [name for name in out if name.endswith("logits")]
+    alone = [(name,) for name in out if out[name].is_floating_point()]
+    made = [
+        {name: value * MILDER.get(name, 1.0) for name, value in zip(names, values, strict=True)}
+        for names in [*alone, *itertools.combinations(logits, 2)]
+        for values in itertools.product(EXTREMES, repeat=len(names))
+    ]
+    yield from sorted(made, key=lambda values: (max(map(abs, values.values())), len(values)))
+
+
+def _at(out: Out, values: dict[str, float]) -> Out:
+    """The out in float32, with these values all over the entries of these names."""
+    single = {name: x.float() if x.is_floating_point() else x for name, x in out.items()}
+    return single | {name: torch.full_like(single[name], value) for name, value in values.items()}
+
+
+def _not_finite(case: Case, player: str, at: Out) -> str:
+    """What of its value and gradient is not finite there; empty where all is."""
+    leaves = {name: x.clone().requires_grad_() for name, x in at.items() if x.is_floating_point()}
+    try:
+        value = getattr(case.component, player)({**at, **leaves})
+    except (Exception, SystemExit) as error:
+        return f"method raised {told(error, case.cls)}"
+    if not value.isfinite().all():
+        return f"value is {value.flatten()[0].item()}"
+    if not value.requires_grad:
+        return ""
+    gradients = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True)
+    for name, gradient in zip(leaves, gradients, strict=True):
+        if gradient is not None and not gradient.isfinite().all():
+            odd = gradient[~gradient.isfinite()].flatten()[0].item()
+            return f"gradient with respect to {name} is {odd}"
+    return ""
+
+
+def _read(case: Case, player: str, out: Out) -> list[str]:
+    """Entries that the value depends on."""
+    leaves = {name: x.clone().requires_grad_() for name, x in out.items() if x.is_floating_point()}
+    value = getattr(case.component, player)({**out, **leaves})
+    if not value.requires_grad:
+        raise NotTried(f"the {player}'s value depends on nothing that can be differentiated")
+    gradients = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True)
+    return [name for name, g in zip(leaves, gradients, strict=True) if g is not None and g.abs().sum() > 0]

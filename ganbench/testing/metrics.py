@@ -1,0 +1,127 @@
+"""Checks of metrics: what they say of a run, and of one that is nan."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import torch
+
+from ganbench.components import Data
+from ganbench.errors import BadInput
+from ganbench.evaluate import Evaluator
+from ganbench.mapping import Runs, stacked
+from ganbench.testing.case import Case
+from ganbench.testing.findings import NotTried, Unmet, check, told
+from ganbench.testing.watch import generators_untouched, same
+
+SAMPLES = 40
+
+
+@check("metric")
+def declares_its_values(case: Case) -> None:
+    """`values` names what it measures, and which direction is better.
+
+    Mend: values = {"my-metric": "lower"}, or "higher"; the first is the metric's own.
+    """
+    values = getattr(case.cls, "values", None)
+    if not isinstance(values, dict) or not values:
+        raise Unmet(f"`values` is {values!r}")
+    for name, direction in values.items():
+        if direction not in ("higher", "lower"):
+            raise Unmet(f"the direction of {name!r} is {direction!r}")
+
+
+@check("metric")
+def measures_what_it_declares(case: Case) -> None:
+    """All of `values` and no other, each a Python number, are measured on a toy game.
+
+    Mend: return {name: float} with every name of `values`, computed from the evaluation alone.
+    """
+    found = _measured(case)
+    declared = list(case.cls.values)  # type: ignore[attr-defined]
+    missing, other = [n for n in declared if n not in found], [n for n in found if n not in declared]
+    if missing or other:
+        raise Unmet(f"{missing[0]!r} is not measured" if missing else f"{other[0]!r} is not among `values`")
+    for name, value in found.items():
+        if not isinstance(value, int | float):
+            raise Unmet(
+                f"{name!r} is {type(value).__name__}, {value!r}", "float(...) or .item() makes a number"
+            )
+
+
+@check("metric")
+def measures_the_same_again(case: Case) -> None:
+    """Asked again about the same run it says the same, and global generators are left alone.
+
+    Mend: draw from evaluation.generator alone, and from no global one.
+    """
+    with generators_untouched():
+        first, again = _measured(case), _measured(case)
+    if not same(first, again):
+        name = next(name for name in first if not same(first[name], again.get(name)))
+        raise Unmet(f"{name} was {first[name]}, then {again.get(name)}")
+
+
+@check("metric")
+def changes_no_samples(case: Case) -> None:
+    """Samples, real samples and the data are left as they were.
+
+    Mend: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
+    """
+    evaluator, state = _evaluator(case)
+    shared = _shared(evaluator)
+    before = {name: x.clone() for name, x in shared.items()}
+    evaluator.measure(state, 1, [0])
+    for name, x in shared.items():
+        if not same(before[name], x):
+            raise Unmet(f"{name} were changed in place")
+
+
+@check("metric")
+def tells_nan(case: Case) -> None:
+    """Of a run whose samples are nan it says nan, inf or the worst there is; or gives a message.
+
+    Mend: begin with `if not samples.isfinite().all(): return nan`.
+    """
+    evaluator, state = _evaluator(case)
+    poisoned = state._replace(joint={who: torch.full_like(x, math.nan) for who, x in state.joint.items()})
+    try:
+        found = {row["metric"]: row["value"] for row in evaluator.measure(poisoned, 1, [0])}
+    except BadInput:
+        return
+    except Exception as error:
+        raise Unmet(f"it raised {told(error, case.cls)}") from None
+    for name, value in found.items():
+        worst = case.cls.values.get(name) == "higher" and value <= 0  # type: ignore[attr-defined]
+        if math.isfinite(value) and not worst:
+            raise Unmet(f"{name} of samples that are nan is {value:.4g}")
+
+
+def _measured(case: Case) -> dict[str, Any]:
+    evaluator, state = _evaluator(case)
+    return {row["metric"]: row["value"] for row in evaluator.measure(state, 1, [0])}
+
+
+def _evaluator(case: Case) -> tuple[Evaluator, Any]:
+    """An evaluator of the metric in a toy game that it can be taken in, and where that game begins."""
+    reasons: list[str] = []
+    for trial in case.games():
+        entry = {"name": case.cls.name, "options": case.options}
+        settings = {"samples": SAMPLES, "metrics": [entry], "every": 1}
+        try:
+            evaluator = Evaluator(settings, trial.catalogue, trial.program, Runs((0,), ({},)), trial.data)
+        except BadInput as error:
+            reasons.append(str(error))
+            continue
+        return evaluator, stacked([trial.state()])
+    raise NotTried("; ".join(dict.fromkeys(reasons)) or case.why_none())
+
+
+def _shared(evaluator: Evaluator) -> dict[str, torch.Tensor]:
+    """What all metrics of an evaluator are given."""
+    data: Data = evaluator._data
+    fields = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
+    tensors = {name: x for name, x in fields.items() if isinstance(x, torch.Tensor)}
+    return {**tensors, "the real samples": evaluator._real_samples(SAMPLES)}

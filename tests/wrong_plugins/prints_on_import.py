@@ -1,0 +1,27 @@
+"""It greets whoever imports it."""
+
+from dataclasses import dataclass
+
+import ganbench
+
+
+@dataclass(frozen=True)
+class Wrong(ganbench.Loss):
+    """Wasserstein loss (after Lim and Ye 2017, arXiv:1705.02894)."""
+
+    name = "prints-on-import"
+    family = "adversarial"
+
+    def discriminator(self, out):
+        return out["fake_logits"].mean() - out["real_logits"].mean()
+
+    def generator(self, out):
+        return -out["fake_logits"].mean()
+
+
+print("Thank you for using my loss!")
+
+
+@ganbench.hookimpl
+def ganbench_losses():
+    return [Wrong]
