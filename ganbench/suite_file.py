@@ -98,9 +98,7 @@ def override(document: dict[str, Any], text: str) -> str:
     path, equals, value = text.partition("=")
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
-        raise BadInput(
-            Problem(shown, "must look like defaults.steps=100 or verdict.modes_ratio=0.5")
-        )
+        raise BadInput(Problem(shown, "must look like defaults.steps=100 or verdict.modes_ratio=0.5"))
     place: Any = document
     for depth, key in enumerate(keys):
         index: Any = key

@@ -1,4 +1,4 @@
-"""Fifteen plugins that are wrong, each in a way of its own: what `ganbench plugins check` says, and no harm done."""
+"""Fifteen plugins, each wrong in a way of its own: what `ganbench plugins check` says, and no harm done."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from running import TOY, assert_same_rows, ganbench_here, ganbench_process, needs_builtins, rows
 
-from ganbench.testing.__main__ import checked
+from ganbench.checking import checked
 
 FOLDER = Path(__file__).with_name("wrong_plugins")
 MAPPING = "no `if` on tensors"
 WRONG = {
-    "changes_the_batch": ("changes-nothing-in-place", "of the batch, 'data' was changed in place", "x.clamp(...)"),
+    "changes_the_batch": (
+        "changes-nothing-in-place",
+        "of the batch, 'data' was changed in place",
+        "x.clamp(...)",
+    ),
     "global_generator": ("leaves-global-generators-alone", "torch's global generator was used", "`draws`"),
     "import_error": ("loads", "ModuleNotFoundError: No module named 'no_such_package", "mend what raised"),
     "leaks": (
@@ -22,15 +26,27 @@ WRONG = {
         "on the turn of discriminator there is a gradient of the generator too",
         "a field gives the gradients of the turn's players",
     ),
-    "mutable_state": ("pure", "asked again, the gradient of generator was off by", "keep nothing between calls"),
+    "mutable_state": (
+        "pure",
+        "asked again, the gradient of generator was off by",
+        "keep nothing between calls",
+    ),
     "name_taken": ("loads", "the loss name 'hinge' is taken by ganbench ", "choose another name"),
-    "nan_at_logit_50": ("finite-at-extremes", "at fake_logits = 50 the generator's value is -inf", "softplus"),
+    "nan_at_logit_50": (
+        "finite-at-extremes",
+        "at fake_logits = 50 the generator's value is -inf",
+        "softplus",
+    ),
     "newer_api": ("loads", "it needs plugin API 1000, and ganbench", "upgrade ganbench"),
     "not_mappable": ("mappable", "(not_mappable.py:19); it will be trained serially", MAPPING),
     "prints_on_import": ("imports-quietly", "it printed 'Thank you for using my loss!'", "print nothing"),
     "returns_none": ("gives-a-scalar", "the generator's method gave NoneType: None", "return a tensor"),
     "sleeps_on_import": ("imports-quickly", "it took 2.", "inside the functions that need it"),
-    "unknown_option": ("refuses-unknown-options", "the unknown option 'no_such_option' was taken", "`__init__`"),
+    "unknown_option": (
+        "refuses-unknown-options",
+        "the unknown option 'no_such_option' was taken",
+        "`__init__`",
+    ),
     "wrong_shape": (
         "gives-a-scalar",
         "the discriminator's method gave a tensor of shape (8, 1)",
@@ -50,7 +66,7 @@ def test_there_are_fifteen():
 @needs_builtins
 @pytest.mark.parametrize("name", WRONG)
 def test_it_is_caught(name):
-    """By the right check, with what was seen and how to mend it; the checks beside it do not blame it wrongly."""
+    """By the right check, with what was seen and how to mend it; no check beside it blames it wrongly."""
     check, seen, mend = WRONG[name]
     events = list(checked(str(FOLDER / f"{name}.py"), {}))
     failed = {event["check"]: event for event in events if event.get("outcome") == "failed"}
@@ -80,7 +96,7 @@ def test_they_are_listed(tmp_path):
 
 
 def test_an_unrelated_suite_is_as_without_them(tmp_path, monkeypatch):
-    """All fifteen are there; one sleeps (not here), one prints, four do not load: the rows are the same, bit for bit."""
+    """All fifteen are there; one prints, four do not load: the rows are the same, bit for bit."""
     args = ("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop", "--json")
     assert ganbench_here(*args, "--out", tmp_path / "without").code == 0
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -94,7 +110,9 @@ def test_an_unrelated_suite_is_as_without_them(tmp_path, monkeypatch):
 def test_help_loads_no_plugin():
     code = "import sys; sys.argv = ['ganbench', '--help']; from ganbench.cli import main\n"
     code += "try: main()\nfinally: assert 'ganbench.plugins' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -103,7 +121,9 @@ def test_help_loads_no_plugin():
 
 @needs_builtins
 def test_the_command(tmp_path):
-    done = ganbench_process("plugins", "check", FOLDER / "wrong_shape.py", cwd=tmp_path, env={"COLUMNS": "80"})
+    done = ganbench_process(
+        "plugins", "check", FOLDER / "wrong_shape.py", cwd=tmp_path, env={"COLUMNS": "80"}
+    )
     assert done.code == 1, done.err
     assert max(map(len, done.out.splitlines())) <= 80
     assert "seen: the discriminator's method gave a tensor of shape (8, 1)" in done.out
@@ -121,8 +141,11 @@ def bare(monkeypatch):
 TRICKS = {
     "leaves": ("import os\nos._exit(0)\n", "loads", "the process ended with 0"),
     "dies": ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "loads", "it was ended by SIGSEGV"),
-    "hangs": ("while True:\n    try:\n        import time; time.sleep(99)\n    except BaseException: pass\n",
-              "loads", "it was stopped after 4 s"),  # fmt: skip
+    "hangs": (
+        "while True:\n    try:\n        import time; time.sleep(99)\n    except BaseException: pass\n",
+        "loads",
+        "it was stopped after 4 s",
+    ),  # fmt: skip
 }
 
 

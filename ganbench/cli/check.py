@@ -78,7 +78,7 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told, tempfile.TemporaryFile() as errors:
         arguments = [name, json.dumps(settings), str(told.fileno())]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ganbench.testing", *arguments],
+            [sys.executable, "-P", "-m", "ganbench.checking", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
