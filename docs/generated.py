@@ -17,20 +17,12 @@ sys.path.insert(0, str(HERE))
 import components  # noqa: E402
 
 from ganbench import hookspecs  # noqa: E402
-from ganbench.components import KINDS  # noqa: E402
 from ganbench.outcome import Thresholds  # noqa: E402
-from ganbench.testing import checks_of  # noqa: E402
 
 
 def on_files(files: Files, config: Any) -> Files:
     """The pages in docs/ and those that are generated."""
-    made = {
-        **dict(components.pages()),
-        **dict(hooks()),
-        "adr/index.md": decisions(),
-        "plugins/checks.md": checks(),
-    }
-    for path, text in made.items():
+    for path, text in {**dict(components.pages()), **dict(hooks()), "adr/index.md": decisions()}.items():
         files.append(File.generated(config, path, content=text))
     return files
 
@@ -59,27 +51,6 @@ def hook_page(name: str, spec: Any, doc: str) -> str:
     """One hook: its exact signature, what it is for."""
     signature = f"def {name}{inspect.signature(spec)}: ..."
     return f"# {name}\n\n```text\n@ganbench.hookimpl\n{signature}\n```\n\n{doc}\n"
-
-
-def checks() -> str:
-    """What `ganbench plugins check` asks, by kind."""
-    lines = [
-        "# Checks of plugins",
-        "",
-        "What `ganbench plugins check NAME|PACKAGE|FILE` and the classes of `ganbench.testing` ask of a",
-        "component. What fails tells what was expected, what was seen, and how to mend it. The built-ins pass",
-        "the same.",
-        "",
-        "| check | of | what is expected | if it fails |",
-        "| --- | --- | --- | --- |",
-    ]
-    every = {check.name: check for kind in KINDS for check in checks_of(kind)}
-    for check in every.values():
-        of = ", ".join(check.kinds) or "all"
-        lines.append(
-            f"| {check.name} | {of} | {components.cell(check.expected)} | {components.cell(check.mend)} |"
-        )
-    return "\n".join([*lines, ""])
 
 
 def decisions() -> str:

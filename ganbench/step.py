@@ -66,8 +66,10 @@ def train_step(
             )
             state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
-        absent = torch.full_like(guard, torch.nan)
-        return state, torch.stack([seen.get(column, absent) for column in columns])
+        if len(seen) < len(columns):  # critics without logits, …
+            absent = torch.full_like(guard, torch.nan)
+            seen = dict.fromkeys(columns, absent) | seen
+        return state, torch.stack([seen[column] for column in columns])
 
     return step
 

@@ -52,9 +52,11 @@ class Checker:
         known, failures = self.catalogue.components[kind], self.catalogue.failures
         if name in known or (kind, name) in self.missing:
             return
-        # Where plugins failed, a name may be theirs: then only what is nearly equal is taken for a typo.
-        if failures and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+        # where plugins failed or are disabled, a name may be theirs: only what is nearly equal is a typo then
+        disabled = self.catalogue.disabled
+        if (failures or disabled) and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
             causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.reason}" for f in failures]
+            causes += [f"plugin {plugin!r} of {owner} is disabled" for plugin, owner in disabled.items()]
             self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
             return
         self.unknown.add(name)

@@ -145,7 +145,7 @@ TRICKS = {
         "while True:\n    try:\n        import time; time.sleep(99)\n    except BaseException: pass\n",
         "loads",
         "it was stopped after 4 s",
-    ),  # fmt: skip
+    ),
 }
 
 

@@ -23,6 +23,7 @@ def test_no_block_is_decoration(page: Path) -> None:
     assert [block for block in blocks(page) if not block.has_a_purpose] == []
 
 
+@pytest.mark.slow
 @needs_builtins
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:

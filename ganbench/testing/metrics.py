@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from typing import Any
+from unittest import mock
 
 import torch
 
-from ganbench.components import Data
+from ganbench.components import Data, Evaluation, bind
 from ganbench.errors import BadInput
 from ganbench.evaluate import Evaluator
 from ganbench.mapping import Runs, stacked
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, told
-from ganbench.testing.watch import generators_untouched, same
+from ganbench.testing.watch import generators_untouched, same, tensors_untouched
 
 SAMPLES = 40
 
@@ -71,12 +72,16 @@ def changes_no_samples(case: Case) -> None:
     Mend: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
     """
     evaluator, state = _evaluator(case)
-    shared = _shared(evaluator)
-    before = {name: x.clone() for name, x in shared.items()}
-    evaluator.measure(state, 1, [0])
-    for name, x in shared.items():
-        if not same(before[name], x):
-            raise Unmet(f"{name} were changed in place")
+    evaluation = _evaluation(evaluator, state)
+    with (
+        tensors_untouched("of the evaluation, the", {"samples": evaluation.samples}),
+        tensors_untouched("of the data,", _tensors(evaluation.data)),
+    ):
+        case.component.measure(evaluation)
+    fresh, _ = _evaluator(case)
+    for n, real in evaluator._real.items():
+        if not same(real, fresh._real_samples(n)):
+            raise Unmet("the real samples were changed in place")
 
 
 @check("metric")
@@ -119,9 +124,20 @@ def _evaluator(case: Case) -> tuple[Evaluator, Any]:
     raise NotTried("; ".join(dict.fromkeys(reasons)) or case.why_none())
 
 
-def _shared(evaluator: Evaluator) -> dict[str, torch.Tensor]:
-    """What all metrics of an evaluator are given."""
-    data: Data = evaluator._data
-    fields = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
-    tensors = {name: x for name, x in fields.items() if isinstance(x, torch.Tensor)}
-    return {**tensors, "the real samples": evaluator._real_samples(SAMPLES)}
+def _evaluation(evaluator: Evaluator, state: Any) -> Evaluation:
+    """What the evaluator shows its metric of that state."""
+    (metric,) = evaluator._metrics
+    seen: list[Evaluation] = []
+
+    def look(evaluation: Evaluation) -> dict[str, float]:
+        seen.append(evaluation)
+        return dict.fromkeys(metric.values, math.nan)
+
+    with mock.patch.object(evaluator, "_metrics", [bind(metric, {"measure": look})]):
+        evaluator.measure(state, 1, [0])
+    return seen[0]
+
+
+def _tensors(data: Data) -> dict[str, torch.Tensor]:
+    fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
+    return {name: x for name, x in fields.items() if isinstance(x, torch.Tensor)}

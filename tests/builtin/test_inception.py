@@ -112,7 +112,7 @@ def test_inception_agrees_with_torch_fidelity(weights: Path, tmp_path: Path) -> 
     from torch.utils.data import TensorDataset
     from torch_fidelity import calculate_metrics
 
-    from ganbench_builtin.metrics import Fid
+    from ganbench_builtin.metrics.fid import Fid
 
     class Images(TensorDataset):
         def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
