@@ -66,9 +66,8 @@ def train_step(
             )
             state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
-        if len(seen) < len(columns):  # critics without logits, …
-            absent = torch.full_like(guard, torch.nan)
-            seen = dict.fromkeys(columns, absent) | seen
+        if not seen.keys() >= set(columns):
+            seen = dict.fromkeys(columns, torch.full_like(guard, torch.nan)) | seen
         return state, torch.stack([seen[column] for column in columns])
 
     return step
