@@ -142,7 +142,7 @@ TRICKS = {
     "leaves": ("import os\nos._exit(0)\n", "loads", "the process ended with 0"),
     "dies": ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "loads", "it was ended by SIGSEGV"),
     "hangs": (
-        "while True:\n    try:\n        import time; time.sleep(99)\n    except BaseException: pass\n",
+        "import time\nwhile True:\n    try: time.sleep(99)\n    except BaseException: pass\n",
         "loads",
         "it was stopped after 4 s",
     ),

@@ -21,7 +21,8 @@ def test_commands_and_python(tmp_path: Path) -> None:
     output = dict(follow(BLOCKS, tmp_path))
     assert "quickstart" in output["ganbench suites"]
     assert "margin: float = 1.0" in output["ganbench plugins show margin-hinge --plugin margin_hinge.py"]
-    assert "margin-hinge" in output[COMMANDS[-1]]
+    trained = next(command for command in COMMANDS if "run r1.toml --plugin" in command)
+    assert "margin-hinge" in output[trained]
 
 
 def test_the_two_commands_are_what_ci_runs() -> None:
