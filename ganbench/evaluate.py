@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -96,12 +95,12 @@ class Evaluator:
         def own(name: str) -> Tensor:
             return self._extract(name, samples)
 
-        evaluation = Evaluation(
+        evaluation = partial(
+            Evaluation,
             samples=samples,
             data=self._data,
             real=self._real_samples,
             features=lambda name, x: self._noted(own(name) if x is samples else self._features(name, x)),
-            generator=stream(device, seed, "metric"),
             point=point,
             given=self._rows,
             inspected=inspected,
@@ -109,13 +108,11 @@ class Evaluator:
             probabilities=lambda name, x: self._classes("probabilities", name, x).to("cpu", torch.float64),
             view=View(self._program, self._runs.values[run], self._data, point, state.buffers, seed, step),
         )
-        where = Row(run=run, step=step, weights=weights)
-        return [
-            where | row
-            for metric in self._metrics
-            for generator in [stream(device, seed, "metric", metric.name, step)]  # whatever others draw
-            for row in self._values(metric, replace(evaluation, generator=generator))
-        ]
+        where, rows = Row(run=run, step=step, weights=weights), list[Row]()
+        for metric in self._metrics:
+            generator = stream(device, seed, "metric", metric.name, step)  # whatever other metrics draw
+            rows += [where | row for row in self._values(metric, evaluation(generator=generator))]
+        return rows
 
     def _values(self, metric: Metric, evaluation: Evaluation) -> list[Row]:
         """What a metric measures, and all that its values depend on beside the samples."""

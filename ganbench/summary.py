@@ -25,7 +25,7 @@ def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mappin
     """One row a variant, in order of first appearance.
 
     Arguments:
-        runs: one row a run: variant, outcome, final_<metric>, best_<metric>.
+        runs: one row a run: variant, outcome, measured, final_<metric>, best_<metric>.
         metrics: variant -> the metric to show; without one the values are NaN.
         directions: metric -> "higher" or "lower"; lower where it is not named.
     """
@@ -68,8 +68,8 @@ def times_to(
 
 
 def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str, str]) -> dict[str, object]:
-    failed = (rows["outcome"] != "finished").to_numpy()
-    count, failures = len(rows), int(failed.sum())
+    count, failures = len(rows), int((rows["outcome"] != "finished").sum())
+    ranked = known_runs(rows)
     rate = stats.wilson(failures, count)
     direction = directions.get(metric, "lower") if metric else ""
     row: dict[str, object] = {
@@ -82,16 +82,13 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
         "outcomes": _outcomes(rows["outcome"]),
         "metric": metric,
         "direction": direction,
-        "statistic": "",
-        "n": 0,
+        "statistic": "IQM" if len(ranked) >= IQM_FROM else "median",
+        "n": len(ranked),
     }
-    rows = known_runs(rows) if metric else rows
-    row |= {"n": len(rows), "statistic": "IQM" if len(rows) >= IQM_FROM else "median"}
-    failed = (rows["outcome"] != "finished").to_numpy()
     for when in ("final", "best"):
         estimate, low, high = math.nan, math.nan, math.nan
-        if metric and len(rows):
-            values = ranked_values(rows, f"{when}_{metric}", failed, direction)
+        if metric and len(ranked):
+            values = ranked_values(ranked, f"{when}_{metric}", direction)
             estimate, low, high = estimate_of(values, f"{variant}|{metric}|{when}")
         row |= {when: estimate, f"{when}_low": low, f"{when}_high": high}
     return row
@@ -99,18 +96,16 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
 
 def known_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Without those that finished, but whose values cannot be read any more: nobody knows where they rank."""
-    if "measured" not in runs:
-        return runs
     return runs[runs["measured"] | (runs["outcome"] != "finished")]
 
 
-def ranked_values(rows: pd.DataFrame, column: str, failed: np.ndarray, direction: str) -> np.ndarray:
+def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray:
     """A column's values; inf (-inf where higher is better) for failed runs and for those without a value."""
     worst = -math.inf if direction == "higher" else math.inf
     if column not in rows:
         return np.full(len(rows), worst)
     values = rows[column].to_numpy(dtype=np.float64)
-    return np.where(failed | np.isnan(values), worst, values)
+    return np.where((rows["outcome"] != "finished") | np.isnan(values), worst, values)
 
 
 def statistic_of(values: np.ndarray) -> stats.Statistic:

@@ -182,11 +182,13 @@ def test_a_frame_is_a_table_by_booktabs():
     assert latex.latex_table(frame).startswith(r"\begin{tabular}")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
 def test_latex_compiles(folder, tmp_path):
     names = [plain_text(name).encode("ascii", "ignore").decode() for name in HOSTILE]
+    figure = tmp_path / "rates.tex"
+    assert ganbench("figure", "failure-rates", folder, "-o", figure).code == 0
     tables = [
+        figure.read_text(encoding="utf-8"),
         ganbench("compare", folder, "--format", "latex").out,
         ganbench("leaderboard", folder, "--format", "latex").out,
         latex.latex_table(pd.DataFrame({"name": [*names, "*", "[x]", "a--b"], "value": 1.0}), "all of them"),

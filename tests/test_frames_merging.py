@@ -170,11 +170,14 @@ def test_a_suite_that_has_only_just_begun_has_no_runs_yet(tmp_path):
     assert "6 more have no result yet" in results._repr_html_()
 
 
-def test_other_thresholds_are_told(tmp_path):
-    one, other = finished(tmp_path / "one", seeds=[0]), finished(tmp_path / "other", seeds=[1])
-    for folder, ratio in ((one, 100.0), (other, 10.0)):
-        write_lock(folder, {**read_lock(folder), "verdict": {"explode_ratio": ratio}})
-    assert load(one, other).warnings == [
+@pytest.mark.parametrize("names", [("one", "other"), ("one", "one")])
+def test_other_thresholds_are_told(tmp_path, names):
+    """Between folders, and within one whose `judge` was interrupted."""
+    folders = [finished(tmp_path / name, seeds=[seed]) for seed, name in enumerate(("one", "other"))]
+    stacks = [stack for folder in folders[: len(set(names))] for stack in stack_folders(folder)]
+    for stack, ratio in zip((stacks[0], stacks[-1]), (100.0, 10.0), strict=True):
+        stack.write_config({**stack.config(), "verdict": {"explode_ratio": ratio}})
+    assert load(*(tmp_path / name for name in dict.fromkeys(names))).warnings == [
         "the runs were judged by different thresholds; `ganbench judge` judges them alike"
     ]
 

@@ -46,27 +46,19 @@ def compare(
     folders: tuple[Path, ...], metric: str | None, baseline: str | None, alpha: float, form: str
 ) -> int:
     """Who beats whom in the results in DIR..., by how much, and how surely."""
+    from ganbench.frames import load
     from ganbench.report.listing import comparison_listing
 
-    results = loaded(folders)
+    results = load(*folders)
     chosen = None if baseline is None else _baseline(baseline, results)
     frame = results.compare(metric, chosen, alpha)
-    show(comparison_listing(frame, alpha), form)
+    show(comparison_listing(frame, alpha), results, form)
     return 0
 
 
-def loaded(folders: tuple[Path, ...]) -> Results:
-    """Results of all the folders, with their warnings told on stderr."""
-    from ganbench.frames import load
-
-    results = load(*folders)
-    results.evaluations  # noqa: B018 - what cannot be read is known once it was tried
+def show(listing: Listing, results: Results, form: str) -> None:
+    """Print it, after what there was to warn of in the results that it is made from."""
     tell_all(results)
-    return results
-
-
-def show(listing: Listing, form: str) -> None:
-    """Print it."""
     if form != "table":
         click.echo(listing.text(form), nl=False)
         return

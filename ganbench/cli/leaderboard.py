@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganbench.cli.compare import folders_argument, format_option, loaded, metric_option, show
+from ganbench.cli.compare import folders_argument, format_option, metric_option, show
 
 
 @click.command()
@@ -18,7 +18,9 @@ from ganbench.cli.compare import folders_argument, format_option, loaded, metric
 @format_option
 def leaderboard(folders: tuple[Path, ...], metric: str | None, by_model: bool, form: str) -> int:
     """Rank variants over all suites and data sets in DIR..., failures first."""
+    from ganbench.frames import load
     from ganbench.report.listing import leaderboard_listing
 
-    show(leaderboard_listing(loaded(folders).leaderboard(metric, by_model)), form)
+    results = load(*folders)
+    show(leaderboard_listing(results.leaderboard(metric, by_model)), results, form)
     return 0

@@ -61,7 +61,7 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
 
 def _conclude(session: Session, root: Path, as_json: bool) -> int:
     """The table, where things are, what went wrong; the exit code."""
-    from ganbench.cli.report import report_of, tell_warning
+    from ganbench.cli.report import report_of, tell_all, tell_warning
     from ganbench.frames import load
     from ganbench.report import write_report
 
@@ -73,6 +73,7 @@ def _conclude(session: Session, root: Path, as_json: bool) -> int:
         _show(results)
         click.echo(f"rows    {root / 'stacks'}")
         click.echo(f"report  {report_of(write_report(results, root, tell_warning))}")
+    tell_all(results)
     for line in session.lines:
         click.echo(f"\n{line}", err=True)
     if session.interrupted:

@@ -66,9 +66,7 @@ class _Side:
 
     def __init__(self, rows: pd.DataFrame, metric: str, direction: str) -> None:
         self.runs, self.failures = len(rows), int((rows["outcome"] != "finished").sum())
-        rows = known_runs(rows)
-        failed = (rows["outcome"] != "finished").to_numpy()
-        values = ranked_values(rows, f"final_{metric}", failed, direction)
+        values = ranked_values(known_runs(rows), f"final_{metric}", direction)
         self.metric, self.direction = metric, direction
         self.costs = -values if direction == "higher" else values
         self.n = len(values)

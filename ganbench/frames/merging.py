@@ -53,9 +53,6 @@ def merged(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
             for row in lock.get("failed", ())
         ],
     }
-    judged = {json.dumps(lock["verdict"], sort_keys=True) for lock in locks if lock.get("verdict")}
-    if len(judged) > 1:
-        notes.append("the runs were judged by different thresholds; `ganbench judge` judges them alike")
     return lock, notes
 
 

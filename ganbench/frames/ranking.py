@@ -53,8 +53,7 @@ def _in_order(summary: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.Data
 def mean_ranks(runs: pd.DataFrame, metric: str, direction: str) -> pd.Series:
     """Variant -> the mean rank of its runs among all: 1 is best, ties share theirs, failures the last."""
     runs = known_runs(runs)
-    failed = (runs["outcome"] != "finished").to_numpy()
-    values = ranked_values(runs, f"final_{metric}", failed, direction)
+    values = ranked_values(runs, f"final_{metric}", direction)
     ranks = pd.Series(-values if direction == "higher" else values, index=runs.index).rank(method="average")
     means: pd.Series = ranks.groupby(runs["variant"].to_numpy()).mean()
     return means

@@ -71,7 +71,7 @@ class Stored:
         judged = {
             json.dumps(stack.get("verdict"), sort_keys=True)
             for folder, stack in pairs
-            if stack.get("verdict") and (folder.path / "runs.parquet").is_file()
+            if stack.get("verdict") and folder.status().get("state") == "finished"
         }
         mixed = "the runs were judged by different thresholds; `ganbench judge` judges them alike"
         return [*lost, *([mixed] if len(judged) > 1 else [])]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ganbench import stats
 from ganbench.errors import BadInput, nearest
-from ganbench.summary import ranked_values, statistic_of
+from ganbench.summary import known_runs, ranked_values, statistic_of
 
 OPTION_COLUMNS = (
     *("option", "values", "runs", "stable", "share", "low", "high"),
@@ -56,12 +56,11 @@ def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashabl
 
 
 def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
-    failed = (runs["outcome"] != "finished").to_numpy()
-    stable = int((~failed).sum())
+    stable = int((runs["outcome"] == "finished").sum())
     rate = stats.wilson(stable, len(runs))
     estimate = math.nan
     if metric:
-        values = ranked_values(runs, f"final_{metric}", failed, direction)
+        values = ranked_values(known_runs(runs), f"final_{metric}", direction)
         estimate = float(statistic_of(values)(values))
     told = {"runs": len(runs), "stable": stable, "share": stable / len(runs)}
     return told | {"low": rate.low, "high": rate.high, "estimate": estimate}
@@ -81,22 +80,27 @@ def sensitivity(
 def _option(
     runs: pd.DataFrame, name: str, metrics: Mapping[str, str], directions: Mapping[str, str]
 ) -> dict[str, Any]:
-    stable = (runs["outcome"] == "finished").to_numpy()
     metric = _common(runs, metrics)
     direction = directions.get(metric, "lower")
-    values = ranked_values(runs, f"final_{metric}", ~stable, direction)
-    cell = pd.factorize(runs["variant"])[0]
-    # Each variant is a cell of the grid, whatever else differs between them.
-    points = np.column_stack([runs[name].to_numpy(dtype=np.float64), cell])
-    effect = stats.marginal_effects(points, stable, -values if direction == "higher" else values)[0]
-    share, interval = stats.stable_volume(cell, stable)
+    effect = _effect(runs, name, metric, direction)
+    stable = runs["outcome"] == "finished"
+    share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
     told = {"option": name, "values": len(effect.values), "runs": len(runs), "stable": int(stable.sum())}
     told |= {"share": share, "low": interval.low, "high": interval.high}
     worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
     told |= {"worst": effect.values[worst], "worst_share": effect.stable[worst]}
     told |= {"best": effect.values[best], "best_share": effect.stable[best]}
-    rank = effect.importance_of_rank if metric else math.nan
+    known = known_runs(runs)
+    rank = _effect(known, name, metric, direction).importance_of_rank if metric and len(known) else math.nan
     return told | {"importance": effect.importance, "importance_of_rank": rank}
+
+
+def _effect(runs: pd.DataFrame, name: str, metric: str, direction: str) -> stats.Effect:
+    """Each variant is a cell of the grid, whatever else differs between them."""
+    values = ranked_values(runs, f"final_{metric}", direction)
+    points = np.column_stack([runs[name].to_numpy(dtype=np.float64), pd.factorize(runs["variant"])[0]])
+    stable = (runs["outcome"] == "finished").to_numpy()
+    return stats.marginal_effects(points, stable, -values if direction == "higher" else values)[0]
 
 
 def _common(runs: pd.DataFrame, metrics: Mapping[str, str]) -> str:

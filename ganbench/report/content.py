@@ -12,9 +12,10 @@ from ganbench.frames import Results
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
-(IQM) over seeds, the median below 4 runs, with a 95% interval over the n runs: from the winsorised variance
-(Tukey and McLaughlin 1963), for the median and where over a quarter failed by the percentile bootstrap.
-Failed runs are not left out: they rank worst, so ∞ or -∞ says that too many failed."""
+(IQM) over seeds, the median below 4 runs, with a 95% interval over the n runs: what the winsorised variance
+(Tukey and McLaughlin 1963) and the percentile bootstrap hold together, the bootstrap alone for the median and
+where over a quarter failed. It is wide at 5 runs. Failed runs are not left out: they rank worst, so ∞ or -∞
+says that too many failed."""
 
 
 def counts(results: Results) -> str:
