@@ -56,7 +56,7 @@ class Game(NamedTuple):
         """One player's objective, and the probes of its out."""
         nets = self.conditioned(nets, batch)
         out = self.play(player, nets, batch)
-        observed = self.observe(player, {name: tensor.detach() for name, tensor in out.items()})
+        observed = {name: tensor.detach() for name, tensor in self.observe(player, out).items()}
         return self.objective(player, nets, batch, out), observed
 
 

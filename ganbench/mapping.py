@@ -18,6 +18,7 @@ from ganbench.assemble import INDICES, Program, Values, index_of, training_table
 from ganbench.components import Data, Executor
 from ganbench.draws import CHUNK, Order, draw_chunk
 from ganbench.game import Batch
+from ganbench.probes import Seen, row, rows
 from ganbench.step import State
 
 _ROLES = dict(zip(INDICES, ("order", "source-order"), strict=True))
@@ -143,14 +144,18 @@ class Looped(Trainer):
             {role: tensor[first : first + steps, run].unbind() for role, tensor in turn.items()}
             for turn in self._chunk
         ]
-        probes = torch.full((steps, len(self.program.columns)), torch.nan, dtype=self.program.dtype)
+        seen: list[Seen] = []
         for k in range(steps):
             if state.died:
                 break
             raws = [{role: tensors[k] for role, tensors in turn.items()} for turn in turns]
             batches = [self.program.batch(raw, self.tables, numbers[k]) for raw in raws]
-            state, probes[k] = step(state, batches, self.step + k + 1)
+            state, measured = step(state, batches, self.step + k + 1)
+            seen.append(measured)
         self._states[run] = state
+        probes = torch.full((steps, len(self.program.columns)), torch.nan, dtype=self.program.dtype)
+        if seen:
+            probes[: len(seen)] = rows(seen, self.program.columns)
         return probes
 
     def _restore(self, state: State) -> None:
@@ -240,7 +245,8 @@ def in_place_step(
 
     def one_run(state: State, raws: list[dict[str, Tensor]], values: Values) -> tuple[State, Tensor]:
         batches = [program.batch(raw, tables, clock) for raw in raws]
-        return program.step(values)(state, batches, clock)
+        state, seen = program.step(values)(state, batches, clock)
+        return state, row(seen, program.columns)
 
     raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
     new, seen = torch.vmap(one_run)(state, raws, values)

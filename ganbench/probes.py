@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,9 +13,12 @@ from ganbench.nets import Layout
 
 Column = tuple[str, str]
 """(player, probe)"""
+Seen = dict[Column, Tensor]
+"""What a step measured: probes, and the LOGITS that more of them are made from."""
 
 PLAYER_PROBES = ("loss", "grad_norm", "update_norm", "weight_norm")
 """Every player's. Norms are Euclidean, over all of its parameters."""
+LOGITS = ("real_logits", "fake_logits")
 LOGIT_PROBES = ("real_mean", "fake_mean", "real_accuracy", "fake_accuracy", "logit_gap")
 """Of a player that judges: mean logits, the fractions judged right (logit > 0, < 0), and real - fake."""
 
@@ -45,6 +49,8 @@ class Extras:
         self, player: str, gradient: Tensor, memory: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The values of a player's move, in the order of `names`, and what to remember now."""
+        if not self.asked:
+            return {}, memory
         values = []
         if "cosine" in self.asked:
             before = memory[_before(player)]
@@ -75,11 +81,25 @@ def logit_probes(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
 
 
 def observe(player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The probes of one player's out: logits where it has both, and only for who judges them."""
-    if player != "discriminator" or not {"real_logits", "fake_logits"} <= out.keys():
-        return {}
-    with torch.no_grad():
-        return logit_probes(out["real_logits"], out["fake_logits"])
+    """What is kept of a player's out for its probes: LOGITS where it has both and is who judges them."""
+    judges = player == "discriminator" and all(name in out for name in LOGITS)
+    return {name: out[name] for name in LOGITS} if judges else {}
+
+
+def row(seen: Seen, columns: Sequence[Column]) -> Tensor:
+    """The probes of one step in the order of `columns`, nan where it has none."""
+    real, fake = (seen.get(("discriminator", name)) for name in LOGITS)
+    if real is not None and fake is not None:
+        judged = logit_probes(real, fake)
+        seen = seen | {("discriminator", name): value for name, value in judged.items()}
+    absent = next(iter(seen.values())).new_full((), torch.nan)
+    return torch.stack([seen.get(column, absent) for column in columns])
+
+
+def rows(steps: Sequence[Seen], columns: Sequence[Column]) -> Tensor:
+    """Steps x columns, of steps that all measured the same. Together, for calls cost more than computing."""
+    values = map(torch.stack, zip(*(seen.values() for seen in steps), strict=True))
+    return torch.vmap(partial(row, columns=columns))(dict(zip(steps[0], values, strict=True)))
 
 
 def columns(players: Iterable[str], extras: Extras) -> list[Column]:

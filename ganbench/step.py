@@ -14,7 +14,7 @@ from torch import Tensor
 from ganbench.game import Batch, Field, Flow, Joint, Turn
 from ganbench.nets import Named
 from ganbench.once import once
-from ganbench.probes import PLAYER_PROBES, Column, Extras
+from ganbench.probes import PLAYER_PROBES, Extras, Seen
 from ganbench.rules import Clock, Count, Memory, Rule
 
 
@@ -28,19 +28,18 @@ class State(NamedTuple):
     """float64 0-d: the step at which a non-finite number appeared, 0 while there is none."""
 
 
-Step = Callable[[State, Sequence[Batch], Count], tuple[State, Tensor]]
-"""(state, one batch a turn, number of the step from 1) -> (state, probes)"""
+Step = Callable[[State, Sequence[Batch], Count], tuple[State, Seen]]
+"""(state, one batch a turn, number of the step from 1) -> (state, what was measured)"""
 
 
-Freeze = Callable[[Tensor, Count, State, State], State]
-"""(guard, step, new, old) -> new while the guard is finite, else old with its time of death"""
+Freeze = Callable[[Sequence[Tensor], Count, State, State], State]
+"""(guards, step, new, old) -> new while all guards are finite, else old with its time of death"""
 
 
 def train_step(
     turns: Sequence[Turn],
     field: Field,
     rule: Rule,
-    columns: Sequence[Column],
     freeze: Freeze,
     extras: Extras,
 ) -> Step:
@@ -51,8 +50,8 @@ def train_step(
     guard enough.
     """
 
-    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Tensor]:
-        seen: dict[Column, Tensor] = {}
+    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
+        seen: Seen = {}
         for turn, batch, clock in zip(turns, batches, clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
@@ -60,15 +59,10 @@ def train_step(
             for player in turn:
                 asked, memory = extras.measure(player, flow.gradients[player], memory)
                 measured |= {(player, name): value for name, value in asked.items()}
-            # added one by one: a stack would part the compiled step in two
-            guard = reduce(
-                operator.add, (measured[player, name] for player in turn for name in PLAYER_PROBES)
-            )
-            state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
+            guards = [measured[player, name] for player in turn for name in PLAYER_PROBES]
+            state = freeze(guards, number, State(joint, memory, flow.buffers, state.died), state)
             seen |= measured
-        if not seen.keys() >= set(columns):
-            seen = dict.fromkeys(columns, torch.full_like(guard, torch.nan)) | seen
-        return state, torch.stack([seen[column] for column in columns])
+        return state, seen
 
     return step
 
@@ -89,26 +83,27 @@ def _updates(number: Count, often: int, now: int) -> Count:
     return number if often == 1 else (number - 1) * often + now
 
 
-def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> dict[Column, Tensor]:
+def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> Seen:
     """The probes of a turn's movers."""
-    seen: dict[Column, Tensor] = {}
+    seen: Seen = {}
     for player in turn:
         vectors = (flow.gradients[player], after[player] - before[player], after[player])
-        norms = [torch.linalg.vector_norm(vector) for vector in vectors]
-        values = dict(zip(PLAYER_PROBES, [flow.losses[player], *norms], strict=True))
-        seen |= {(player, name): value for name, value in (values | flow.outs[player]).items()}
+        values = flow.losses[player], *map(torch.linalg.vector_norm, vectors)
+        seen |= {(player, name): value for name, value in zip(PLAYER_PROBES, values, strict=True)}
+        seen |= {(player, name): value for name, value in flow.outs[player].items()}
     return seen
 
 
-def freeze_alone(guard: Tensor, step: Count, new: State, old: State) -> State:
+def freeze_alone(guards: Sequence[Tensor], step: Count, new: State, old: State) -> State:
     """Freeze by looking: for one run, on a CPU."""
-    if old.died or math.isfinite(guard.item()):
+    if old.died or all(math.isfinite(guard.item()) for guard in guards):
         return old if old.died else new
     return old._replace(died=torch.full_like(old.died, step))
 
 
-def freeze_masked(guard: Tensor, step: Count, new: State, old: State) -> State:
+def freeze_masked(guards: Sequence[Tensor], step: Count, new: State, old: State) -> State:
     """Freeze without looking, so that it can be mapped and captured."""
+    guard = reduce(operator.add, guards)  # one by one: a stack would part the compiled step in two
     died = torch.where((old.died == 0) & ~torch.isfinite(guard), step, old.died)
     alive = died == 0
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,18 @@ from ganbench.game import Flow
 from ganbench.mapping import Looped, Mapped, Runs
 from ganbench.nets import Layout
 from ganbench.optimizers import SGD, Adam, RMSprop
-from ganbench.probes import COSINE, LOGIT_PROBES, PLAYER_PROBES, Extras, columns, logit_probes, observe
+from ganbench.probes import (
+    COSINE,
+    LOGIT_PROBES,
+    LOGITS,
+    PLAYER_PROBES,
+    Extras,
+    columns,
+    logit_probes,
+    observe,
+    row,
+    rows,
+)
 from ganbench.rules import per_player
 from ganbench.step import State, freeze_alone, freeze_masked, train_step
 
@@ -51,16 +63,16 @@ def poison(at, kind, value, dtype):
 
 def train(freeze, batches, optimizers, dtype=torch.float32, state=None, map_over=None):
     rule = per_player(optimizers)
-    step = train_step(TURNS, field, rule, COLUMNS, freeze, NO_EXTRAS)
+    step = train_step(TURNS, field, rule, freeze, NO_EXTRAS)
     state = state or beginning(rule, dtype)
-    states, rows = [], []
+    states, told = [], []
     for k, batch in enumerate(batches, 1):
         if freeze is freeze_alone and state.died:
             break
-        state, row = step(state, [batch, batch], k)
+        state, seen = step(state, [batch, batch], k)
         states.append(state)
-        rows.append(row)
-    return states, rows
+        told.append(row(seen, COLUMNS))
+    return states, told
 
 
 ADAM = {"a": Adam(lr=0.1), "b": Adam(lr=0.1)}
@@ -115,10 +127,10 @@ def test_an_overflowing_update_is_caught():
     states, rows = train(freeze_masked, poison(DEATH, "a/gradient", 1e15, torch.float32)[DEATH - 1 :], fast)
     assert int(states[0].died) == 1
     assert torch.equal(states[-1].joint["a"], torch.linspace(1, 2, 4))
-    row = dict(zip(COLUMNS, rows[0].tolist(), strict=True))
-    assert math.isfinite(row["a", "grad_norm"])
-    assert math.isfinite(row["a", "loss"])
-    assert not math.isfinite(row["a", "update_norm"])
+    told = dict(zip(COLUMNS, rows[0].tolist(), strict=True))
+    assert math.isfinite(told["a", "grad_norm"])
+    assert math.isfinite(told["a", "loss"])
+    assert not math.isfinite(told["a", "update_norm"])
 
 
 @pytest.mark.parametrize("optimizer", [Adam(lr=0.1, weight_decay=0.1), RMSprop(lr=0.1, weight_decay=0.1)])
@@ -130,7 +142,7 @@ def test_a_square_that_weight_decay_makes_overflow_is_caught(optimizer):
     rule = per_player({"a": optimizer})
     joint = {"a": torch.full((4,), 1e21)}
     state = State(joint, rule.init(joint), {}, torch.zeros((), dtype=torch.float64))
-    state, _ = train_step((("a",),), flat, rule, [("a", "loss")], freeze_masked, NO_EXTRAS)(state, [{}], 1)
+    state, _ = train_step((("a",),), flat, rule, freeze_masked, NO_EXTRAS)(state, [{}], 1)
     assert int(state.died) == 1
     assert all(memory.isfinite().all() for memory in state.memory.values())
 
@@ -143,7 +155,7 @@ def test_a_square_that_float64_holds_is_no_divergence():
 @pytest.mark.parametrize("value", [math.nan, 1e25])
 def test_neighbours_in_a_stack_stay_bitwise_unchanged(value):
     runs, victim, rule = 4, 2, per_player(ADAM)
-    step = torch.vmap(train_step(TURNS, field, rule, COLUMNS, freeze_masked, NO_EXTRAS), in_dims=(0, 0, None))
+    step = torch.vmap(train_step(TURNS, field, rule, freeze_masked, NO_EXTRAS), in_dims=(0, 0, None))
     begin = beginning(rule, torch.float32)
 
     def final(at):
@@ -153,12 +165,12 @@ def test_neighbours_in_a_stack_stay_bitwise_unchanged(value):
         per_run = [
             poison(at if run == victim else 0, "a/gradient", value, torch.float32) for run in range(runs)
         ]
-        rows = []
+        told = []
         for k in range(1, STEPS + 1):
             batch = {name: torch.stack([one[k - 1][name] for one in per_run]) for name in per_run[0][0]}
-            state, row = step(state, [batch, batch], k)
-            rows.append(row)
-        return state, torch.stack(rows)
+            state, seen = step(state, [batch, batch], k)
+            told.append(torch.vmap(partial(row, columns=COLUMNS))(seen))
+        return state, torch.stack(told)
 
     (poisoned, rows), (healthy, healthy_rows) = final(DEATH), final(0)
     assert poisoned.died.tolist() == [0, 0, DEATH, 0]
@@ -228,21 +240,32 @@ def test_probes_tell_norms_and_losses():
         freeze_masked, poison(0, "", 0.0, torch.float64), {"a": SGD(lr=0.1), "b": SGD(lr=0.2)}, torch.float64
     )
     before, after = states[2], states[3]
-    row = dict(zip(COLUMNS, rows[3].tolist(), strict=True))
+    told = dict(zip(COLUMNS, rows[3].tolist(), strict=True))
     for player, lr in (("a", 0.1), ("b", 0.2)):
         norm = before.joint[player].norm().item()
-        assert row[player, "loss"] == pytest.approx(norm**2, rel=1e-12)
-        assert row[player, "grad_norm"] == pytest.approx(norm / 2, rel=1e-12)
-        assert row[player, "update_norm"] == pytest.approx(lr * norm / 2, rel=1e-12)
-        assert row[player, "weight_norm"] == pytest.approx(after.joint[player].norm().item(), rel=1e-12)
+        assert told[player, "loss"] == pytest.approx(norm**2, rel=1e-12)
+        assert told[player, "grad_norm"] == pytest.approx(norm / 2, rel=1e-12)
+        assert told[player, "update_norm"] == pytest.approx(lr * norm / 2, rel=1e-12)
+        assert told[player, "weight_norm"] == pytest.approx(after.joint[player].norm().item(), rel=1e-12)
 
 
 def test_a_column_that_nobody_fills_is_nan():
     extra = [*COLUMNS, ("a", "no such probe")]
-    step = train_step(TURNS, field, per_player(ADAM), extra, freeze_masked, NO_EXTRAS)
+    step = train_step(TURNS, field, per_player(ADAM), freeze_masked, NO_EXTRAS)
     batch = poison(0, "", 0.0, torch.float64)[0]
-    _, row = step(beginning(per_player(ADAM), torch.float64), [batch, batch], 1)
-    assert row.isnan().tolist() == [False] * len(COLUMNS) + [True]
+    _, seen = step(beginning(per_player(ADAM), torch.float64), [batch, batch], 1)
+    assert row(seen, extra).isnan().tolist() == [False] * len(COLUMNS) + [True]
+
+
+@pytest.mark.parametrize("shape", [(64,), (16, 1), (4, 1, 3, 3)])
+def test_probes_of_steps_together_are_those_of_each_bit_for_bit(shape):
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    names = [("discriminator", name) for name in ("loss", *LOGITS)]
+    steps = [dict(zip(names, (draw(()), draw(shape), draw(shape)), strict=True)) for _ in range(7)]
+    columns = [("discriminator", name) for name in ("loss", "grad_norm", *LOGIT_PROBES)]
+    each = torch.stack([row(seen, columns) for seen in steps])
+    assert torch.equal(rows(steps, columns).nan_to_num(), each.nan_to_num())
+    assert not each[:, [0, 2, 3, 4, 5, 6]].isnan().any()
 
 
 def test_logit_probes_by_hand():
@@ -253,7 +276,7 @@ def test_logit_probes_by_hand():
 
 def test_only_a_discriminator_with_both_logits_is_observed():
     out = {"real_logits": torch.ones(2), "fake_logits": torch.ones(2)}
-    assert set(observe("discriminator", out)) == set(LOGIT_PROBES)
+    assert set(observe("discriminator", out | {"other": torch.ones(2)})) == set(LOGITS)
     assert observe("generator", out) == {}
     assert observe("discriminator", {"fake_logits": torch.ones(2)}) == {}
     assert columns(["low"], NO_EXTRAS) == [("low", probe) for probe in PLAYER_PROBES]

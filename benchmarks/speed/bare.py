@@ -6,13 +6,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ganbench.assemble import Program, Values
 from ganbench.components import Data
 from ganbench.game import Batch, Field, Game, bound_field, functional_field
 from ganbench.plugins import Catalogue
+from ganbench.probes import Seen
 from ganbench.rules import Count, Rule
 from ganbench.step import Freeze, State, Step, clocks, freeze_alone, freeze_masked
 
@@ -43,12 +41,12 @@ def _blind(game: Game) -> Game:
 def bare_step(program: Program, field: Field, rule: Rule, freeze: Freeze) -> Step:
     """`ganbench.step.train_step` without its measurements. Its one probe is the last loss."""
 
-    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Tensor]:
+    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
         for turn, batch, clock in zip(program.turns, batches, clocks(program.turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
-            guard = torch.stack([flow.losses[player] for player in turn]).sum()
-            state = freeze(guard, number, State(joint, memory, flow.buffers, state.died), state)
-        return state, guard[None]
+            guards = [flow.losses[player] for player in turn]
+            state = freeze(guards, number, State(joint, memory, flow.buffers, state.died), state)
+        return state, {program.columns[0]: guards[0]}
 
     return step

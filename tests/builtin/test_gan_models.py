@@ -447,7 +447,7 @@ def test_gradient_reaches_the_mover_alone_and_all_of_it(builtins, worlds, case, 
     made, _ = program(builtins, worlds, case)
     state, batch = made.initial(0, {}), batch_of(made.model, made.spec)
     turns = ((player,),)
-    step = train_step(turns, made.plain_field({}), made.rule({}), made.columns, freeze_alone, made.extras)
+    step = train_step(turns, made.plain_field({}), made.rule({}), freeze_alone, made.extras)
     after, _ = step(state, [batch], 1)
     for other, flat in state.joint.items():
         assert torch.equal(after.joint[other], flat) == (other != player)
