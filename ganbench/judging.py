@@ -116,7 +116,8 @@ def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict
                     Problem(f"--set {text}", "only thresholds can be set: verdict.<name>=<value>")
                 )
             elif path[1] not in known:
-                problems.append(Problem(f"--set {text}", f"unknown threshold; {nearest(path[1], known)}"))
+                choice = nearest(path[1], known, limit=len(known))
+                problems.append(Problem(f"--set {text}", f"unknown threshold; {choice}"))
         except BadInput as error:
             problems += error.problems
     if problems:

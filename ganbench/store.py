@@ -35,6 +35,7 @@ from ganbench.files import FolderLock, plain, read_json, sync_folder, write_atom
 __all__ = [
     "FolderLock",
     "StackFolder",
+    "lost_stacks",
     "read_lock",
     "rows_table",
     "runs_frame",
@@ -295,10 +296,21 @@ class StackFolder:
 
 def stack_folders(root: Path) -> list[StackFolder]:
     """The stacks under `root` that have a readable config.json, by name. Anything else is passed over."""
+    return [StackFolder(path) for path in _in_stacks(root) if _has_config(path)]
+
+
+def lost_stacks(root: Path) -> list[Path]:
+    """Folders of stacks that hold rows, but no readable config.json: nobody knows whose they are."""
+    return [path for path in _in_stacks(root) if not _has_config(path) and any(path.glob("*.parquet"))]
+
+
+def _in_stacks(root: Path) -> list[Path]:
     stacks = Path(root) / "stacks"
-    if not stacks.is_dir():
-        return []
-    return [StackFolder(path) for path in sorted(stacks.iterdir()) if read_json(path / "config.json")[0]]
+    return sorted(stacks.iterdir()) if stacks.is_dir() else []
+
+
+def _has_config(path: Path) -> bool:
+    return bool(read_json(path / "config.json")[0])
 
 
 def write_lock(root: Path, lock: Mapping[str, Any]) -> None:

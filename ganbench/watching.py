@@ -17,6 +17,8 @@ from ganbench.store import LOCK_NAME, StackFolder, read_lock
 
 State = Literal["absent", "training", "finished", "stopped"]
 _ENDED = ("finished", "crashed")
+_LOST = None
+"""The state where status.json cannot be read: by its rows, a stack has ended, as reports have it."""
 _READ = {"suite", "keys", "labels", "variants", "failed", "stacks"}
 _Known = dict[str, tuple[dict[str, Any], dict[str, Any]]]
 """Name of a stack -> its config and status."""
@@ -68,6 +70,7 @@ class Frame:
         waiting_stacks: how many stacks the others are in, as far as they are made.
         run_steps_per_second: of all runs together, over this session.
         metric: the one that variants are compared by, "" where each has its own.
+        warnings: a sentence for each file that could not be read.
     """
 
     state: State
@@ -85,6 +88,7 @@ class Frame:
     training: Sequence[Training] = ()
     failures: Sequence[Failure] = ()
     metric: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def outcomes(self) -> str:
@@ -100,6 +104,7 @@ class Follower:
     root: Path
     _configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _rows: dict[str, tuple[int, list[dict[str, Any]]]] = field(default_factory=dict)
+    _warnings: dict[str, list[str]] = field(default_factory=dict)
 
     def frame(self) -> Frame:
         """What is there now. BadInput where the folder holds no suite."""
@@ -148,6 +153,7 @@ class Follower:
             training=training,
             failures=[*_failures(ended.values()), *frozen],
             metric=(suite.get("compare") or {}).get("metric") or "",
+            warnings=[text for told in self._warnings.values() for text in told],
         )
 
     def _look(self, suite: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], _Known]:
@@ -156,7 +162,7 @@ class Follower:
         ended = {row["key"]: row for row in suite["failed"]}
         for name, config, status, rows in self._stacks(wanted):
             ended |= {row["key"]: row for row in rows if row["key"] in wanted}
-            if status.get("state") not in (*_ENDED, "split"):
+            if not rows and status.get("state") not in (*_ENDED, "split"):
                 left[name] = (config, status)
         again = {key for config, _ in left.values() for key in config["keys"]}
         return {key: row for key, row in ended.items() if key not in again}, left
@@ -185,12 +191,14 @@ class Follower:
         if kept and kept[0] == changed:
             return {"state": "finished"}, kept[1]
         status = folder.status()
-        if status.get("state") not in _ENDED:
+        self._warnings[entry.name] = folder.warnings
+        if status.get("state") not in (*_ENDED, _LOST):
             return status, []
         columns = ["key", "variant", "seed", "outcome", "onset_step", "steps", "reason"]
         table = folder.table("runs.parquet")
         rows = table.select(columns).to_pylist() if table is not None else []
-        self._rows[entry.name] = (changed, rows)
+        if rows:
+            self._rows[entry.name] = (changed, rows)
         return status, rows
 
 

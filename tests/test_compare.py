@@ -23,11 +23,11 @@ COLUMNS = [
 def frame_of(costs: dict[str, list[float]], failed: tuple[str, ...] = ()) -> pd.DataFrame:
     """Runs of variants with these values of "fid"; "v:3" in `failed`: the run of index 3 of v failed."""
     rows = [
-        (v, "collapsed" if f"{v}:{i}" in failed else "finished", value)
+        (v, "collapsed" if f"{v}:{i}" in failed else "finished", value, True)
         for v, values in costs.items()
         for i, value in enumerate(values)
     ]
-    return pd.DataFrame(rows, columns=["variant", "outcome", "final_fid"])
+    return pd.DataFrame(rows, columns=["variant", "outcome", "final_fid", "measured"])
 
 
 def compared(costs, failed=(), direction="lower", pairs=None, alpha=0.05):
@@ -213,6 +213,29 @@ def test_only_variants_on_the_same_data_are_compared(tmp_path):
         load(tmp_path / "a").compare("modes", baseline={"loss": "hinge"})
 
 
+def test_all_pairs_can_be_asked_for_whatever_the_suites_baseline_is(results):
+    frame, labels = results.compare(baseline="all"), list(results.configs)
+    pairs = [(one, other) for i, one in enumerate(labels) for other in labels[i + 1 :]]
+    assert list(frame[["variant", "other"]].itertuples(index=False, name=None)) == pairs
+    np.testing.assert_allclose(frame["p_holm"], stats.holm(frame["p"].to_numpy()))
+    own = results.compare().set_index("variant")["effect"]
+    mirrored = frame[frame["variant"] == labels[0]].set_index("other")["effect"]
+    np.testing.assert_allclose(own, 1 - mirrored.loc[own.index])
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_while_runs_are_missing_nothing_is_called_significant_and_the_finding_says_so(missing):
+    values = {"a": list(np.arange(10.0)), "b": list(np.arange(10.0) + 20), "c": list(np.arange(10.0))}
+    pairs = [("a", "b"), ("a", "c")]
+    runs = frame_of(values)
+    frame = comparison.compared(runs, pairs, dict.fromkeys(values, "fid"), {}, missing=missing)
+    assert (frame["p_holm"] <= 0.05).tolist() == [True, False]
+    assert frame["significant"].tolist() == [not missing, False]
+    told = "it is not called significant before all runs of the suite have a result"
+    assert [told in text for text in frame["finding"]] == [bool(missing), False]
+    assert frame["finding"][0].startswith("a is better than b")
+
+
 def without_baseline(folder, variants, **options):
     make(folder, variants, trace_steps=0, baseline={"loss": "none such"}, **options)
     return load(folder)
@@ -260,7 +283,8 @@ def test_among_variants_that_are_alike_something_is_found_in_five_percent_of_sui
     for _ in range(1000):
         values = generator.normal(size=100)
         outcome = np.where(generator.random(100) < 0.1, "collapsed", "finished")
-        runs = pd.DataFrame({"variant": np.repeat(labels, 10), "outcome": outcome, "final_fid": values})
+        columns = {"variant": np.repeat(labels, 10), "outcome": outcome, "final_fid": values}
+        runs = pd.DataFrame({**columns, "measured": True})
         frame = comparison.compared(runs, pairs, dict.fromkeys(labels, "fid"), {"fid": "lower"})
         wrong["significant"] += frame["significant"].any()
         wrong["rates"] += (frame["p_failures_holm"] <= 0.05).any()

@@ -81,6 +81,8 @@ def test_options_choose_metric_baseline_and_level(folder):
     assert {row["other"] for row in told} == {"ring/mlp-gan/hinge/r1"}
     done = ganbench("compare", folder, "--baseline", "ring/mlp-gan/hinge/ema", "--format", "json")
     assert {row["other"] for row in json.loads(done.out)} == {"ring/mlp-gan/hinge/ema"}
+    done = ganbench("compare", folder, "--baseline", "all", "--format", "json")
+    assert len(json.loads(done.out)) == 6
     done = ganbench("compare", folder, "--baseline", "loss=hinge,techniques=,batch=64", "--format", "json")
     assert {row["other"] for row in json.loads(done.out)} == {"ring/mlp-gan/hinge/plain"}
 
@@ -117,7 +119,11 @@ def test_while_a_suite_trains_the_missing_runs_are_told_of(tmp_path):
     make(tmp_path, 3, 4, trace_steps=0, unfinished=1)
     done = ganbench("compare", tmp_path)
     assert done.code == 0
-    assert done.err == "warning: 4 of the suite's runs have no result yet and are left out\n"
+    assert done.err.splitlines() == [
+        "warning: no pair is called significant before all runs of the suite have a result",
+        "warning: 4 of the suite's runs have no result yet and are left out",
+    ]
+    assert ganbench("leaderboard", tmp_path).err.splitlines() == done.err.splitlines()[1:]
 
 
 def test_the_leaderboard_is_over_all_folders(folder, tmp_path):
@@ -132,6 +138,17 @@ def test_the_leaderboard_is_over_all_folders(folder, tmp_path):
     assert told[0]["variant"] == f"hinge/{TECHNIQUES[1]}"
     assert [row["tasks"] for row in told] == [2] * 4
     assert ganbench("leaderboard", folder, "--metric", "x").code == 2
+
+
+def test_a_variant_that_is_not_on_all_tasks_has_a_dash_in_place_of_its_rank(folder, tmp_path):
+    other = make(tmp_path / "grid", TECHNIQUES[:3], 5, dataset="grid", trace_steps=0, suite="grid")
+    rows = {row[0]: row for row in cells(ganbench("leaderboard", folder, other, "--format", "md").out)}
+    assert rows["mlp-gan/hinge/ema"][1:4] == ["–", "–", "1 of 2"]
+    assert sorted(row[1] for row in rows.values()) == ["1", "2", "3", "rank", "–"]
+    done = ganbench("leaderboard", folder, other)
+    assert "'mlp-gan/hinge/ema' has no rank: it lacks 'grid/modes'." in " ".join(done.out.split())
+    told = json.loads(ganbench("leaderboard", folder, other, "--format", "json").out)
+    assert [(row["rank"], row["lacks"]) for row in told[2:]] == [(3, ""), (None, "grid/modes")]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

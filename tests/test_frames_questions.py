@@ -189,6 +189,43 @@ def test_a_leaderboard_of_six_tasks_has_friedmans_test(tmp_path):
     assert models.tasks[0] == "d0/mlp-gan/modes"
 
 
+def test_only_variants_that_are_on_all_tasks_have_a_rank(tmp_path):
+    techniques = (["plain", "r1", "ema", "never"], ["plain", "r1", "ema"], ["plain", "r1"])
+    shifts = {"plain": 0, "r1": 4, "ema": 9, "never": 20}
+    for index, names in enumerate(techniques):
+        make(
+            tmp_path / f"s{index}", names, 5, suite=f"s{index}", dataset=f"d{index}", outcomes=[{}],
+            shifts=[shifts[name] for name in names], trace_steps=0,
+        )  # fmt: skip
+    board = load(tmp_path).leaderboard()
+    frame = board.frame.assign(variant=board.frame["variant"].str.removeprefix("mlp-gan/hinge/"))
+    assert frame["variant"].tolist() == ["r1", "plain", "ema", "never"]
+    assert frame["rank"].dtype == "Int64"
+    assert frame["rank"].tolist() == [1, 2, pd.NA, pd.NA]
+    np.testing.assert_array_equal(frame["mean_rank"], [1, 2, np.nan, np.nan], "among those two alone")
+    assert frame["tasks"].tolist() == [3, 3, 2, 1]
+    assert frame["lacks"].tolist() == ["", "", "d2/modes", "d1/modes, d2/modes"]
+    assert board.notes[1:3] == [
+        "'mlp-gan/hinge/ema' has no rank: it lacks 'd2/modes'.",
+        "'mlp-gan/hinge/never' has no rank: it lacks 'd1/modes, d2/modes'.",
+    ]
+
+
+def test_variants_of_a_leaderboard_that_are_alike_share_their_rank():
+    table = pd.DataFrame({"t0": [1.0, 2.0, 3.0], "t1": [2.0, 1.0, 3.0]}, index=["a", "b", "c"])
+    counts = pd.DataFrame({"runs": 5, "failures": 0}, index=table.index)
+    board = ranking._board(table, counts)
+    assert board.frame["rank"].tolist() == [1, 1, 3]
+
+
+def test_the_notes_of_a_leaderboard_do_not_list_a_hundred_variants():
+    index = [f"v{i}" for i in range(100)]
+    table = pd.DataFrame({"t0": np.arange(100.0), "t1": np.nan}, index=index)
+    board = ranking._board(table, pd.DataFrame({"runs": 5, "failures": 0}, index=index))
+    assert len(board.notes) == 1 + ranking.MOST_LACKING + 1 + 1
+    assert board.notes[-2] == "92 more have no rank, being not on all tasks."
+
+
 def test_a_leaderboard_of_few_tasks_is_not_tested_and_says_so(results):
     board = results.leaderboard()
     assert np.isnan(board.p)

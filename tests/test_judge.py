@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +15,7 @@ from test_resume import Killed, kill_at_write
 
 import ganbench
 from ganbench.files import FolderLock
+from ganbench.outcome import Thresholds
 from ganbench.store import stack_folders
 
 ONE = (
@@ -166,6 +168,13 @@ def test_bad_thresholds_are_one_sentence_and_change_nothing(trained, args, messa
     assert message in done.err
     assert len(done.err.splitlines()) == 1
     assert files_below(trained) == before
+
+
+def test_an_unknown_threshold_is_answered_by_the_nearest_or_all_that_there_are(trained):
+    every = ", ".join(sorted(item.name for item in fields(Thresholds)))
+    for name, told in (("explode_ration", "did you mean 'explode_ratio'?"), ("x", f"choose from {every}")):
+        done = ganbench_here("judge", trained, "--set", f"verdict.{name}=5")
+        assert done.err == f"error: --set verdict.{name}=5: unknown threshold; {told}\n"
 
 
 def test_a_folder_without_results_is_bad_input(tmp_path):

@@ -28,6 +28,13 @@ def test_bootstraps_alone_do_not_at_five_seeds(rows):
 
 
 @pytest.mark.slow
+def test_intervals_of_what_is_infinite_hold_it_but_where_no_run_failed(rows):
+    (shares,) = [row.shares for row in rows if "infinite" in row.data and "iqm_interval" in row.what]
+    assert shares[0] == pytest.approx(1 - 0.7**5, abs=0.04)
+    assert min(shares[1:]) > 0.95
+
+
+@pytest.mark.slow
 def test_null_suites_raise_few_alarms():
     for row in coverage.false_alarms(suites=1000):
         assert max(row.shares) <= 0.05, row

@@ -211,8 +211,10 @@ def test_iqm_interval_ends_at_bounds():
 
 
 def test_iqm_interval_bears_failures():
-    finite = stats.iqm_interval(np.array([1.0, 2.0, 3.0, 4.0, math.inf]), GENERATOR(0))
-    assert np.isfinite(finite).all()
+    low, high = stats.iqm_interval(np.array([1.0, 2.0, 3.0, 4.0, math.inf]), GENERATOR(0))
+    assert math.isfinite(low)
+    assert high == math.inf  # a rate of 20% rules out none above a quarter
+    assert np.isfinite(stats.iqm_interval(np.r_[np.arange(39.0), math.inf], GENERATOR(0))).all()
     mostly_failed = np.array([1.0, 2.0, math.inf, math.inf, math.inf])
     assert stats.iqm_interval(mostly_failed, GENERATOR(0)).high == math.inf
     assert stats.iqm_interval(np.full(5, math.inf), GENERATOR(0)) == (math.inf, math.inf)

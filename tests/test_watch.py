@@ -17,10 +17,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from made_results import make
 from running import TOY, InlinePool, command, environment, files_below, ganbench_here
 from toys import variant
 
-from ganbench import live
+from ganbench import live, load
 from ganbench.cli.watch import metrics, picture, short
 from ganbench.errors import BadInput
 from ganbench.files import FolderLock, write_json
@@ -198,6 +199,7 @@ def test_what_has_ended_is_read_once(tmp_path):
     suite = Suite(tmp_path, 3)
     suite.end(0, "finished", "finished")
     suite.end(1, "finished", "finished")
+    suite.folders[2].write_status({"state": "training"})
     follower = Follower(tmp_path)
     follower.frame()
     with mock.patch.object(StackFolder, "table") as table, mock.patch.object(StackFolder, "config") as config:
@@ -217,9 +219,56 @@ def test_it_reads_what_is_half_there_and_changes_nothing(tmp_path):
     (tmp_path / live.NAME).write_text("")
     before = files_below(tmp_path)
     frame = suite.frame()
-    assert frame.ended == 2
+    assert frame.ended == 4
     assert watch(tmp_path).code == 0
     assert files_below(tmp_path) == before
+
+
+def test_a_stack_whose_status_is_lost_has_ended_as_the_report_has_it(tmp_path):
+    """Its rows are there; both say so, and which file cannot be read."""
+    make(tmp_path, 2, 3, outcomes=[{}], trace_steps=0)
+    write_lock(tmp_path, {**json.loads((tmp_path / "suite.lock.json").read_text()), "stacks": []})
+    for damage in (lambda path: path.write_text('{"state": "fin'), lambda path: path.unlink()):
+        status = stack_folders(tmp_path)[0].path / "status.json"
+        damage(status)
+        follower = Follower(tmp_path)
+        for frame in (follower.frame(), follower.frame()):
+            assert (frame.state, frame.ended) == ("finished", len(load(tmp_path).runs)) == ("finished", 6)
+        told = f"{status} cannot be read and counts as absent"
+        expected = status.exists()
+        assert [text.startswith(told) for text in frame.warnings] == [True] * expected
+        results = load(tmp_path)
+        assert len(results.runs) == 6
+        assert [text.startswith(told) for text in results.warnings] == [True] * expected
+        shown = " ".join(watch(tmp_path, columns=400).out.split())
+        assert (f"warning: {told}" in shown) == expected
+        assert watch(tmp_path, "--json").json()["warnings"] == list(frame.warnings)
+
+
+def test_a_stack_without_rows_whose_status_is_lost_is_still_to_train(tmp_path):
+    suite = Suite(tmp_path, 2)
+    suite.end(0, "finished", "finished")
+    (suite.folders[1].path / "status.json").write_text("{")
+    follower = Follower(tmp_path)
+    for frame in (follower.frame(), follower.frame()):
+        assert (frame.state, frame.ended, frame.waiting_stacks) == ("stopped", 2, 1)
+    suite.end(1, "finished", "diverged")
+    (suite.folders[1].path / "status.json").write_text("{")
+    assert follower.frame().ended == 4
+
+
+def test_warnings_leave_room_for_the_rest(tmp_path):
+    suite = Suite(tmp_path, 30)
+    for stack in range(5):
+        suite.end(stack, "finished", "collapsed")
+        (suite.folders[stack].path / "status.json").write_text("{")
+    with FolderLock(tmp_path):
+        suite.train(*range(5, 30))
+        told = lines(suite.frame(), 80, 24)
+    assert len(told) <= 24
+    assert max(map(len, told)) <= 80
+    [warning] = [line for line in told if "warning" in line]
+    assert warning.startswith("5 warnings, such as warning: ")
 
 
 def test_folders_that_vanish_meanwhile(tmp_path):

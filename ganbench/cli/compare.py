@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganbench.cli.report import tell_all
+from ganbench.cli.report import tell_all, tell_warning
 from ganbench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ format_option = click.option(
     "--baseline",
     metavar="LABEL|KEY=VALUE,…",
     help="Compare with this variant, or with those that have loss=hinge,techniques=r1+ema (an empty value: "
-    "none). Default: the suite's, else all pairs.",
+    "none), or all pairs by `all`. Default: the suite's, else all pairs.",
 )
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of significance.")
 @format_option
@@ -50,8 +50,10 @@ def compare(
     from ganbench.report.listing import comparison_listing
 
     results = load(*folders)
-    chosen = None if baseline is None else _baseline(baseline, results)
+    chosen = None if baseline is None else baseline_of(baseline, results)
     frame = results.compare(metric, chosen, alpha)
+    if results.missing:
+        tell_warning("no pair is called significant before all runs of the suite have a result")
     show(comparison_listing(frame, alpha), results, form)
     return 0
 
@@ -68,7 +70,7 @@ def show(listing: Listing, results: Results, form: str) -> None:
     console.print(listing.table(console.width))
 
 
-def _baseline(text: str, results: Results) -> str | dict[str, Any]:
+def baseline_of(text: str, results: Results) -> str | dict[str, Any]:
     """A label as it is; else what KEY=VALUE,… says."""
     if text in set(results.runs["variant"]) or "=" not in text:
         return text

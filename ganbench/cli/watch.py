@@ -89,7 +89,8 @@ def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
     if frame.state == "absent":
         return Text(f"nothing is at {_safe(frame.folder)} yet: waiting for `ganbench run` (Ctrl-C ends)")
     groups = _grouped(frame.failures)
-    rows, lines = _room(len(frame.training), len(groups), height)
+    warnings = _warnings(frame.warnings, height)
+    rows, lines = _room(len(frame.training), len(groups), height and height - len(warnings))
     line = _line if frame.state == "training" else Text  # the last frame may be longer than the terminal
     parts: list[RenderableType] = [*starmap(line, _sentences(frame))]
     if frame.training:
@@ -101,6 +102,7 @@ def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
         parts += [Text(), _failures(groups[:lines], width)]
     if left_out := sum(len(own) for _, _, own in groups[lines:]):
         parts.append(_line(f"and {left_out} more failed runs"))
+    parts += warnings
     return Group(*parts, *([] if height is None else [Text()]))  # where the terminal echoes Ctrl-C
 
 
@@ -111,6 +113,17 @@ def _room(stacks: int, groups: int, height: int | None) -> tuple[int, int]:
     lines = min(groups, FAILURES, max(0, (height - 12) // 3))
     around = 4 + 4 + (4 if lines else 1 if groups else 0)  # the head and the last line; two tables
     return max(1, height - around - lines), lines
+
+
+def _warnings(warnings: Sequence[str], height: int | None) -> list[Text]:
+    """All of them; one line where a terminal is to hold the rest as well."""
+    from rich.text import Text
+
+    told = [f"warning: {_safe(text, 1000)}" for text in warnings]
+    if height is None or not told:
+        return [Text(text, "yellow") for text in told]
+    more = f"{len(told)} warnings, such as " if len(told) > 1 else ""
+    return [_line(more + told[0], "yellow")]
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -235,7 +248,7 @@ def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:.4g}"
 
 
-def _safe(text: str) -> str:
+def _safe(text: str, limit: int = 200) -> str:
     from ganbench.suite_file import printable
 
-    return printable(text)
+    return printable(text, limit)

@@ -107,13 +107,15 @@ def _finding(row: Mapping[Any, Any], names: Mapping[str, str], count: int, alpha
             f"{row['n']} and {row['n_other']} runs of {one} and {other} cannot reach p = {alpha:g}{corrected}"
             f"{f' for {count} pairs' if count > 1 else ''}: take {_needed(count, alpha)} runs or more of each"
         )
-    elif row["significant"]:
+    elif row["p_holm"] <= alpha:
         if effect < 0.5:
             one, other, effect, low, high = other, one, 1 - effect, 1 - high, 1 - low
         text = (
             f"{one} is better than {other}: a run of it is better with probability {effect:.2f} "
             f"[{low:.2f}, {high:.2f}] ({_p(row['p_holm'])}{corrected})"
         )
+        if not row["significant"]:
+            text += "; it is not called significant before all runs of the suite have a result"
     else:
         text = (
             f"No difference between {one} and {other} can be shown: a run of {one} is better with "

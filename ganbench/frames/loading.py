@@ -9,7 +9,7 @@ from ganbench.errors import BadInput, Problem, nearest
 from ganbench.files import read_json
 from ganbench.frames.merging import Source, merged
 from ganbench.frames.results import Results
-from ganbench.store import LOCK_NAME, stack_folders
+from ganbench.store import LOCK_NAME, lost_stacks, stack_folders
 
 SCHEMA = 1
 
@@ -67,4 +67,8 @@ def _read(root: Path) -> Source:
         what = f"was written in schema {lock['schema']!r}; this ganbench reads schema {SCHEMA}"
         raise BadInput(Problem(str(root / LOCK_NAME), what))
     notes = [f"{root / LOCK_NAME} cannot be read and counts as absent: {problem}"] if problem else []
+    notes += [
+        f"{path / 'config.json'} is missing or unreadable: the results of its runs are left out"
+        for path in lost_stacks(root)
+    ]
     return Source(root, lock, folders, notes)

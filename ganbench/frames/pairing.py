@@ -14,6 +14,8 @@ from ganbench.frames.stored import name_of
 
 Baseline: TypeAlias = str | Mapping[str, Any]
 """A variant's label, or what baselines have in common, as in a suite's [compare]."""
+ALL = "all"
+"""In place of a baseline: compare all pairs, whatever the suite says."""
 Pair = tuple[str, str]
 Configs = Mapping[str, Mapping[str, Any]]
 

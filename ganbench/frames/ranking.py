@@ -18,10 +18,12 @@ COLUMNS = (
 )
 BOARD = (
     *("rank", "variant", "mean_rank", "tasks", "runs", "failures"),
-    *("failure_rate", "failure_low", "failure_high", "p_best"),
+    *("failure_rate", "failure_low", "failure_high", "p_best", "lacks"),
 )
 LEAST_TASKS = 6
 """Of fewer, Friedman's test says little."""
+MOST_LACKING = 8
+"""Variants of which the notes say what they lack."""
 _FINAL = {"final": "estimate", "final_low": "estimate_low", "final_high": "estimate_high"}
 
 
@@ -46,7 +48,7 @@ def ranked(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 def _in_order(summary: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     means = mean_ranks(runs, metric, str(summary["direction"].iloc[0]))
     table = summary.assign(mean_rank=summary["variant"].map(means))
-    table["rank"] = table["mean_rank"].rank(method="min").astype("int64")
+    table["rank"] = table["mean_rank"].rank(method="min").astype("Int64")
     return table.sort_values(["mean_rank", "failure_rate"], kind="stable")
 
 
@@ -66,7 +68,8 @@ class Leaderboard:
     Arguments:
         frame: rank, variant, mean_rank (over tasks; 1 is best), tasks, runs, failures, failure_rate,
             failure_low, failure_high, p_best (against the first, by Wilcoxon's signed-rank test with Holm's
-            correction; NaN where it was not tested); best first.
+            correction; NaN where it was not tested), lacks (tasks that it is not on); best first. Ranks are
+            those among the variants that are on all tasks: the others have none, and stand last.
         tasks: their names.
         p: of the hypothesis that all are alike (Friedman 1937), NaN where it was not tested.
         critical_difference: of mean ranks (Nemenyi 1963; Demsar 2006), at .05.
@@ -122,12 +125,14 @@ def _task_ranks(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
 
 def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
     """Arguments: table: ranks, entries x tasks, NaN where one is not on a task; counts: runs and failures."""
-    frame = counts.assign(mean_rank=table.mean(axis=1), tasks=table.notna().sum(axis=1))
-    order = frame.assign(missing=-frame["tasks"]).sort_values(["missing", "mean_rank"], kind="stable").index
-    frame, complete = (
-        frame.loc[order],
-        table.dropna().reindex([e for e in order if e in table.dropna().index]),
-    )
+    complete = table.dropna().rank()
+    tasks = table.notna().sum(axis=1).reindex(counts.index, fill_value=0)
+    frame = counts.assign(mean_rank=complete.mean(axis=1), tasks=tasks)
+    frame["rank"] = frame["mean_rank"].rank(method="min").astype("Int64")
+    absent = table.reindex(frame.index).isna().to_numpy()
+    frame["lacks"] = [", ".join(table.columns[lost]) for lost in absent]
+    order = frame.assign(left=-frame["tasks"]).sort_values(["left", "mean_rank"], kind="stable").index
+    frame, complete = frame.loc[order], complete.reindex([e for e in order if e in complete.index])
     tested = table.shape[1] >= LEAST_TASKS and len(complete) > 1
     p = difference = math.nan
     against = np.full(len(complete), math.nan)
@@ -141,21 +146,26 @@ def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
         failure_low=[interval.low for interval in intervals],
         failure_high=[interval.high for interval in intervals],
         p_best=pd.Series(against, index=complete.index).reindex(frame.index),
-        rank=range(1, len(frame) + 1),
         variant=frame.index,
     )
-    notes = _notes(table, len(complete), p, difference)
+    notes = _notes(frame, len(table.columns), p, difference)
     return Leaderboard(frame.reset_index(drop=True)[list(BOARD)], list(table.columns), p, difference, notes)
 
 
-def _notes(table: pd.DataFrame, complete: int, p: float, difference: float) -> list[str]:
-    tasks = table.shape[1]
+def _notes(frame: pd.DataFrame, tasks: int, p: float, difference: float) -> list[str]:
     counted = f"{tasks} task{'s' * (tasks != 1)}"
     notes = [f"Mean ranks over {counted}; on each, by the runs' mean rank, failed ones last."]
-    if complete < len(table):
-        notes.append(f"{len(table) - complete} of {len(table)} variants are not on all tasks and stand last.")
+    notes += _lacking(frame[frame["rank"].isna()])
     if math.isnan(p):
         return [*notes, f"No test: it takes {LEAST_TASKS} tasks or more with two variants on all of them."]
     alike = "could be alike" if p > 0.05 else "are not all alike"
     told = f"The variants {alike} (Friedman, p = {p:.3g})"
     return [*notes, f"{told}; mean ranks differ significantly from {difference:.2f} on (Nemenyi)."]
+
+
+def _lacking(frame: pd.DataFrame) -> list[str]:
+    """Sentences about variants that have no rank; names are quoted, they may hold anything."""
+    rows, left = frame.head(MOST_LACKING), len(frame) - MOST_LACKING
+    pairs = zip(rows["variant"], rows["lacks"], strict=True)
+    told = [f"{variant!r} has no rank: it lacks {tasks!r}." for variant, tasks in pairs]
+    return [*told, *([f"{left} more have no rank, being not on all tasks."] if left > 0 else [])]

@@ -155,8 +155,8 @@ class Results:
         Arguments:
             metric: of whose final values. Default: as in `summary`; pairs share it.
             baseline: the label of a variant, or what baselines have, such as {"loss": "hinge", "techniques":
-                []}; each variant is compared with those most like it. Default: the suite's. Without any, all
-                pairs; beyond 30 variants one must be named.
+                []}; each variant is compared with those most like it. Default: the suite's. "all", or none
+                at all: all pairs; beyond 30 variants one must be named.
             alpha: the family-wise error that `significant` and `reachable` are meant at.
 
         Columns: variant, other, metric, direction, n, n_other, estimate, estimate_other (as `final` in
@@ -288,6 +288,8 @@ class Results:
         """Pairs of variants on the same data by the same metric."""
         taking = [label for label in self._labels if label in metrics]
         groups = {label: (pairing.data_of(self.configs, label), metrics[label]) for label in taking}
+        if baseline == pairing.ALL:
+            return pairing.all_pairs(groups)
         chosen = self._baselines(baseline)
         pairs = [(a, b) for a, b in chosen if a in groups and b in groups and groups[a] == groups[b]]
         if baseline is not None and not pairs:

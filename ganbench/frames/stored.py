@@ -61,20 +61,14 @@ class Stored:
 
     @cached_property
     def cautions(self) -> list[str]:
-        """A sentence for each stack that cannot be understood, and where verdicts cannot be compared."""
-        pairs = list(zip(self._folders, self.stacks, strict=True))
-        lost = [
-            f"{folder.path / 'config.json'} is missing or unreadable: the results of its runs are left out"
-            for folder, stack in pairs
-            if not stack and (folder.path / "runs.parquet").is_file()
-        ]
+        """A sentence where verdicts cannot be compared."""
         judged = {
             json.dumps(stack.get("verdict"), sort_keys=True)
-            for folder, stack in pairs
-            if stack.get("verdict") and folder.status().get("state") == "finished"
+            for folder, stack in zip(self._folders, self.stacks, strict=True)
+            if folder.status().get("state") == "finished" and stack.get("verdict")
         }
         mixed = "the runs were judged by different thresholds; `ganbench judge` judges them alike"
-        return [*lost, *([mixed] if len(judged) > 1 else [])]
+        return [mixed] if len(judged) > 1 else []
 
     @cached_property
     def homes(self) -> dict[str, int]:

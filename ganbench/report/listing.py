@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.files import plain
-from ganbench.frames.labels import told_apart
 from ganbench.frames.ranking import Leaderboard
 from ganbench.report import latex
-from ganbench.report.tables import escape, markdown_table, number, percent, plain_text
+from ganbench.report.names import whole_names
+from ganbench.report.tables import escape, markdown_table, number, p_value, percent, plain_text
 from ganbench.report.terminal import break_label
 
 FORMATS = ("table", "md", "latex", "csv", "json")
@@ -101,7 +101,7 @@ def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
     """`Results.compare()` to read: who against whom, how probably better, and how surely."""
-    short = told_apart([*dict.fromkeys([*frame["variant"], *frame["other"]])])
+    short = whole_names(list(dict.fromkeys([*frame["variant"], *frame["other"]])))
     short = {label: plain_text(name) for label, name in short.items()}
     others = list(dict.fromkeys(frame["other"]))
     alone = len(others) == 1
@@ -119,11 +119,11 @@ def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
 
 def _compared(row: Mapping[Any, Any], alpha: float) -> list[str]:
     star = "*" if row["significant"] else ""
-    p = f"{_p(row['p_holm'])}{star}" if row["reachable"] else "–"
+    beyond = "" if row["reachable"] else "°"
     rates = "*" if row["p_failures_holm"] <= alpha else ""
     return [
         f"{row['effect']:.2f} [{row['effect_low']:.2f}, {row['effect_high']:.2f}]",
-        p,
+        f"{p_value(row['p_holm'])}{star}{beyond}",
         f"{number(row['estimate'])} v {number(row['estimate_other'])}",
         str(row["n"]) if row["n"] == row["n_other"] else f"{row['n']} v {row['n_other']}",
         f"{row['failures']} v {row['failures_other']}{rates}",
@@ -137,17 +137,13 @@ def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
     clear = int(frame["significant"].sum())
     counted = f"{clear} of {len(frame)} pairs differ significantly (*)" if len(frame) > 1 else "* significant"
     notes = [
-        f"{counted}: exact Mann-Whitney test, Holm's correction, p <= {alpha:g}. Failed runs rank worst.",
+        f"{counted}: exact Mann-Whitney test, Holm-corrected p <= {alpha:g}. Failed runs rank worst.",
         "P(better): that a run of the variant is better than one of the other. Values: interquartile means "
         "(medians below 4 runs). failed: * rates differ (Barnard's test, Holm).",
     ]
     if not frame["reachable"].all():
-        notes.append("–: no result of so few runs could be significant; train more seeds.")
+        notes.append("°: no result of so few runs could be significant; train more seeds.")
     return notes
-
-
-def _p(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
 
 
 def leaderboard_listing(board: Leaderboard) -> Listing:
@@ -155,8 +151,8 @@ def leaderboard_listing(board: Leaderboard) -> Listing:
     rows = [
         [
             plain_text(row["variant"]),
-            str(row["rank"]),
-            f"{row['mean_rank']:.2f}",
+            "–" if pd.isna(row["rank"]) else str(row["rank"]),
+            "–" if pd.isna(row["mean_rank"]) else f"{row['mean_rank']:.2f}",
             f"{row['tasks']} of {len(board.tasks)}",
             f"{row['failures']} of {row['runs']}",
             f"{percent(row['failure_rate'])} [{percent(row['failure_low'])}, {percent(row['failure_high'])}]",

@@ -46,6 +46,19 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.0f}%"
 
 
+def p_value(p: float) -> str:
+    """As journals print it: ".071", ".19", "<.001"."""
+    if math.isnan(p):
+        return "–"
+    return "<.001" if p < 0.001 else f"{p:.{3 if p < 0.0995 else 2}f}".removeprefix("0")
+
+
+def told_p(p: float) -> str:
+    """The same within a sentence: "p = .071", "p < .001"."""
+    text = p_value(p)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
 def interval(low: float, high: float) -> str:
     """Such as "[1.5, 2]"; empty where it is unknown."""
     return "" if math.isnan(low) or math.isnan(high) else f"[{number(low)}, {number(high)}]"

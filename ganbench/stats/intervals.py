@@ -137,8 +137,8 @@ def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: floa
     The percentile bootstrap is the other way round (docs/statistics.md). It ends at bounds of the metric: at
     0 where no value lies beyond, and at an end at which two values are tied.
 
-    It takes for granted that the interquartile mean is finite where that of the values is: an infinite end of
-    the bootstrap counts only where more values are infinite than are trimmed, and stands alone there.
+    Where a few runs failed it may have no end: that over a quarter fail, which makes the interquartile mean
+    infinite, cannot be ruled out. Where over a quarter did, the bootstrap stands alone.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     n, cut = ordered.size, ordered.size // 4
@@ -153,7 +153,7 @@ def iqm_interval(values: np.ndarray, generator: np.random.Generator, level: floa
     half = student(level, inner.size - 1) * error
     centre = float(iqm(ordered))
     least, most = _bounds(ordered)
-    ends = [max(centre - half, least), min(centre + half, most), *filter(math.isfinite, resampled)]
+    ends = [max(centre - half, least), min(centre + half, most), *resampled]
     return Interval(float(min(ends)), float(max(ends)))
 
 
