@@ -20,9 +20,11 @@ from ganbench.cli import cli
 from ganbench.errors import BadInput
 from ganbench.outcome import OUTCOMES
 from ganbench.report.figures import NAMES, figure, figures, theme, write_figure
-from ganbench.report.figures.base import ROWS, short_labels, wrapped
+from ganbench.report.figures.base import ROWS
 from ganbench.report.figures.lines import band
 from ganbench.report.figures.maps import edges, logspaced
+from ganbench.report.names import labels_of, short_labels, wrapped
+from ganbench.report.tables import p_value, told_p
 from ganbench.store import StackFolder, stack_folders
 
 FAILURES = [name for name in OUTCOMES if name != "finished"]
@@ -163,7 +165,7 @@ def test_rates_that_differ_are_said_to(tmp_path):
     told = figure(results, "failure-rates").finding
     p = results.compare()["p_failures_holm"].iloc[0]
     assert p < 0.001
-    assert re.search(r"Holm-corrected: plain failed more often than r1 \(p = [\d.e-]+\)\.$", told)
+    assert re.search(r"Holm-corrected: plain failed more often than r1 \(p < \.001\)\.$", told)
 
 
 def test_no_failure_is_no_proof(tmp_path):
@@ -216,11 +218,24 @@ def test_wide_values_get_a_logarithmic_axis(tmp_path):
 def test_comparisons_claim_what_the_corrected_test_shows(tmp_path):
     clear = made(tmp_path, 2, 8, outcomes=[{}], shifts=[0.0, 20.0])
     one = figure(clear, "comparisons")
-    assert re.match(r"The difference is significant: technique-001 beats plain \(corrected p = ", one.finding)
-    few = ganbench.load(make(tmp_path / "few", 2, 3, outcomes=[{}], shifts=[0.0, 20.0]))
-    assert "No difference can be shown with n = 3" in figure(few, "comparisons").finding
+    assert re.match(r"The difference is significant: technique-001 beats plain \(corrected p < ", one.finding)
+    few = ganbench.load(make(tmp_path / "few", 3, 3, outcomes=[{}], shifts=[0.0, 20.0]))
+    one = figure(few, "comparisons")
+    assert one.finding == (
+        "No difference can be shown with n = 3 runs of a variant: the least Holm-corrected p of "
+        f"2 comparisons is {p_value(few.compare()['p_holm'].min())}, "
+        "and none below .20 is possible with so few runs."
+    )
+    drawn = [row["p"] for row in rows_of(one.spec()) if "p" in row]
+    assert drawn == [told_p(p) for p in one.table["p_holm"]]
     same = ganbench.load(make(tmp_path / "same", 3, 5, outcomes=[{"diverged": 1.0}]))
     assert "No difference can be shown" in figure(same, "comparisons").finding
+
+
+def test_nothing_is_claimed_while_runs_are_missing(tmp_path):
+    results = made(tmp_path, 3, 8, outcomes=[{}], shifts=[0.0, 20.0], unfinished=1)
+    finding = figure(results, "comparisons").finding
+    assert finding.startswith("Nothing is called significant while runs of the suite have no result yet")
 
 
 def test_all_pairs_are_a_matrix_that_mirrors(tmp_path):
@@ -247,11 +262,25 @@ def test_survival_marks_every_run(all_outcomes):
     failed = all_outcomes.runs["outcome"] != "finished"
     assert runs["event"].tolist() == failed.tolist()
     assert runs.loc[~failed.to_numpy(), "step"].eq(1000).all()
+    assert "the first by step " in one.finding
+    assert "What only an evaluation shows counts from that evaluation on." in one.finding
     assert f"{failed.sum()} of 36 runs failed" in one.finding
     curves = all_outcomes.survival()
     for variant, own in runs.groupby("variant"):
         last = curves[curves["variant"] == variant]["survival"].iloc[-1]
         assert own.loc[own["step"].idxmax(), "survival"] == pytest.approx(last)
+
+
+def test_no_line_of_survival_hides_another(tmp_path):
+    results = made(tmp_path, 6, 5, outcomes=[{"diverged": 0.5}, {}, {}])
+    curves = [row for row in rows_of(figure(results, "survival").spec()) if "at_risk" in row]
+    first = [row["y"][0] for row in curves]
+    assert len(set(first)) == len(first) == 6
+    for row in curves:
+        apart = np.subtract(row["y"], row["survival"])
+        np.testing.assert_allclose(apart, apart[0], atol=1e-3)
+        assert abs(apart[0]) <= 0.03
+    assert "y" not in figure(results, "survival").table
 
 
 def test_time_to_threshold_needs_one(all_outcomes):
@@ -402,6 +431,18 @@ def test_labels_tell_variants_apart():
     assert max(map(len, lines)) <= 24
 
 
+def test_names_with_a_slash_stay_whole(tmp_path):
+    labels = ["ring/g/hinge/</b>", "ring/g/hinge/<b>x</b>", "ring/g/hinge/../../x", "ring/g/hinge/a/b [r=1]"]
+    assert list(short_labels(labels).values()) == ["</b>", "<b>x</b>", "../../x", "a/b [r=1]"]
+    known = {"a/b/m/l/t": ["a/b", "m", "l", "t"], "a/c/m/l/t #1f": ["a/c", "m", "l", "t"]}
+    assert list(short_labels(known).values()) == ["a/b", "a/c"]
+    results = made(tmp_path, ["plain", "own/x"], 2, dataset="data/set", model="my/net", outcomes=[{}])
+    assert labels_of(results) == {
+        "data/set/my/net/hinge/plain": "plain",
+        "data/set/my/net/hinge/own/x": "own/x",
+    }
+
+
 def test_the_same_results_give_the_same_figures(all_outcomes):
     again = ganbench.load(all_outcomes.path)
     for one, other in zip(figures(all_outcomes), figures(again), strict=True):
@@ -474,6 +515,13 @@ def test_command(all_outcomes, tmp_path):
     assert done.exit_code == 0
     assert "failed most" in done.output
     assert ElementTree.parse(out).getroot().tag.endswith("svg")
+    for baseline, missing in (("techniques=technique-001", 1), ("ring/mlp-gan/hinge/technique-002", 2)):
+        out = tmp_path / "pairs.csv"
+        arguments = ["figure", "comparisons", str(all_outcomes.path), "-o", str(out), "--baseline", baseline]
+        assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+        assert set(pd.read_csv(out)["other"]) == {all_outcomes.runs["variant"].unique()[missing]}
+    wrong = CliRunner().invoke(cli, [*arguments[:-1], "los=hinge"])
+    assert "'los' is not a key of a baseline" in str(wrong.exception)
     wrong = CliRunner().invoke(cli, ["figure", "nonsense", str(all_outcomes.path)])
     assert isinstance(wrong.exception, BadInput)
     told = CliRunner().invoke(cli, ["figure", "--help"]).output

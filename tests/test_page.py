@@ -15,7 +15,9 @@ from running import ganbench_here
 
 from ganbench import stats
 from ganbench.frames import load
+from ganbench.report.content import cautions
 from ganbench.report.figures import NAMES, Figure
+from ganbench.report.onsets import onset_texts
 from ganbench.report.page import write_page
 from ganbench.report.page.embedded import in_script, packed, packed_rows, safe_json, source_hash
 from ganbench.report.page.factors import failed_runs, failures_by_factor
@@ -273,6 +275,59 @@ def test_without_failures_there_is_nothing_to_tell_of_them(tmp_path):
     assert "All 4 runs finished." in page.text
 
 
+@pytest.fixture
+def collapsed(tmp_path):
+    """A run that collapsed at the evaluation at step 200, one at 900, one that diverged at 77."""
+    results = load(make(tmp_path, variants=1, seeds=3, outcomes=[{"collapsed": 1.0}], evaluations=10))
+    ends = {"outcome": ["collapsed", "unstable", "diverged"], "onset_step": [200, 900, 77]}
+    results.runs[["outcome", "onset_step"]] = pd.DataFrame(ends)
+    steps = [100, 200, 800, 900]
+    rows = pd.DataFrame({"key": np.repeat(results.runs["key"].to_numpy(), 4), "step": steps * 3})
+    results.__dict__["evaluations"] = rows.assign(variant="v", seed=0, metric="modes", value=1.0)
+    return results
+
+
+def test_an_onset_is_told_as_exactly_as_it_is_known(collapsed):
+    keys = collapsed.runs["key"].tolist()
+    texts = onset_texts(collapsed)
+    assert [texts[key] for key in keys] == [
+        "between steps 100 and 200",
+        "between steps 800 and 900",
+        "at step 77",
+    ]
+    collapsed.lock["verdict"]["warmup"] = 0.15  # nothing before step 150 was judged
+    assert onset_texts(collapsed)[keys[0]] == "by step 200"
+    collapsed.runs["reason"] = "fid was not finite from step 77 on"
+    assert onset_texts(collapsed)[keys[2]] == "by step 77"
+    assert failed_runs(collapsed)[0].table["onset"].tolist()[0] == "by step 200"
+
+
+def test_what_is_mixed_is_said_of_each_variant(made):
+    assert list(cautions(made)) == []
+    mixed = load(made.path)
+    mixed.runs["executor"] = ["compiled"] * 12 + ["eager"] * 6
+    ((what, rest),) = cautions(mixed)
+    assert what == "Mixed executors"
+    assert rest.startswith("(compiled: plain and technique-001; eager: technique-002). Runs of different")
+
+
+def test_a_page_of_a_suite_without_runs_makes_sense(tmp_path):
+    results = load(make(tmp_path, variants=3, seeds=3, unfinished=3))
+    page = Page(page_text(results, []))
+    words = " ".join(page.text.split())
+    for told in (
+        "No run has ended yet.",
+        "9 runs of the suite have no result yet",
+        "What is to be trained (3 var",
+    ):
+        assert told in words
+    for senseless in ("0 variants", "seeds .", "Components", "IQM", "What was trained"):
+        assert senseless not in words
+    assert "seeds 0, 1, 2." in words
+    (filters,) = [details for details in page.of("details") if details.get("id") == "filters"]
+    assert "hidden" in filters
+
+
 def test_pictures_show_before_and_after_the_onset_and_a_good_run(tmp_path):
     results = load(make(tmp_path, variants=2, seeds=8, outcomes=[{"collapsed": 0.5}], sheets=True))
     for example in examples(results):
@@ -281,7 +336,9 @@ def test_pictures_show_before_and_after_the_onset_and_a_good_run(tmp_path):
         assert captions[-1].startswith("for comparison")
         steps = [int(re.search(r"step ([\d,]+)", c)[1].replace(",", "")) for c in captions[:-1]]
         assert steps == sorted(set(steps))
-        assert not captions[0].startswith("before") or steps[0] < example.onset
+        assert re.fullmatch(r"(by step|between steps [\d,]+ and) [\d,]+", example.onset)
+        onset = int(example.onset.split()[-1].replace(",", ""))
+        assert not captions[0].startswith("before") or steps[0] < onset
 
 
 def test_pictures_that_are_gone_or_are_none_are_left_out(tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from made_results import FAILURES, make
@@ -30,10 +31,22 @@ HOSTILE = (
 DRAWN = """() => report.figures.every(({ chart, stale }) => !chart ||
     (!stale && (chart.hidden || chart.querySelector('svg.marks, canvas.marks'))))"""
 
-INK = """() => Object.keys(report.page.themes).filter((name) => document
-    .querySelector('#figure-failure-rates svg')
-    .outerHTML.includes(report.page.themes[name].axis.labelColor)).join()"""
-"""The theme that the first chart is drawn in."""
+INK = """() => [...new Set([...document.querySelectorAll('.chart svg')].flatMap((svg) =>
+    Object.keys(report.page.themes).filter((name) =>
+        svg.outerHTML.includes(report.page.themes[name].axis.labelColor))))].join()"""
+"""The themes that the charts are drawn in."""
+BOXES = """(selector) => Object.fromEntries([...document.querySelectorAll('.figure:has(svg.marks)')]
+    .map((figure) => [figure.dataset.figure, [...figure.querySelectorAll(selector)].map((node) => {
+        const { left, right, top, bottom } = node.getBoundingClientRect();
+        return { left, right, top, bottom, text: node.textContent };
+    })]))"""
+"""Figure -> where its parts of a kind stand."""
+TICKS = {f"{tick}%" for tick in range(0, 101, 20)} | {f"{tick / 10:.1f}" for tick in range(0, 11, 2)}
+
+
+def middle(box):
+    """Its height on the page."""
+    return (box["top"] + box["bottom"]) / 2
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +86,7 @@ def hostile(tmp_path_factory):
 
 @contextmanager
 def opened(browser, path, width=1440, scheme="light", address=""):
-    """The page with the network off. Any request, error, dialog or refused script fails the test."""
+    """The page with the network off. Any request, dialog or message on the console fails the test."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", offline=True
     )
@@ -82,7 +95,7 @@ def opened(browser, path, width=1440, scheme="light", address=""):
     page.on(
         "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else wrong.append(r.url)
     )
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     page.goto(path.as_uri() + address)
@@ -140,6 +153,7 @@ def test_a_filter_hides_rows_and_says_so(browser, every_outcome):
         page.locator("fieldset[data-field=variant] .choices input").first.uncheck()
         settled(page)
         assert page.locator("#shown").inner_text().startswith("45 of 50 runs shown.")
+        assert page.locator("fieldset[data-field=variant] legend").inner_text() == "Variants 9 of 10"
         assert rows.count() == every - 1
         assert "variant=" in page.evaluate("location.hash")
         first = page.evaluate("report.page.filters.variant[0]")
@@ -213,7 +227,7 @@ def test_the_theme_button_turns_page_and_charts(browser, every_outcome):
         draw_all(page)
         assert page.evaluate(INK) == "light"
         page.locator("#theme").click()
-        page.wait_for_timeout(500)
+        settled(page)
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         assert page.evaluate(INK) == "dark"
         assert page.locator("#theme").inner_text() == "Light"
@@ -266,6 +280,79 @@ def test_everything_is_on_paper_and_light(browser, every_outcome):
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.locator("nav").is_hidden()
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) >= 3
+
+
+def test_on_a_phone_nothing_is_cut_off(browser, every_outcome, hostile):
+    for path in (every_outcome, hostile):
+        with opened(browser, path, 400) as page:
+            draw_all(page)
+            links = page.locator("nav a").evaluate_all(
+                "(links) => links.map((link) => link.getBoundingClientRect().right)"
+            )
+            assert len(links) >= 8
+            assert max(links) <= 400
+            for selector in (".role-legend", ".role-axis-title text", ".role-title text"):
+                for name, boxes in page.evaluate(BOXES, selector).items():
+                    assert all(box["left"] >= 0 and box["right"] <= 400 for box in boxes), (name, boxes)
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_labels_stand_beside_their_rows_and_clear_of_each_other(browser, hostile, width):
+    with opened(browser, hostile, width) as page:
+        draw_all(page)
+        labels = page.evaluate(BOXES, ".role-axis-label text")
+        texts = page.evaluate(BOXES, ".role-mark text")
+        for name, mark in (("failure-rates", " of 3"), ("comparisons", "p = ")):
+            rows = [box for box in labels[name] if box["text"] not in TICKS]
+            marks = [box for box in texts[name] if mark in box["text"]]
+            assert len(rows) == len(marks) >= 6
+            for row, other in zip(sorted(rows, key=middle), sorted(marks, key=middle), strict=True):
+                assert middle(row) == pytest.approx(middle(other), abs=4)
+            assert all(one["bottom"] <= other["top"] for one, other in pairwise(sorted(rows, key=middle)))
+        note = next(box for box in texts["final-values"] if box["text"] == "failed")
+        axis = min(box["left"] for box in page.evaluate(BOXES, ".role-axis-domain line")["final-values"])
+        assert note["left"] >= axis
+
+
+def test_a_filter_reaches_csv_counts_and_legends(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        page.locator("fieldset[data-field=variant] .choices input").first.uncheck()
+        page.locator("fieldset[data-field=outcome]").get_by_label("diverged").uncheck()
+        settled(page)
+        figure = page.locator("#figure-failure-rates")
+        assert figure.locator("details summary span").inner_text() == "(9 of 10 rows)"
+        with page.expect_download() as download:
+            figure.locator("[data-save=csv]").click()
+        assert download.value.suggested_filename == "failure-rates-filtered.csv"
+        assert len(download.value.path().read_text(encoding="utf-8").splitlines()) == 1 + 9
+        legends = page.evaluate(BOXES, ".role-legend-label text")
+        assert "plain" not in [box["text"] for box in legends["survival"]]
+        assert "diverged" not in [box["text"] for box in legends["outcomes"]]
+        assert "collapsed" in [box["text"] for box in legends["outcomes"]]
+        page.locator("#reset").click()
+        settled(page)
+        assert figure.locator("details summary span").inner_text() == "(10 rows)"
+        legends = page.evaluate(BOXES, ".role-legend-label text")
+        assert "diverged" in [box["text"] for box in legends["outcomes"]]
+
+
+def test_a_filtered_chart_is_as_high_as_its_rows(browser, every_outcome):
+    with opened(browser, every_outcome) as page:
+        draw_all(page)
+        height = "document.querySelector('#figure-failure-rates svg').getBoundingClientRect().height"
+        whole = page.evaluate(height)
+        page.locator("fieldset[data-field=variant] .choices input").first.uncheck()
+        settled(page)
+        assert page.evaluate(height) == pytest.approx(whole - 30, abs=2)
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_a_page_without_runs_opens(browser, tmp_path, width):
+    results = load(make(tmp_path, variants=2, seeds=2, unfinished=2))
+    with opened(browser, write_page(results, tmp_path), width) as page:
+        assert page.locator("#filters").is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.slow

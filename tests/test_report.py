@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import re
 from pathlib import Path
@@ -9,14 +10,26 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_results import make
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
+from running import ganbench_here
 from test_frames import add_stack, demo, edit_lock, variant_config
 
 from ganbench.frames import load
 from ganbench.report import summary_table, write_report
-from ganbench.report.tables import code, escape, interval, markdown_table, number, plain_text
+from ganbench.report.listing import comparison_listing
+from ganbench.report.tables import (
+    code,
+    escape,
+    interval,
+    markdown_table,
+    number,
+    p_value,
+    plain_text,
+    told_p,
+)
 from ganbench.report.terminal import break_label
 
 HOSTILE = [
@@ -126,9 +139,9 @@ def test_the_report_has_what_was_run_what_failed_and_how_to_do_it_again(tmp_path
         "4 finished, 1 collapsed",
         "modes (higher is better, IQM)",
     ]
-    assert summary[6] == "6 [2.15, 9.85]"
+    assert summary[6] == f"6 {interval(*results.summary()[['final_low', 'final_high']].iloc[0])}"
     assert summary[8] == "5"
-    assert ["ring/a", "4", "collapsed", "70", ""] in rows
+    assert ["ring/a", "4", "collapsed", "by step 70", ""] in rows
     assert ["ring/c", "0", "incompatible", "–", "no fit"] in rows
     assert ["packages.torch", "2.8"] in rows
     assert "`ganbench run demo`" in text
@@ -167,7 +180,7 @@ def test_a_report_of_hostile_names_has_the_same_shape(tmp_path, name):
     text = write_report(results, tmp_path)[0].read_text(encoding="utf-8")
     shown = plain_text(name)
     rows = cells(text)
-    assert [shown, "1", "diverged", "70", shown] in rows
+    assert [shown, "1", "diverged", "at step 70", shown] in rows
     assert [shown, "100", "64", "adam lr=0.001", plain_text(f"{name}, fid")] in rows
     assert [plain_text(f"{name}.{name}"), shown] in rows
     assert {len(row) for row in rows} == {2, 5, 9}
@@ -185,8 +198,8 @@ def test_what_cannot_be_compared_or_read_or_is_not_there_yet_is_said(tmp_path):
     (stacks["digi"] / "evals.parquet").write_bytes(b"half")
     results = load(edit_lock(tmp_path, keys=[*(f"ring/a:{i}" for i in range(5)), "digits/b:0", "later"]))
     text = write_report(results, tmp_path)[0].read_text(encoding="utf-8")
-    assert "**1 runs of the suite have no result yet**" in text
-    assert "**Mixed devices** \\(cpu, cuda\\)" in text
+    assert "**1 run of the suite has no result yet**" in text
+    assert "**Mixed devices** \\(cpu: ring and digits; cuda: ring\\)" in text
     assert "## Warnings" in text
     assert "evals.parquet cannot be read" in plain_text(text.replace("\\", ""))
 
@@ -198,9 +211,11 @@ def test_a_report_without_failures_and_without_runs(tmp_path):
     assert "## Failures\n\nNone." in write_report(load(tmp_path / "good"), tmp_path)[0].read_text(
         encoding="utf-8"
     )
-    assert "No run has ended yet." in write_report(load(tmp_path / "none"), tmp_path)[0].read_text(
-        encoding="utf-8"
-    )
+    none = write_report(load(tmp_path / "none"), tmp_path)[0].read_text(encoding="utf-8")
+    assert "## Summary\n\nNo run has ended yet." in none
+    assert "IQM" not in none
+    assert "seeds ." not in none
+    assert "No run has ended yet." in ganbench_here("report", tmp_path / "none").out
 
 
 def test_a_report_of_many_failures_is_cut_and_says_so(tmp_path):
@@ -239,7 +254,8 @@ def test_the_terminals_table_fits_and_is_complete(tmp_path, width):
         "-∞ (n=1)",
         "modes: higher is better",
     ]
-    for part in [*parts, "[2.15, 9.85]", "0.00656 (n=5)", "failed runs rank worst"]:
+    span = interval(*results.summary()[["final_low", "final_high"]].iloc[0])
+    for part in [*parts, span, "0.00656 (n=5)", "failed runs rank worst"]:
         assert part in flat
     first_column = "".join(re.split(r"\s{3,}", line)[0] for line in text.splitlines()).replace(" ", "")
     assert label.replace(" ", "") in first_column
@@ -270,6 +286,21 @@ def _separators(label: str) -> list[str]:
     return "".join(c if c in "/+, " else "x" for c in label).split("x")
 
 
+def test_p_values_are_told_in_one_way():
+    values = [0.0001, 0.0123, 0.0714, 0.1936, 1.0, np.nan]
+    assert [p_value(p) for p in values] == ["<.001", ".012", ".071", ".19", "1.00", "–"]
+    assert told_p(0.0001) == "p < .001"
+    assert told_p(0.0714) == "p = .071"
+
+
+def test_a_comparison_shows_its_corrected_p_where_none_could_be_significant(tmp_path):
+    results = load(make(tmp_path, 3, 3, outcomes=[{}], trace_steps=0))
+    frame = results.compare()
+    listing = comparison_listing(frame, 0.05)
+    assert [row[2] for row in listing.rows] == [f"{p_value(p)}°" for p in frame["p_holm"]]
+    assert listing.notes[-1].startswith("°: no result of so few runs could be significant")
+
+
 def test_labels_are_broken_after_a_slash():
     assert break_label("ring/mlp-gan/hinge", 14) == ["ring/mlp-gan/", "hinge"]
     assert break_label("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
@@ -285,6 +316,19 @@ def test_a_page_that_cannot_be_drawn_loses_no_table(tmp_path, monkeypatch):
     paths = write_report(load(demo(tmp_path / "demo")), tmp_path, told.append)
     assert [path.name for path in paths] == ["report.md", "summary.csv", "runs.csv", "evaluations.csv"]
     assert told == ["report.html could not be written: ZeroDivisionError: no such colour"]
+
+
+def test_a_page_that_cannot_be_written_is_no_success(tmp_path, monkeypatch):
+    def full(results, folder, warn):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ganbench.report.page.write_page", full)
+    done = ganbench_here("report", demo(tmp_path))
+    assert done.code == 1
+    why = "(No space left on device); the tables are there"
+    assert f"warning: report.html cannot be written to {tmp_path} {why}" in done.err.splitlines()
+    assert "wrote" in done.out
+    assert "report.html" not in done.out
 
 
 def test_paths_may_be_text(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ganbench.cli.compare import baseline_of
 from ganbench.cli.report import tell_all
 from ganbench.errors import BadInput
 
@@ -23,7 +24,11 @@ from ganbench.errors import BadInput
 )
 @click.option("--metric", help="Which metric. Default: the one that most variants take.")
 @click.option("--threshold", type=float, help="Of time-to-threshold: when a run is good enough.")
-@click.option("--baseline", metavar="VARIANT", help="Of comparisons: the variant to compare with.")
+@click.option(
+    "--baseline",
+    metavar="LABEL|KEY=VALUE,…",
+    help="Of comparisons: what to compare with, as in `ganbench compare`.",
+)
 @click.option("-x", "x", metavar="OPTION", help="Of stability-map: the swept option across.")
 @click.option("-y", "y", metavar="OPTION", help="Of stability-map: the swept option upwards.")
 @click.option(
@@ -46,6 +51,8 @@ def figure(
     if not math.isfinite(given.get("threshold", 0.0)):
         raise BadInput(f"--threshold: {given['threshold']:g} is no value that a run could reach")
     results = load(*folders)
+    if "baseline" in given:
+        given["baseline"] = baseline_of(given["baseline"], results)
     made = make(results, name, **given)
     path = write_figure(made, out or Path(f"{made.name}.pdf"), width, dark)
     tell_all(results)

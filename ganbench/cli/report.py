@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened: bool) -> int:
-    """Show the table of the results in DIR..., and write a page, Markdown and CSV into the first."""
+    """Show the table of the results in DIR..., and write a page, Markdown and CSV into the first.
+
+    Exit code 1: the page could not be written.
+    """
     from rich.console import Console
 
     from ganbench.frames import load
@@ -31,14 +34,14 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
         click.echo(summary.to_json(orient="records"))
     else:
         console = Console()
-        console.print(summary_table(summary, console.width))
+        console.print("No run has ended yet." if summary.empty else summary_table(summary, console.width))
     paths = write_report(results, folders[0], tell_warning)
     tell_all(results)
     if not as_json:
         click.echo("\n".join(f"wrote {path}" for path in paths))
     if opened:
         webbrowser.open(report_of(paths).resolve().as_uri())
-    return 0
+    return int(report_of(paths).suffix != ".html")
 
 
 def tell_warning(text: str) -> None:

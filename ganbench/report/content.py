@@ -9,31 +9,40 @@ from typing import Any
 
 from ganbench._version import __version__
 from ganbench.frames import Results
+from ganbench.report.names import labels_of, listed
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
 (IQM) over seeds, the median below 4 runs, with a 95% interval over the n runs: what the winsorised variance
 (Tukey and McLaughlin 1963) and the percentile bootstrap hold together, the bootstrap alone for the median and
 where over a quarter failed. It is wide at 5 runs. Failed runs are not left out: they rank worst, so ∞ or -∞
-says that too many failed."""
+says that too many failed, and as an end of an interval that too many may fail."""
 
 
 def counts(results: Results) -> str:
     """How many runs, variants and seeds."""
     runs = results.runs
-    parts = f"{runs['variant'].nunique()} variants, {runs['seed'].nunique()} different seeds"
-    return f"{len(runs)} runs: {parts}. Written by ganbench {__version__}."
+    variants, seeds = runs["variant"].nunique(), runs["seed"].nunique()
+    parts = f": {_count(variants, 'variant')}, {_count(seeds, 'different seed')}" if len(runs) else ""
+    return f"{_count(len(runs), 'run')}{parts}. Written by ganbench {__version__}."
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def cautions(results: Results) -> Iterator[tuple[str, str]]:
     """What a reader must know before comparing, each as (what matters, the rest of the sentence)."""
     if results.missing:
-        yield f"{results.missing} runs of the suite have no result yet", "and are not in these tables."
+        has, is_ = ("has", "is") if results.missing == 1 else ("have", "are")
+        missing = f"{_count(results.missing, 'run')} of the suite {has} no result yet"
+        yield missing, f"and {is_} not in these tables."
+    labels = labels_of(results)
     for name in ("device", "executor", "mapper"):
-        used = results.runs[name].dropna().unique()
-        if len(used) > 1:
-            listed = ", ".join(str(value) for value in sorted(used))
-            yield f"Mixed {name}s", f"({listed}): runs of different ones differ by rounding, then by chaos."
+        users = results.runs.dropna(subset=name).astype({name: str}).groupby(name)["variant"].unique()
+        if len(users) > 1:
+            told = "; ".join(f"{used}: {listed([labels[one] for one in own])}" for used, own in users.items())
+            yield f"Mixed {name}s", f"({told}). Runs of different ones differ by rounding, then by chaos."
 
 
 def settings(config: Mapping[str, Any]) -> Iterator[str]:
@@ -76,8 +85,9 @@ def python_line(results: Results) -> str:
 
 
 def seeds(results: Results) -> str:
-    """The seeds, listed."""
-    return ", ".join(str(seed) for seed in sorted(results.runs["seed"].unique()))
+    """The seeds of the runs, or else of the suite, listed; empty where none is known."""
+    used = results.runs["seed"].unique().tolist() or results.lock.get("seeds") or []
+    return ", ".join(str(seed) for seed in sorted(used))
 
 
 def _versions(text: str) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from ganbench.errors import BadInput
 from ganbench.files import write_atomic
 from ganbench.frames import Results
 from ganbench.report import content
+from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
 
 MOST_FAILURES = 200
@@ -44,11 +45,14 @@ def write_report(
 
 
 def _page(results: Results, folder: Path, warn: Callable[[str], object]) -> list[Path]:
-    """[report.html], or nothing and a warning."""
+    """[report.html], or nothing and a warning: whoever wants the page looks for it in the list."""
     try:
         from ganbench.report.page import write_page  # altair takes a second to import
 
         return [write_page(results, folder, warn)]
+    except OSError as error:
+        warn(f"report.html cannot be written to {folder} ({error.strerror}); the tables are there")
+        return []
     except Exception as error:  # of whatever kind: no picture is worth a lost table
         warn(f"report.html could not be written: {type(error).__name__}: {error}")
         return []
@@ -61,7 +65,7 @@ def report_text(results: Results) -> str:
         f"# {escape(results.name)}",
         _overview(results),
         "## Summary\n\n" + _summary(summary),
-        "## Failures\n\n" + _failures(results.runs),
+        "## Failures\n\n" + _failures(results),
         "## Environment\n\n" + _environment(results),
         "## How to reproduce\n\n" + _reproduce(results),
     ]
@@ -83,7 +87,8 @@ def _overview(results: Results) -> str:
     ]
     if rows:
         headers = ["variant", "steps", "batch", "optimizer", "metrics"]
-        lines.append("What was trained:\n\n" + markdown_table(headers, rows, right=(1, 2)))
+        was = "was" if len(results.runs) else "is to be"
+        lines.append(f"What {was} trained:\n\n" + markdown_table(headers, rows, right=(1, 2)))
     return "\n\n".join(lines)
 
 
@@ -104,6 +109,8 @@ def _summary(summary: pd.DataFrame) -> str:
         ]
         for row in summary.to_dict("records")
     ]
+    if not rows:
+        return "No run has ended yet."
     return markdown_table(headers, rows, right=(1, 2, 8)) + "\n\n" + content.NOTE
 
 
@@ -111,7 +118,8 @@ def _value(row: Mapping[Any, Any], when: str) -> str:
     return f"{number(row[when])} {interval(row[f'{when}_low'], row[f'{when}_high'])}".strip()
 
 
-def _failures(runs: pd.DataFrame) -> str:
+def _failures(results: Results) -> str:
+    runs, onsets = results.runs, onset_texts(results)
     failed = runs[runs["outcome"] != "finished"]
     if failed.empty:
         return "None." if len(runs) else "No run has ended yet."
@@ -120,12 +128,12 @@ def _failures(runs: pd.DataFrame) -> str:
             escape(row["variant"]),
             str(row["seed"]),
             escape(row["outcome"]),
-            "–" if pd.isna(row["onset_step"]) else str(row["onset_step"]),
+            onsets.get(row["key"], "–"),
             "" if pd.isna(row["reason"]) else escape(row["reason"]),
         ]
         for row in failed.head(MOST_FAILURES).to_dict("records")
     ]
-    table = markdown_table(["variant", "seed", "outcome", "onset step", "reason"], rows, right=(1, 3))
+    table = markdown_table(["variant", "seed", "outcome", "onset", "reason"], rows, right=(1,))
     rest = len(failed) - len(rows)
     return f"{table}\n\n{rest} more are in runs.csv." if rest > 0 else table
 
@@ -142,8 +150,9 @@ def _environment(results: Results) -> str:
 def _reproduce(results: Results) -> str:
     command = results.lock.get("command")
     lines = [f"- Command: {code(str(command))}"] if command else []
+    seeds = content.seeds(results)
     lines += [
-        f"- Suite: {code(content.suite_command(results))}, or its file; seeds {content.seeds(results)}. "
+        f"- Suite: {code(content.suite_command(results))}, or its file{'; seeds ' * bool(seeds)}{seeds}. "
         "Runs already in the results folder are not trained again: give another one with `--out`.",
         "- Everything that was resolved from the suite, defaults included, is in `suite.lock.json`.",
         f"- In Python: {code(content.python_line(results))}",

@@ -13,10 +13,9 @@ import pandas as pd
 
 from ganbench.errors import BadInput
 from ganbench.frames import Results
-from ganbench.frames.labels import told_apart
 from ganbench.report.figures.theme import DASHES, theme
+from ganbench.report.names import shortened
 from ganbench.report.tables import plain_text
-from ganbench.report.terminal import break_label
 
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
@@ -30,6 +29,10 @@ MARGIN = 100
 """Pixels that axes with numbers take beside a chart."""
 ROW_MARGIN = 215
 """Pixels that the names of variants take beside a chart."""
+ROW = 30
+"""Height in pixels of a row: two lines of a name, and some air."""
+_LINE = 12
+"""Height in pixels of a line of a name."""
 FAINT = 0.12
 CROSS = "M-.7-.7L.7.7M.7-.7L-.7.7"
 """The mark of a failed run, as an SVG path."""
@@ -145,38 +148,6 @@ def rounded(number: float) -> float | int | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def short_labels(variants: Sequence[str], limit: int = 44) -> dict[str, str]:
-    """Variant -> what tells it from the others, as one line of plain text, unlike the other ones.
-
-    "ring/mlp-gan/hinge/r1" becomes "hinge/r1" where all variants are of ring and mlp-gan.
-    """
-    labels: dict[str, str] = {}
-    for variant, name in told_apart(variants).items():
-        label = shortened(plain_text(name) or "unnamed", limit)
-        taken = sum(other.split(" #")[0] == label for other in labels.values())
-        labels[variant] = f"{label} #{taken + 1}" if taken else label
-    return labels
-
-
-def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters, with "…" in the middle of what is longer."""
-    if len(text) <= limit:
-        return text
-    head = limit // 2
-    return f"{text[:head]}…{text[-(limit - head - 1) :]}"
-
-
-def labels_of(results: Results) -> dict[str, str]:
-    """Variant -> its short label, the same in all figures."""
-    return short_labels([str(variant) for variant in results.runs["variant"].unique()])
-
-
-def wrapped(label: str, width: int = 24) -> str:
-    """The label on one or two lines of at most `width` characters."""
-    lines = break_label(label, width)
-    return "\n".join([lines[0], shortened(label[len(lines[0]) :].strip(), width)] if lines[1:] else lines)
-
-
 def ends(variants: Sequence[str], limit: int) -> list[str]:
     """The first and the last of them, `limit` in all."""
     if len(variants) <= limit:
@@ -199,12 +170,15 @@ def left_out(drawn: int, all_: int, order: str) -> str:
 
 
 def row_axis(field_name: str = "row") -> alt.Y:
-    """Variants as rows, by the field `order`; long names take several lines."""
+    """Variants as rows, by the field `order`; long names take several lines, around the row's middle."""
+    lines = "split(datum.value, '\\n')"
+    up = f"{-_LINE / 2:g} * (length({lines}) - 1)"
+    offset: Any = {"condition": {"test": "true", "expr": up}, "value": 0}
     return alt.Y(
         f"{field_name}:N",
         title=None,
         sort=alt.EncodingSortField(field="order", op="min", order="ascending"),
-        axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelLineHeight=12),
+        axis=alt.Axis(labelExpr=lines, labelLineHeight=_LINE, labelOffset=offset),
     )
 
 
@@ -229,13 +203,17 @@ def dim(param: alt.Parameter, full: float = 1.0, faint: float = FAINT) -> Any:
     return alt.when(param).then(alt.value(full)).otherwise(alt.value(faint))
 
 
+def legend_columns(wide_page: int, phone: int) -> alt.ExprRef:
+    """How many entries of a legend stand beside each other."""
+    return alt.ExprRef(f"windowSize()[0] > 1000 ? {wide_page} : {phone}")
+
+
 def looks(labels: Sequence[str]) -> dict[str, Any]:
     """Encodings that tell the lines of variants apart: colour and dash."""
     domain, count = list(labels), len(labels)
-    wide_page, phone = (3, 1) if max(map(len, domain)) > 24 else (5, 2)
     legend = alt.Legend(
         title=None,
-        columns=alt.ExprRef(f"windowSize()[0] > 1000 ? {wide_page} : {phone}"),
+        columns=legend_columns(*((3, 1) if max(map(len, domain)) > 24 else (5, 2))),
         symbolType="stroke",
         symbolOpacity=1,
         symbolSize=320,
@@ -252,16 +230,6 @@ def tips(**fields: str) -> list[alt.Tooltip]:
     return [alt.Tooltip(spec, title=title.replace("_", " ")) for title, spec in fields.items()]
 
 
-def listed(names: Sequence[str], limit: int = 3) -> str:
-    """Such as "a, b and c", "a, b, c and 4 others"."""
-    shown = list(names[:limit])
-    if len(names) > limit + 1:
-        shown.append(f"{len(names) - limit} others")
-    elif len(names) > limit:
-        shown.append(names[limit])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
 def wide(span: Iterable[float], decades: float = 2.0) -> bool:
     """True where positive numbers span more than so many decades: a logarithmic axis shows them better."""
     known = [number for number in span if math.isfinite(number)]
@@ -270,7 +238,7 @@ def wide(span: Iterable[float], decades: float = 2.0) -> bool:
 
 def broken(text: str, width: int = 44) -> list[str]:
     """A title on lines that fit where a chart is narrow."""
-    return textwrap.wrap(text, width) or [""]
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def value_axis(numbers: Iterable[float], title: str, decades: float = 2.0) -> dict[str, Any]:

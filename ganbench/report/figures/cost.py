@@ -6,21 +6,20 @@ import altair as alt
 
 from ganbench.frames import Results
 from ganbench.report.figures.base import (
+    ROW,
     ROWS,
     Figure,
     NothingToDraw,
     dim,
     ends,
-    labels_of,
     left_out,
-    listed,
     picked,
     records,
     row_axis,
     tips,
     values,
-    wrapped,
 )
+from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number, plain_text
 
 _KINDS = {"training": "seconds", "evaluation": "evaluation_seconds"}
@@ -80,7 +79,7 @@ def cost(results: Results) -> Figure:
         )
         .add_params(chosen)
     )
-    chart = bars.properties(width="container", height=alt.Step(26))
+    chart = bars.properties(width="container", height=alt.Step(ROW))
     return Figure("cost", "Cost", finding, chart, table)
 
 

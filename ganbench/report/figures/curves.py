@@ -16,13 +16,12 @@ from ganbench.report.figures.base import (
     NothingToDraw,
     Task,
     ends,
-    labels_of,
     left_out,
-    listed,
     most_failures_first,
     tasks,
 )
 from ganbench.report.figures.lines import Lines, Panel
+from ganbench.report.names import labels_of, listed
 from ganbench.report.tables import number, plain_text
 
 POINTS = 100

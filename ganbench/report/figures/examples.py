@@ -14,18 +14,18 @@ from ganbench.frames import Results, averaged
 from ganbench.report.figures.base import (
     Figure,
     NothingToDraw,
+    broken,
     dim,
-    labels_of,
     layers,
-    listed,
     picked,
-    shortened,
     stacked,
     tips,
     value_axis,
     values,
 )
 from ganbench.report.figures.theme import DASHES
+from ganbench.report.names import labels_of, listed, shortened
+from ganbench.report.onsets import BY_METRICS, onset_texts
 from ganbench.report.tables import plain_text
 
 POINTS = 300
@@ -34,7 +34,6 @@ _TRIES = 5
 _ACCURACIES = ("real_accuracy", "fake_accuracy")
 _NORM = "gradient norm"
 _COUNTS = ("modes", "stacked-modes", "active-units")
-_BY_METRICS = ("collapsed", "unstable")
 
 
 def examples(results: Results) -> Figure:
@@ -52,8 +51,9 @@ def examples(results: Results) -> Figure:
     table = pd.concat([rows.assign(**_named(run)) for run, rows in drawn], ignore_index=True)
     table = table[["variant", "seed", "outcome", "onset_step", "what", "series", "step", "value"]]
     labels = labels_of(results)
+    onsets = onset_texts(results)
     told = [
-        f"{labels[run['variant']]} seed {run['seed']} {run['outcome']} at step {run['onset_step']}"
+        f"{labels[run['variant']]} seed {run['seed']} {run['outcome']} {onsets[run['key']]}"
         for run, _ in drawn
     ]
     finding = f"{listed(told, limit=len(told))}."
@@ -78,7 +78,7 @@ def _named(run: pd.Series) -> dict[str, Any]:
 
 def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
     """series, step, value of what the verdict was taken from, around its onset."""
-    if run["outcome"] in _BY_METRICS:
+    if run["outcome"] in BY_METRICS:
         rows = averaged(results.evaluations[results.evaluations["key"] == run["key"]])
         metric = _judged(str(run["reason"]), list(rows["metric"].unique()))
         rows = rows[rows["metric"] == metric].dropna(subset="value")
@@ -165,8 +165,8 @@ def _panel(
     if first:
         lines = lines.add_params(chosen)
     title = alt.TitleParams(
-        f"{run['outcome']}: {labels[run['variant']]}, seed {run['seed']}",
-        subtitle=shortened(plain_text(run["reason"]), 90),
+        broken(f"{run['outcome']}: {labels[run['variant']]}, seed {run['seed']}"),
+        subtitle=broken(shortened(plain_text(run["reason"]), 90)),
     )
     drawn = layers(*_window(run, known), lines)
     return drawn.properties(title=title, height=150)

@@ -5,30 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from ganbench.frames import Results
 from ganbench.report.figures.base import (
+    ROW,
     ROWS,
     Figure,
     NothingToDraw,
     broken,
     dim,
     ends,
-    labels_of,
     layers,
     left_out,
-    listed,
+    legend_columns,
     picked,
     records,
     row_axis,
-    shortened,
     tips,
     values,
-    wrapped,
 )
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of, listed, shortened, wrapped
+from ganbench.report.tables import number, p_value, plain_text, told_p
 
 MOST = 14
 """Variants in a matrix; of more, the ends of the ranking are drawn."""
@@ -62,13 +60,13 @@ def comparisons(
         order = pairs.sort_values("effect", ascending=False, kind="stable")["variant"].unique().tolist()
         kept = [*ends(order, ROWS), *pairs["other"].unique()]
     drawn = [variant for variant in order if variant in kept]
-    finding = _finding(pairs, alpha, labels) + left_out(len(drawn), len(order), by)
+    finding = _finding(pairs, alpha, labels, results.missing) + left_out(len(drawn), len(order), by)
     table = pairs[pairs["variant"].isin(kept) & pairs["other"].isin(kept)].reset_index(drop=True)
     chart = _matrix(table, drawn, labels) if by == "mean effect" else _forest(table, drawn, labels)
     return Figure("comparisons", title, finding, chart, table)
 
 
-def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str]) -> str:
+def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing: int) -> str:
     """What the corrected tests show, and where they could not have shown anything."""
     clear = pairs[pairs["significant"]].sort_values("p_holm", kind="stable")
     n = int(pairs[["n", "n_other"]].min().min())
@@ -82,20 +80,16 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str]) -> str:
         for row in clear.head(3).to_dict("records"):
             first, second = row["variant"], row["other"]
             first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
-            p = number(row["p_holm"])
-            told.append(f"{labels[first]} beats {labels[second]} (corrected p = {p})")
+            told.append(f"{labels[first]} beats {labels[second]} (corrected {told_p(row['p_holm'])})")
         return f"{counted}: {listed(told)}."
+    of = f"of {len(pairs)} comparisons" if len(pairs) > 1 else "of the comparison"
+    least = f"the least Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
+    if missing:
+        return f"Nothing is called significant while runs of the suite have no result yet; {least}."
     if not pairs["reachable"].any():
-        least = number(float(pairs["least_p"].min()))
-        return (
-            f"No difference can be shown with n = {n} runs of a variant: the least p that they can give is "
-            f"{least}, too much for {len(pairs)} comparison{'s' * (len(pairs) > 1)} at {alpha:g}."
-        )
-    least = number(float(np.nanmin(pairs["p_holm"]))) if pairs["p_holm"].notna().any() else "–"
-    return (
-        f"No difference can be shown with n = {n} runs of a variant: "
-        f"the least corrected p of {len(pairs)} is {least}."
-    )
+        possible = p_value(min(1.0, float(pairs["least_p"].min()) * len(pairs)))
+        least += f", and none below {possible} is possible with so few runs"
+    return f"No difference can be shown with n = {n} runs of a variant: {least}."
 
 
 def _ranking(pairs: pd.DataFrame) -> list[str]:
@@ -113,7 +107,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
             name: row[name] for name in ("variant", "other", "effect", "effect_low", "effect_high", "finding")
         },
         "clear": bool(row["significant"]),
-        "p": f"p = {number(float(row['p_holm']))}",
+        "p": told_p(float(row["p_holm"])),
         "span": f"{number(float(row['effect_low']))} to {number(float(row['effect_high']))}",
         "text": f"{row['effect']:.2f}".lstrip("0") + ("*" if row["significant"] else ""),
     }
@@ -129,7 +123,9 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
         rows.append({**_told(pair), "row": row, "order": order.index(pair["variant"])})
     scale = alt.Scale(domain=[0, 1])
     base = alt.Chart(values(rows)).encode(y=row_axis(), tooltip=_TIPS)
-    title = "probability that a run is better than one of the baseline, with 95% interval"
+    title = (
+        "probability that a run is better than one of the baseline, with 95% interval; p is Holm-corrected"
+    )
     spans = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("effect_low:Q", scale=scale, axis=alt.Axis(tickCount=5), title=broken(title)),
         x2="effect_high:Q",
@@ -142,7 +138,7 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     )
     middle = alt.Chart(values([{"x": 0.5}])).mark_rule(strokeDash=[3, 3]).encode(x="x:Q")
     return layers(middle, spans, points, texts).properties(
-        width="container", height=alt.Step(42 if several else 28)
+        width="container", height=alt.Step(44 if several else ROW)
     )
 
 
@@ -152,6 +148,7 @@ def _shape() -> alt.Shape:
         scale=alt.Scale(domain=[True, False], range=["diamond", "circle"]),
         legend=alt.Legend(
             title=None,
+            columns=legend_columns(2, 1),
             labelExpr="datum.value ? 'significant after Holm' : 'not significant'",
             symbolFillColor="transparent",
         ),
@@ -197,7 +194,7 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
         .mark_rect(filled=False, strokeWidth=1.6)
         .encode(stroke=alt.value("#808890"))
     )
-    return layers(cells, outlines, texts).properties(width="container", height=alt.Step(30))
+    return layers(cells, outlines, texts).properties(width="container", height=alt.Step(ROW))
 
 
 def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:

@@ -12,24 +12,24 @@ from ganbench.errors import BadInput
 from ganbench.frames import Results
 from ganbench.outcome import OUTCOMES
 from ganbench.report.figures.base import (
+    ROW,
     ROWS,
     Figure,
     NothingToDraw,
     dim,
     ends,
-    labels_of,
     layers,
     left_out,
-    listed,
+    legend_columns,
     most_failures_first,
     picked,
     records,
     row_axis,
     tips,
     values,
-    wrapped,
 )
-from ganbench.report.tables import number, percent
+from ganbench.report.names import labels_of, listed, wrapped
+from ganbench.report.tables import percent, told_p
 
 
 def failure_rates(results: Results) -> Figure:
@@ -68,7 +68,7 @@ def failure_rates(results: Results) -> Figure:
     )
     points = base.mark_point(filled=True, size=75, opacity=1).encode(x=alt.X("failure_rate:Q", scale=scale))
     texts = base.mark_text(align="left", dx=10).encode(x=alt.datum(1, scale=scale), text="text:N")
-    chart = layers(bars, points, texts).properties(width="container", height=alt.Step(28))
+    chart = layers(bars, points, texts).properties(width="container", height=alt.Step(ROW))
     return Figure("failure-rates", "Failure rates", finding, chart, table)
 
 
@@ -108,15 +108,14 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
         return ""
     clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
     if clear.empty:
-        least = number(float(pairs["p_failures_holm"].min()))
-        tests = f"{len(pairs)} exact tests, least corrected p = {least}"
+        tests = f"{len(pairs)} exact tests, least Holm-corrected {told_p(pairs['p_failures_holm'].min())}"
         return f" That single variants differ in this cannot be shown: {tests}."
     told = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]
         if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
             more, less = less, more
-        told.append(f"{more} failed more often than {less} (p = {number(row['p_failures_holm'])})")
+        told.append(f"{more} failed more often than {less} ({told_p(row['p_failures_holm'])})")
     return f" Significant by exact tests, Holm-corrected: {listed(told)}."
 
 
@@ -165,7 +164,11 @@ def outcomes(results: Results) -> Figure:
             "outcome:N",
             scale=alt.Scale(domain=list(OUTCOMES), range="ordinal"),
             legend=alt.Legend(
-                title=None, values=present, columns=4, symbolType="square", symbolStrokeWidth=0.5
+                title=None,
+                values=present,
+                columns=legend_columns(4, 2),
+                symbolType="square",
+                symbolStrokeWidth=0.5,
             ),
         ),
         opacity=dim(chosen),
@@ -173,7 +176,7 @@ def outcomes(results: Results) -> Figure:
     texts = base.mark_text(fontSize=10).encode(
         x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="text:N", detail="outcome:N"
     )
-    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=alt.Step(28))
+    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=alt.Step(ROW))
     return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
 
 

@@ -19,10 +19,8 @@ from ganbench.report.figures.base import (
     Task,
     dim,
     ends,
-    labels_of,
     layers,
     left_out,
-    listed,
     picked,
     records,
     row_axis,
@@ -32,8 +30,8 @@ from ganbench.report.figures.base import (
     value_axis,
     values,
     wide,
-    wrapped,
 )
+from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number
 
 _LANES = {"final": 0.28, "best": 0.72}
@@ -143,7 +141,7 @@ def _chart(
         # on the first layer: Vega-Lite keeps only its legend clickable
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
-        drawn = [*_edge_layers(edge), *drawn, _failed(base, x)]
+        drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
     return layers(*drawn).properties(height=alt.Step(44))
 
 
@@ -175,10 +173,13 @@ def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Ch
     return [spans, middles.encode(x=alt.X("middle:Q", scale=scale), tooltip=told)]
 
 
-def _edge_layers(edge: float) -> list[alt.Chart]:
-    """The line at which failed runs stand, and what it is."""
+def _edge_layers(edge: float, direction: str) -> list[alt.Chart]:
+    """The line at which failed runs stand, and what it is, written towards the values."""
     base = alt.Chart(values([{"x": edge, "note": "failed"}])).encode(x="x:Q", description="note:N")
-    note = base.mark_text(fontSize=10, dy=-5).encode(y=alt.value(0), text="note:N")
+    inwards: dict[str, Any] = {"align": "left", "dx": -3}
+    if direction == "lower":
+        inwards = {"align": "right", "dx": 3}
+    note = base.mark_text(fontSize=10, dy=-5, **inwards).encode(y=alt.value(0), text="note:N")
     return [base.mark_rule(strokeDash=[2, 3]), note]
 
 

@@ -17,32 +17,37 @@ from ganbench.report.figures.base import (
     LINES,
     Figure,
     NothingToDraw,
+    broken,
     dim,
     ends,
-    labels_of,
     layers,
     left_out,
-    listed,
     looks,
     picked,
     records,
     tips,
     values,
 )
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of, listed
+from ganbench.report.onsets import seen_by_evaluation
+from ganbench.report.tables import number, plain_text, told_p
 
-_STEPS: list[Any] = ["step", "survival", "low", "high", "at_risk"]
+_STEPS: list[Any] = ["step", "survival", "y", "low", "high", "at_risk"]
 _TICK = "M0-1L0 1"
+_GAP, _SPREAD = 0.008, 0.06
+"""Shares of the axis: between lines that would lie on each other, a line's width; all of them together."""
+_DATED = " What only an evaluation shows counts from that evaluation on."
 
 
 class _Event(NamedTuple):
-    """What the curves are about: the figure's name and title, a verb, the axis, the mark of a run."""
+    """What the curves are about: the figure's name and title, a verb, the axis, the mark of a run, a note."""
 
     name: str
     title: str
     did: str
     axis: str
     mark: str
+    note: str = ""
 
 
 def survival(results: Results) -> Figure:
@@ -52,7 +57,8 @@ def survival(results: Results) -> Figure:
     if not times["event"].any():
         raise NothingToDraw("no run failed")
     marks = runs[["variant", "seed", "outcome"]].assign(step=times["time"], event=times["event"])
-    event = _Event("survival", "When runs fail", "failed", "runs that have not failed", CROSS)
+    note = _DATED if seen_by_evaluation(runs).any() else ""
+    event = _Event("survival", "When runs fail", "failed", "runs that have not failed", CROSS, note)
     return _figure(results, event, results.survival(), marks, results.survival_tests())
 
 
@@ -88,7 +94,8 @@ def _figure(
     kept = ends(order, LINES)
     names = labels_of(results)
     marks = marks[marks["variant"].isin(order)].astype({"step": "float64"})
-    finding = _finding(tests, event.did, marks, names) + left_out(len(kept), len(order), "share at the end")
+    finding = _finding(tests, event.did, marks, names) + event.note
+    finding += left_out(len(kept), len(order), "share at the end")
     curves = curves[curves["variant"].isin(kept)]
     marks = _on_curve(marks[marks["variant"].isin(kept)], curves)
     chart = _chart(curves, marks, {variant: names[variant] for variant in kept}, event)
@@ -101,22 +108,21 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
     steps = marks.loc[marks["event"], "step"]
     if steps.empty:
         return f"None of {len(marks)} runs {did}."
-    when = f"at step {number(steps.min())}"
+    when = f"by step {number(steps.max())}"
     if steps.min() < steps.max():
-        when = (
-            f"between step {number(steps.min())} and {number(steps.max())}, "
-            f"half of them by {number(steps.median())}"
-        )
+        first, half = number(steps.min()), number(steps.median())
+        when = f"the first by step {first}, half of them by {half}, the last {when}"
     text = f"{len(steps)} of {len(marks)} runs {did}, {when}"
     known = tests[tests["p_holm"].notna()]
     if known.empty:
         return f"{text}."
     clear = known[known["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
     if clear.empty:
-        return f"{text}; that a single variant differs from its baseline cannot be shown (log-rank, Holm)."
-    names = [f"{labels[variant]} (p = {number(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
+        unclear = "that a single variant differs from its baseline cannot be shown"
+        return f"{text}; {unclear} (log-rank, Holm-corrected)."
+    names = [f"{labels[variant]} ({told_p(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
     verb = "differs" if len(names) == 1 else "differ"
-    return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm)."
+    return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm-corrected)."
 
 
 def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -137,11 +143,17 @@ def _chart(
 ) -> alt.LayerChart:
     look, chosen = looks(list(labels.values())), picked()
     x = alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
+    gap = min(_GAP, _SPREAD / len(labels))
+    apart = {variant: gap * (index - (len(labels) - 1) / 2) for index, variant in enumerate(labels)}
+    edge = gap + max(apart.values())
     axis: dict[str, Any] = {
-        "scale": alt.Scale(domain=[0, 1]),
-        "title": event.axis,
-        "axis": alt.Axis(format="%", tickCount=5),
+        "scale": alt.Scale(domain=[-edge, 1 + edge], nice=False),
+        "title": broken(f"{event.axis}{' (lines drawn a little apart)' if len(labels) > 1 else ''}"),
+        "axis": alt.Axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
     }
+    curves, marks = (
+        rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(apart)) for rows in (curves, marks)
+    )
     rows = [
         {"variant": variant, "label": labels[str(variant)], **{name: own[name].tolist() for name in _STEPS}}
         for variant, own in curves.groupby("variant", sort=False, observed=True)
@@ -159,7 +171,7 @@ def _chart(
     )
     told = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(
-        y=alt.Y("survival:Q", **axis),
+        y=alt.Y("y:Q", **axis),
         strokeDash=look["strokeDash"],
         opacity=dim(chosen),
         tooltip=tips(variant="variant:N", step="step:Q", **told),
@@ -176,7 +188,7 @@ def _chart(
     runs = alt.Chart(values(ended)).mark_point(size=42, strokeWidth=1.6)
     runs = runs.encode(
         x=x,
-        y=alt.Y("survival:Q", **axis),
+        y=alt.Y("y:Q", **axis),
         color=look["color"],
         opacity=dim(chosen),
         shape=alt.Shape("event:N", scale=shapes, legend=None),

@@ -11,7 +11,8 @@ import pandas as pd
 from ganbench import stats
 from ganbench.frames import Results
 from ganbench.report.figures import Figure
-from ganbench.report.tables import percent, plain_text
+from ganbench.report.onsets import onset_texts
+from ganbench.report.tables import percent, plain_text, told_p
 
 FACTORS = {"loss": "loss", "techniques": "technique", "model": "model"}
 """Column of the runs -> what it is called."""
@@ -47,11 +48,13 @@ def failed_runs(results: Results) -> list[Figure]:
     onset = failed["onset_step"].dropna().astype(float)
     finding = f"{len(failed)} of {len(results.runs)} runs failed"
     if len(onset):
-        finding += f"; the first at step {onset.min():.0f}, half of them by step {onset.median():.0f}"
+        of = "them" if len(onset) == len(failed) else f"the {len(onset)} whose onset is known"
+        finding += f"; the first by step {onset.min():.0f}, half of {of} by step {onset.median():.0f}"
     cut = (
         f" The first {MOST_FAILURES} are listed; all are in runs.csv." if len(failed) > MOST_FAILURES else ""
     )
-    columns = ["variant", "seed", "outcome", "onset_step", "steps", "budget", "reason"]
+    failed = failed.assign(onset=failed["key"].map(onset_texts(results)))
+    columns = ["variant", "seed", "outcome", "onset", "steps", "budget", "reason"]
     table = failed[columns].head(MOST_FAILURES).reset_index(drop=True)
     return [Figure("failed-runs", "Failed runs", f"{finding}.{cut}", None, table)]
 
@@ -102,8 +105,8 @@ def _finding(title: str, table: pd.DataFrame) -> str:
     return (
         f"Of the {plural} on {worst['within']}, {plain_text(worst[title])} failed most, in {_told(worst)}"
         f"{onset}, and {plain_text(best[title])} least, in {_told(best)}; the difference {sure} "
-        f"(p = {worst['p_against_least']:.2g}, exact test of "
-        f"counts pooled over all else, corrected for all pairs of {len(table)} {plural})."
+        f"({told_p(worst['p_against_least'])}, exact test of counts pooled over all else, "
+        f"Bonferroni-corrected for all pairs of {len(table)} {plural})."
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ganbench.frames import Results
+from ganbench.report.onsets import onset_texts
 
 MOST_RUNS = 12
 MOST_BYTES = 1_500_000
@@ -28,12 +29,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Example:
-    """A run in pictures."""
+    """A run in pictures; `onset` is text, empty where it is not known."""
 
     variant: str
     seed: int
     outcome: str
-    onset: int | None
+    onset: str
     reason: str
     pictures: list[Picture]
 
@@ -45,6 +46,7 @@ def examples(results: Results) -> list[Example]:
     failed = failed.drop_duplicates(["variant", "outcome"])
     turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
     failed = failed.loc[turn.sort_values(kind="stable").index]
+    onsets = onset_texts(results)
     found: list[Example] = []
     room = MOST_BYTES
     for run in failed.to_dict("records"):
@@ -57,8 +59,9 @@ def examples(results: Results) -> list[Example]:
         if room < 0:
             break
         reason = "" if pd.isna(run["reason"]) else str(run["reason"])
+        told = onsets.get(run["key"], "")
         if pictures:
-            found.append(Example(run["variant"], run["seed"], run["outcome"], onset, reason, pictures))
+            found.append(Example(run["variant"], run["seed"], run["outcome"], told, reason, pictures))
     return found
 
 

@@ -1,4 +1,4 @@
-// Tables of figures: drawn when opened, a few hundred rows at a time, filtered; saved whole as CSV.
+// Tables of figures, on the page (a few hundred rows at a time) and as CSV: always of what passes the filters.
 
 const ROWS = 100;
 const INFINITE = { inf: "∞", "-inf": "-∞" };
@@ -49,7 +49,13 @@ function showTable(figure, limit = ROWS) {
   }
 }
 
-/** The whole table as CSV, as pandas writes it. */
+/** Say beside a table how many of its rows pass: "(11 rows)" becomes "(5 of 11 rows)". */
+function countRows(figure) {
+  const passed = everything() ? "(" : `(${parsed(figure).tableRows.filter(passes).length} of `;
+  figure.count.textContent = figure.rowsInAll.replace("(", passed);
+}
+
+/** The rows that pass as CSV, as pandas writes it. */
 function csv(figure) {
   const names = Object.keys(figure.table.columns);
   const quote = (value) => {
@@ -57,6 +63,6 @@ function csv(figure) {
       typeof value === "object" ? JSON.stringify(value) : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const lines = figure.tableRows.map((row) => names.map((name) => quote(row[name])).join(","));
+  const lines = figure.tableRows.filter(passes).map((row) => names.map((name) => quote(row[name])).join(","));
   return [names.map(quote).join(","), ...lines, ""].join("\n");
 }

@@ -2,6 +2,7 @@
 
 const MANY_MARKS = 3000; // beyond it a canvas is faster than SVG
 const dark = () => document.documentElement.dataset.theme === "dark";
+let onPaper = false; // paper is white
 
 /** All figures of the page, by name; their data are parsed when first needed. */
 const figures = [...document.querySelectorAll("[data-figure]")].map((node) => ({
@@ -10,10 +11,11 @@ const figures = [...document.querySelectorAll("[data-figure]")].map((node) => ({
   chart: node.querySelector(".chart"),
   scroll: node.querySelector(".scroll"),
   details: node.querySelector("details.data"),
+  count: node.querySelector("details.data summary span"),
+  rowsInAll: node.querySelector("details.data summary span").textContent,
   empty: node.querySelector(".empty"),
   view: null,
   stale: true, // not drawn at all, or by another choice or theme
-  redraw: true, // new rows are not enough
   work: Promise.resolve(), // one thing after another
 }));
 
@@ -29,25 +31,47 @@ function parsed(figure) {
 /** Fresh copies of the rows that pass: Vega marks the objects that it is given. */
 const passing = (rows) => rows.filter(passes).map((row) => ({ ...row }));
 
+/** How many rows belong to runs or variants; the others are rulers and the like, which no filter touches. */
+const marks = (datasets) => Object.values(datasets).flat().filter((row) => FIELDS.some((name) => name in row)).length;
+
 /** The theme, with panels as wide as there is room for. Charts of one panel fit themselves. */
 function fitted(theme, { chart, spec }) {
-  const columns = spec.hconcat?.length ?? spec.columns ?? 1;
-  const width = chart.clientWidth / columns - 170; // less what stands beside an axis
-  return { ...theme, view: { ...theme.view, continuousWidth: Math.min(760, Math.max(180, width)) } };
+  const width = chart.clientWidth - (spec.usermeta?.margin ?? 0); // less what stands beside an axis
+  return { ...theme, view: { ...theme.view, continuousWidth: Math.max(150, width) } };
+}
+
+/** The specification with these data: as high as there are rows in them, legends of what is in them. */
+function filled(spec, datasets) {
+  const found = structuredClone({ ...spec, datasets });
+  const rows = Object.values(datasets).flat();
+  if (found.height?.step) found.height = found.height.step * new Set(rows.flatMap(({ row }) => row ?? [])).size;
+  for (const { legend, scale, field } of everything() ? [] : legends(found)) {
+    const there = new Set(rows.map((row) => row[field]));
+    legend.values = (legend.values ?? scale.domain).filter((value) => there.has(value));
+  }
+  return found;
+}
+
+/** All channels of a specification that have a legend of names. */
+function legends(node) {
+  if (node === null || typeof node !== "object") return [];
+  const own = node.legend && node.type === "nominal" && node.scale?.domain ? [node] : [];
+  const parts = Object.keys(node).filter((name) => name !== "datasets").map((name) => node[name]);
+  return [...own, ...parts.flatMap(legends)];
 }
 
 /** Draw a figure anew. */
-async function draw(figure, theme = dark() ? "dark" : "light") {
+async function draw(figure) {
   if (!figure.chart) return;
   const { spec, rows } = parsed(figure);
   const datasets = Object.fromEntries(Object.entries(rows).map(([name, found]) => [name, passing(found)]));
-  const count = Object.values(datasets).reduce((sum, found) => sum + found.length, 0);
-  figure.redraw = false;
-  figure.empty.hidden = count > 0;
-  figure.chart.hidden = count === 0;
+  const count = Object.values(datasets).flat().length;
+  const nothing = marks(datasets) === 0 && (marks(rows) > 0 || count === 0);
+  figure.empty.hidden = !nothing;
+  figure.chart.hidden = nothing;
   figure.view?.finalize();
   figure.view = null;
-  if (count === 0) return;
+  if (nothing) return;
   const options = {
     mode: "vega-lite",
     ast: true, // expressions are interpreted: the page's policy forbids `eval`
@@ -55,29 +79,21 @@ async function draw(figure, theme = dark() ? "dark" : "light") {
     defaultStyle: false,
     logLevel: 1, // errors
     renderer: count > MANY_MARKS ? "canvas" : "svg",
-    config: fitted(page.themes[theme], figure),
+    config: fitted(page.themes[dark() && !onPaper ? "dark" : "light"], figure),
     tooltip: { disableDefaultStyle: true },
   };
   try {
-    figure.view = (await vegaEmbed(figure.chart, structuredClone({ ...spec, datasets }), options)).view;
+    figure.view = (await vegaEmbed(figure.chart, filled(spec, datasets), options)).view;
   } catch (error) {
     figure.chart.textContent = `This chart could not be drawn: ${error.message}`;
     console.error(error);
   }
 }
 
-/** Give the drawn chart the rows that pass now. */
-async function refilter(figure) {
-  const sets = Object.entries(figure.rows).map(([name, rows]) => [name, passing(rows)]);
-  if (sets.every(([, rows]) => rows.length === 0)) return draw(figure);
-  for (const [name, rows] of sets) figure.view.data(name, rows);
-  await figure.view.runAsync();
-}
-
 /** Bring a chart up to date. */
 function update(figure) {
   figure.stale = false;
-  figure.work = figure.work.then(() => (figure.redraw || !figure.view ? draw(figure) : refilter(figure)));
+  figure.work = figure.work.then(() => draw(figure));
   return figure.work;
 }
 
@@ -92,9 +108,9 @@ const watcher = new IntersectionObserver((entries) => {
 }, { rootMargin: "500px" });
 
 /** All charts again: at once where they are in view, the others when there is time. */
-function refresh(redraw) {
+function refresh() {
   for (const figure of figures) {
-    figure.redraw ||= redraw;
+    countRows(figure);
     if (figure.details.open) showTable(parsed(figure));
     if (!figure.chart) continue;
     figure.stale = true;
@@ -103,12 +119,9 @@ function refresh(redraw) {
   updateIdly();
 }
 
-/** Every chart, in this theme: before printing. */
-async function drawAll(theme) {
-  for (const figure of figures) {
-    figure.work = figure.work.then(() => draw(figure, theme));
-    await figure.work;
-  }
+/** Every chart: before printing. */
+async function drawAll() {
+  for (const figure of figures) await update(figure);
 }
 
 /** One after another while the reader reads, so that all are there for the browser's own print command. */

@@ -17,11 +17,16 @@ function applyChoice() {
     const field = box.closest("fieldset").dataset.field;
     box.checked = shown[field].has(page.filters[field][Number(box.value)]);
   }
+  for (const field of FIELDS) {
+    const count = document.querySelector(`[data-field=${field}] legend span`);
+    count.textContent = all(field) ? "" : `${shown[field].size} of ${page.filters[field].length}`;
+  }
   const count = runs.filter(passes).length;
   shownNote.hidden = everything();
   shownNote.textContent = `${count} of ${runs.length} runs shown. ` +
-    "Rates, intervals, tests and sentences are over all runs: they do not change with the filters.";
-  refresh(false);
+    "Charts, tables, CSV and SVG hold these; rates, intervals, tests and sentences are over all runs: they do " +
+    "not change with the filters.";
+  refresh();
 }
 
 function choose(field, values) {
@@ -69,12 +74,16 @@ function setTheme(name) {
 }
 document.getElementById("theme").onclick = () => {
   setTheme(dark() ? "light" : "dark");
-  refresh(true);
+  refresh();
 };
 
 async function print() {
-  await drawAll("light");
-  if (dark()) addEventListener("afterprint", () => refresh(true), { once: true });
+  onPaper = true;
+  await drawAll();
+  addEventListener("afterprint", () => {
+    onPaper = false;
+    if (dark()) refresh();
+  }, { once: true });
   window.print();
 }
 document.getElementById("print").onclick = print;
@@ -112,11 +121,13 @@ for (const id of links.keys()) sections.observe(document.getElementById(id));
 
 for (const figure of figures) {
   figure.details.addEventListener("toggle", () => figure.details.open && showTable(parsed(figure)));
+  const named = (suffix) => `${figure.name}${everything() ? "" : "-filtered"}.${suffix}`;
   figure.node.querySelector("[data-save=csv]").onclick = () =>
-    save(csv(parsed(figure)), `${figure.name}.csv`, "text/csv");
+    save(csv(parsed(figure)), named("csv"), "text/csv");
   figure.node.querySelector("[data-save=svg]")?.addEventListener("click", async () => {
     if (figure.stale) await update(figure);
-    save(await figure.view.toSVG(), `${figure.name}.svg`, "image/svg+xml");
+    await figure.work;
+    if (figure.view) save(await figure.view.toSVG(), named("svg"), "image/svg+xml");
   });
 }
 document.getElementById("lock")?.addEventListener("click", () =>

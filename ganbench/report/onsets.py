@@ -1,0 +1,52 @@
+"""When runs failed, in words that are no more exact than what the failure was seen by."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ganbench.frames import Results
+from ganbench.outcome import Thresholds
+
+BY_METRICS = ("collapsed", "unstable")
+"""Outcomes that evaluations show, not traces."""
+_NOT_FINITE = " was not finite from step "
+"""In the reason of a divergence that an evaluation showed."""
+
+
+def seen_by_evaluation(runs: pd.DataFrame) -> pd.Series:
+    """Which of these runs failed by what an evaluation showed, so at its step or some time before."""
+    overflow = runs["reason"].astype(str).str.contains(_NOT_FINITE, regex=False)
+    return runs["outcome"].isin(BY_METRICS) | ((runs["outcome"] == "diverged") & overflow)
+
+
+def onset_texts(results: Results) -> dict[str, str]:
+    """Key -> when the run failed, of each that failed at a known step.
+
+    "at step 327" where its trace shows it; "between steps 500 and 600" where the evaluation at 500 was judged
+    and passed; "by step 500" where none before was judged.
+    """
+    runs = results.runs
+    failed = runs[(runs["outcome"] != "finished") & runs["onset_step"].notna()].set_index("key")
+    seen = failed[seen_by_evaluation(failed)]
+    passed = _last_passed(results, seen)
+    texts = {str(key): f"at step {step:,}" for key, step in failed["onset_step"].items()}
+    for key, step in zip(seen.index.astype(str), seen["onset_step"], strict=True):
+        before = passed.get(key)
+        texts[key] = f"by step {step:,}" if before is None else f"between steps {before:,} and {step:,}"
+    return texts
+
+
+def _last_passed(results: Results, seen: pd.DataFrame) -> dict[str, int]:
+    """Key -> the last step before the onset at which the run was judged, and had not failed."""
+    found = results.evaluations.loc[results.evaluations["key"].isin(seen.index), ["key", "step"]]
+    found = found.join(seen[["onset_step", "budget"]], on="key")
+    shown = found.loc[found["step"] == found["onset_step"], "key"]
+    judged = found["step"] >= _warmup(results) * found["budget"].astype(float)
+    passed = found[judged & (found["step"] < found["onset_step"]) & found["key"].isin(shown)]
+    return {str(key): int(step) for key, step in passed.groupby("key")["step"].max().items()}
+
+
+def _warmup(results: Results) -> float:
+    """The share of a run that is not judged."""
+    share = (results.lock.get("verdict") or {}).get("warmup")
+    return float(share) if isinstance(share, int | float) else Thresholds().warmup
