@@ -105,7 +105,27 @@ class Meddling(kit.ToyLoss):
         return -out["fake_logits"].mean()
 
 
+class Pairing(kit.ToyLoss):
+    """A relativistic loss that does not say so (Tester 2026)."""
+
+    name = "pairing"
+
+    def generator(self, out):
+        return (out["real_logits"] - out["fake_logits"]).mean()
+
+
+class Inventing(kit.ToyLoss):
+    """A loss that reads what no model gives (Tester 2026)."""
+
+    name = "inventing"
+
+    def generator(self, out):
+        return out["fake_logit"].mean()
+
+
 LOSSES = [
+    (Pairing, "gives-a-scalar", "the generator's method reads 'real_logits'; on that turn there are fake"),
+    (Inventing, "gives-a-scalar", "the generator's method reads 'fake_logit'; on that turn there are fake"),
     (Detached, "trains", "the generator did not move"),
     (Detached, "reaches-only-the-mover", "on its turn the generator has no gradient"),
     (Hiding, "hides-no-nan", "with a nan in fake_logits the discriminator's value is"),
@@ -121,6 +141,28 @@ def test_wrong_losses(toys, cls, name, seen):
     finding = found(cls, toys)[name]
     assert finding.outcome == "failed"
     assert seen in finding.seen
+
+
+def test_a_relativistic_loss_is_told_what_to_say(toys):
+    assert found(Pairing, toys)["gives-a-scalar"].mend == "say `pairs = True` beside `family`"
+
+
+class Level(kit.ToyGAN):
+    """A GAN whose discriminator's last layer begins as zeros (Tester 2026)."""
+
+    name = "level"
+
+    def networks(self, spec):
+        nets = super().networks(spec)
+        for parameter in nets["discriminator"][-1].parameters():
+            nn.init.zeros_(parameter)
+        return nets
+
+
+def test_a_model_may_begin_level(toys):
+    """Nobody has a gradient then, before somebody has moved."""
+    findings = found(Level, toys)
+    assert [name for name, finding in findings.items() if not finding.ok] == []
 
 
 class Undeclared(kit.ToyGAN):

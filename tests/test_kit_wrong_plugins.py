@@ -10,6 +10,7 @@ import pytest
 from running import TOY, assert_same_rows, ganbench_here, ganbench_process, needs_builtins, rows
 
 from ganbench.checking import checked
+from ganbench.cli.check import _comes_to_its_end
 
 FOLDER = Path(__file__).with_name("wrong_plugins")
 MAPPING = "no `if` on tensors"
@@ -158,6 +159,18 @@ def test_who_does_not_come_back(tmp_path, bare, trick):
     assert done.code == 1
     [finding] = done.json()["findings"]
     assert (finding["component"], finding["check"], finding["seen"]) == (path.name, check, seen)
+
+
+def test_the_timeout_is_of_each_check(tmp_path):
+    """All together take longer."""
+    code = "import time\nfor _ in range(8):\n    print('told', flush=True)\n    time.sleep(0.25)\n"
+    for tells, comes in ((code, True), (code.replace("'told'", "end=''"), False)):
+        with (
+            (tmp_path / "told").open("w+") as told,
+            subprocess.Popen([sys.executable, "-c", tells], stdout=told) as process,
+        ):
+            assert _comes_to_its_end(process, told, 1.5) == comes
+            process.kill()
 
 
 def test_it_is_told_in_which_check(tmp_path, bare):

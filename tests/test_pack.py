@@ -18,6 +18,8 @@ import pytest
 from conftest import TOYS
 from running import TOY, files_below, ganbench_here, ganbench_process
 
+import ganbench
+from ganbench.errors import BadInput
 from ganbench.files import FolderLock
 from ganbench.sharing import archive, retrain
 from ganbench.sharing.pack import pack
@@ -144,7 +146,7 @@ def test_refusals(root, tmp_path):
 def test_an_honest_archive_passes(published, tmp_path):
     found = verified(published, tmp_path, sheets=True)
     assert [check.name for check in found.checks] == [
-        "checksums", "tables", "keys", "rows", "complete", "verdicts",
+        "checksums", "tables", "keys", "plugins", "rows", "complete", "verdicts",
     ]  # fmt: skip
     assert all(check.ok for check in found.checks), found.checks
 
@@ -162,6 +164,15 @@ def test_it_needs_no_torch(published, tmp_path):
     pack(published, tmp_path / "a.zip")
     done = ganbench_process("verify", "a.zip", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.code == 0, done.out + done.err
+
+
+def test_it_is_loaded_from_a_folder(published, tmp_path):
+    packed = pack(published, tmp_path / "a.zip")
+    with pytest.raises(BadInput, match="`ganbench verify`, then unpacked"):
+        ganbench.load(packed.path)
+    with zipfile.ZipFile(packed.path) as content:
+        content.extractall(tmp_path / "unpacked")
+    assert len(ganbench.load(tmp_path / "unpacked").runs) == 8
 
 
 def test_a_flipped_bit(published, tmp_path):
@@ -500,11 +511,103 @@ def test_other_sources_are_not_trained(root, tmp_path):
     pack(root, tmp_path / "a.zip")
     done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 2, "--plugin", other, "--workers", 1)
     assert done.code == 1
-    assert "was not trained: the source of model toy-gan is another here" in done.out
+    assert "not trained, for the source of model toy-gan is another here" in done.out
 
 
 def test_a_plugin_that_is_not_here(root, tmp_path):
     pack(root, tmp_path / "a.zip")
     done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 1, "--workers", 1)
     assert done.code == 1
-    assert "was not trained: unknown dataset 'toy-blob'" in done.out
+    assert "not trained, for unknown dataset 'toy-blob'" in done.out
+
+
+# -- plugins that are single files
+
+
+@pytest.fixture
+def beside(tmp_path) -> Path:
+    """A suite and its plugin, a single file, in a folder of their own; trained."""
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    shutil.copy(TOYS, folder / "toys.py")
+    (folder / "toy.toml").write_text(
+        TOY.read_text("utf-8").replace("../toys.py", "toys.py"), encoding="utf-8"
+    )
+    cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]", "--seeds", "2")
+    with mock.patch("ganbench.report.write_report"):
+        done = ganbench_here(
+            "run", folder / "toy.toml", "--out", folder / "toy", "--workers", 1, "--json", *cell
+        )
+    assert done.code == 0, done.err
+    return folder
+
+
+def check_of(found: Verified, name: str) -> tuple[bool | None, str]:
+    return next((check.ok, check.detail) for check in found.checks if check.name == name)
+
+
+def test_they_are_packed(beside, tmp_path):
+    found = verified(beside / "toy", tmp_path)
+    assert found.ok
+    assert check_of(found, "plugins") == (True, "toys.py as used in training; not executed")
+    assert (found.folder / "plugins" / "toys.py").read_bytes() == TOYS.read_bytes()
+
+
+def test_they_are_executed_only_where_that_is_asked_for(beside, tmp_path, monkeypatch):
+    pack(beside / "toy", tmp_path / "a.zip")
+    monkeypatch.chdir(tmp_path)
+    with mock.patch("ganbench.plugins._load_file") as loaded:
+        done = ganbench_here("verify", "a.zip", "--retrain", 2, "--workers", 1)
+    assert not loaded.called
+    assert done.code == 1
+    assert done.out.count("which the archive holds: read that, then allow it by --trust toys.py") == 1
+    done = ganbench_here("verify", "a.zip", "--retrain", 2, "--workers", 1, "--trust", "toys.py")
+    assert done.code == 0, done.out
+    assert "2 runs were trained again, 2 of them equal bit for bit" in done.out
+
+
+@pytest.mark.parametrize("name", ["toy.py", "../toys.py", "manifest.json"])
+def test_what_cannot_be_trusted(name, beside, tmp_path):
+    pack(beside / "toy", tmp_path / "a.zip")
+    done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 2, "--trust", name)
+    assert done.code == 2
+    assert f"the archive holds no plugin {name!r}" in done.err
+
+
+def test_trust_is_for_training_again(tmp_path):
+    done = ganbench_here("verify", tmp_path / "a.zip", "--trust", "toys.py")
+    assert (done.code, done.out) == (2, "")
+    assert "give --retrain N too" in done.err
+
+
+def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
+    (beside / "toys.py").rename(tmp_path / "toys.py")
+    (beside / "toys.py").write_text("# another\n")
+    done = ganbench_here("pack", beside / "toy", "-o", tmp_path / "a.zip")
+    assert done.code == 0
+    assert "the plugin toys.py was moved or changed, and is left out" in done.err
+    assert check_of(verified(beside / "toy", tmp_path), "plugins") == (None, "not in it: toys.py")
+    assert check_of(verified(beside / "toy", tmp_path, plugins=[tmp_path / "toys.py"]), "plugins")[0]
+    done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
+    assert done.code == 2
+    assert "is no file that these runs were trained with" in done.err
+
+
+def test_where_they_lay_is_not_told(beside, tmp_path):
+    packed = pack(beside / "toy", tmp_path / "a.zip")
+    assert str(beside).encode() not in packed.path.read_bytes()
+    with zipfile.ZipFile(packed.path) as content:
+        assert "toys.py 0" in json.loads(content.read("manifest.json"))["versions"]
+
+
+def test_a_forged_one_is_told(beside, tmp_path):
+    with mock.patch("ganbench.sharing.pack.gathered", return_value=({"plugins/toys.py": b"evil"}, ())):
+        found = verified(beside / "toy", tmp_path)
+    assert wrong(found) == {"plugins": "toys.py is not what the runs were trained with"}
+
+
+@pytest.mark.parametrize("name", ["plugins/../evil.py", "plugins/a/b.py", "plugins/.py", "plugins/-x.py"])
+def test_no_other_place_for_them(name, tmp_path):
+    archive.write_archive(tmp_path / "a.zip", {"suite.lock.json": b"{}", name: b""}, {})
+    with pytest.raises(BadInput, match="never writes"):
+        archive.Archive(tmp_path / "a.zip")

@@ -131,6 +131,7 @@ def test_each_passes_the_kit(kind, catalogue):
 
 
 BAD = {
+    "no kind at all": (("xyz", "mine"), "unknown kind 'xyz'; choose from model, loss, technique, dataset"),
     "a kind that is not": (("lose", "mine"), "unknown kind 'lose'; did you mean 'loss'?"),
     "capitals": (("loss", "MyLoss"), "such as 'my-loss'"),
     "underscores": (("loss", "my_loss"), "such as 'my-loss'"),

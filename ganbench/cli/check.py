@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,11 @@ _TAIL = 6  # lines of a traceback
 @click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="An option of the component.")
 @click.option("--skip", multiple=True, metavar="CHECK", help="A check to leave out.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds it may all take."
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300,
+    show_default=True,
+    help="Seconds a check may take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, options: tuple[str, ...], skip: tuple[str, ...], timeout: float, as_json: bool) -> int:
@@ -87,9 +92,8 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
         )
         ended = ""
         try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            ended = f"it was stopped after {timeout:g} s"
+            if not _comes_to_its_end(process, told, timeout):
+                ended = f"it was stopped after {timeout:g} s"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -99,6 +103,18 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
         if events and events[-1]["event"] == "end":
             return events[:-1], ""
         return events, ended or _ended(code, errors)
+
+
+def _comes_to_its_end(process: subprocess.Popen[bytes], told: IO[str], timeout: float) -> bool:
+    """Wait for it. False where it has not told of anything new for `timeout` seconds."""
+    size, since = -1, 0.0
+    while process.poll() is None:
+        size, before = os.fstat(told.fileno()).st_size, size
+        since = time.monotonic() if size != before else since
+        if time.monotonic() - since > timeout:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _ended(code: int, errors: IO[bytes]) -> str:

@@ -19,18 +19,28 @@ import click
     help="Keep so many steps of each trace. Verdicts cannot be taken again from it then.",
 )
 @click.option("--sheets", is_flag=True, help="The sample sheets too.")
-def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool) -> None:
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A plugin that is a single file, where it does not lie where it was when it was used.",
+)
+def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugins: tuple[Path, ...]) -> None:
     """Put the results in DIR into one archive, to be shared.
 
-    It holds rows, thresholds, configurations, environments, versions and checksums; the same rows give the
-    same bytes. `ganbench verify` checks it.
+    It holds rows, thresholds, configurations, environments, versions, checksums, and plugins that are single
+    files; the same rows give the same bytes. `ganbench verify` checks it.
     """
     from ganbench.cli.plan import size
     from ganbench.cli.report import tell_warning
     from ganbench.sharing.pack import pack as pack_folder
 
-    packed = pack_folder(folder, path, thin, sheets)
+    packed = pack_folder(folder, path, thin, sheets, plugins)
     for name in packed.left_out:
         tell_warning(f"{name} has not ended and is left out")
+    for name in packed.lacking:
+        tell_warning(f"the plugin {name} was moved or changed, and is left out; give it by --plugin FILE")
     click.echo(f"archive {packed.path} ({packed.runs} runs, {size(packed.bytes)})")
     click.echo(f"digest  {packed.digest}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganbench.errors import BadInput
+
 if TYPE_CHECKING:
     from ganbench.sharing.compare import Compared
     from ganbench.sharing.verify import Verified
@@ -23,23 +25,42 @@ SIGNS = {True: ("ok", "green"), False: ("WRONG", "red"), None: ("skipped", "yell
 @click.option(
     "--plugin", "files", multiple=True, metavar="FILE", help="A plugin that is a single file, for --retrain."
 )
+@click.option(
+    "--trust",
+    multiple=True,
+    metavar="NAME",
+    help="Execute the archive's plugin NAME, such as my_loss.py, for --retrain. Read it first.",
+)
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes, for --retrain.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(
-    archive: Path, retrain: int | None, files: tuple[str, ...], workers: int | None, as_json: bool
+    archive: Path,
+    retrain: int | None,
+    files: tuple[str, ...],
+    trust: tuple[str, ...],
+    workers: int | None,
+    as_json: bool,
 ) -> int:
     """Check an ARCHIVE that `ganbench pack` made.
 
     Its checksums; that run keys follow from the configurations and verdicts from the traces; that no run was
-    left out. Nothing in it is executed. With --retrain, a sample that its digest chooses is trained here.
+    left out. With --retrain, a sample that its digest chooses is trained here. Nothing in it is executed, but
+    plugins that --trust names.
 
     Exit code 1: something is wrong with it.
     """
+    from ganbench.sharing.plugin_files import trusted
     from ganbench.sharing.verify import verify as verify_archive
+
+    if trust and not retrain:
+        raise BadInput("--trust is for training again: give --retrain N too")
 
     with tempfile.TemporaryDirectory(prefix="ganbench-verify-") as scratch:
         found = verify_archive(archive, _below(scratch, "archive"))
-        compared = _retrained(found, retrain, _below(scratch, "retrained"), files, workers) if retrain else []
+        allowed = (*files, *trusted(found.folder, trust))
+        compared = (
+            _retrained(found, retrain, _below(scratch, "retrained"), allowed, workers) if retrain else []
+        )
     if as_json:
         click.echo(json.dumps(summary(found, compared), indent=1))
     else:

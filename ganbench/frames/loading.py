@@ -35,6 +35,9 @@ def load(path: Path | str, *more: Path | str) -> Results:
 
 def _roots(path: Path) -> Iterator[Path]:
     """The suites' folders that a path stands for: itself, or those within it."""
+    if path.is_file():
+        what = "is a file; an archive is checked by `ganbench verify`, then unpacked, and its folder loaded"
+        raise BadInput(Problem(str(path), what))
     if not path.is_dir():
         hint = nearest(path.name, _suites(path.parent))
         raise BadInput(Problem(str(path), f"no such folder of results; {hint}"))

@@ -124,7 +124,9 @@ def create_plugin(kind: str, name: str, parent: Path, catalogue: Catalogue) -> t
 def _checked(kind: str, name: str, catalogue: Catalogue) -> NewPlugin:
     shown = printable(name)
     if kind not in KINDS:
-        raise BadInput(f"unknown kind {printable(kind)!r}; {nearest(kind, KINDS)}")
+        hint = nearest(kind, KINDS)
+        hint = f"choose from {', '.join(KINDS)}" if hint.endswith("…") else hint
+        raise BadInput(f"unknown kind {printable(kind)!r}; {hint}")
     if not _KEBAB.fullmatch(name) or len(name) > LONGEST:
         hint = f", such as {_kebab(name)!r}" if _kebab(name) else ""
         what = f"a name is of at most {LONGEST} lower-case letters, digits and single hyphens{hint}"

@@ -36,6 +36,9 @@ SUITE = "suite.toml"
 MOST_FILES = 200_000
 LARGEST_TEXT = 64 * 2**20
 """Bytes of a file of JSON."""
+PLUGINS = "plugins/"
+"""Where plugins lie that are single files."""
+PLUGIN = re.compile(rf"{PLUGINS}[A-Za-z0-9_][A-Za-z0-9_.-]{{0,99}}\.py", re.ASCII)
 _NAME = re.compile(
     rf"{re.escape(LOCK_NAME)}|suite\.toml|stacks/[a-z0-9-]{{1,100}}/"
     r"((config|env|status)\.json|(evals|runs)\.parquet|trace-\d{1,19}-\d{1,19}\.parquet"
@@ -152,11 +155,13 @@ class Archive:
             raise self._bad(f"holds {len(entries):,} files; the most is {MOST_FILES:,}")
         seen: set[str] = set()
         for entry in entries:
-            if entry.orig_filename != MANIFEST and not _NAME.fullmatch(entry.orig_filename):
+            if entry.orig_filename != MANIFEST and not any(
+                known.fullmatch(entry.orig_filename) for known in (_NAME, PLUGIN)
+            ):
                 raise self._bad(f"holds the file {entry.orig_filename!r}, which `ganbench pack` never writes")
-            if entry.filename in seen:
+            if entry.filename.casefold() in seen:
                 raise self._bad(f"holds the file {entry.filename!r} twice")
-            seen.add(entry.filename)
+            seen.add(entry.filename.casefold())
             self._check_entry(entry)
         if sum(entry.file_size for entry in entries) > self.path.stat().st_size:
             raise self._bad("holds files that overlap, so that they are larger than itself")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ganbench.errors import BadInput, Problem
 from ganbench.files import FolderLock, plain
 from ganbench.frames import load
 from ganbench.sharing.archive import SUITE, Content, write_archive
+from ganbench.sharing.plugin_files import gathered, without_places
 from ganbench.store import LOCK_NAME, StackFolder, read_lock, stack_folders
 from ganbench.suite import canonical
 from ganbench.suite_file import printable
@@ -33,6 +35,7 @@ class Packed:
     Arguments:
         digest: SHA-256 of the manifest, which covers everything in the archive.
         left_out: names of stacks that have not ended.
+        lacking: names of plugins that are single files, and are not in it.
     """
 
     path: Path
@@ -40,9 +43,16 @@ class Packed:
     runs: int
     bytes: int
     left_out: tuple[str, ...]
+    lacking: tuple[str, ...]
 
 
-def pack(root: Path, path: Path | None = None, thin: int | None = None, sheets: bool = False) -> Packed:
+def pack(
+    root: Path,
+    path: Path | None = None,
+    thin: int | None = None,
+    sheets: bool = False,
+    plugins: Sequence[Path] = (),
+) -> Packed:
     """Write an archive of the results in `root`.
 
     Arguments:
@@ -50,6 +60,7 @@ def pack(root: Path, path: Path | None = None, thin: int | None = None, sheets: 
         thin: steps that are kept of each trace, evenly spaced, and the last one of every run. Verdicts
             cannot be taken again from thinned traces. By default they are whole.
         sheets: the sample sheets too.
+        plugins: single files that the runs were trained with, where they no longer lie where they lay then.
 
     Raises BadInput where there are no results or none that have ended, where they are in use, or where
     another file lies at `path`.
@@ -66,7 +77,8 @@ def pack(root: Path, path: Path | None = None, thin: int | None = None, sheets: 
     if not ended:
         raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
     lock = read_lock(root) or {}
-    files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock)}
+    sources, lacking = gathered(ended, plugins)
+    files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock), **sources}
     for folder in ended:
         files |= {f"stacks/{folder.path.name}/{name}": content for name, content in _files(folder, thin)}
         files |= {f"stacks/{folder.path.name}/samples/{p.name}": p for _, _, p in folder.sheets() if sheets}
@@ -76,13 +88,13 @@ def pack(root: Path, path: Path | None = None, thin: int | None = None, sheets: 
         "suite": lock.get("suite", ""),
         "runs": runs,
         "traces": "whole" if thin is None else thin,
-        "versions": sorted({v for folder in ended for v in folder.config().get("versions", {}).values()}),
+        "versions": sorted({v for folder in ended for v in _config(folder).get("versions", {}).values()}),
     }
     try:
         digest = write_archive(path, files, facts)
     except OSError as error:
         raise BadInput(Problem(printable(str(path)), f"cannot be written ({error.strerror})")) from None
-    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out))
+    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out), lacking)
 
 
 def _check_target(path: Path) -> None:
@@ -107,6 +119,20 @@ def _lock(lock: dict[str, Any]) -> bytes:
     return canonical(plain({**kept, **source})).encode()
 
 
+def _config(folder: StackFolder) -> dict[str, Any]:
+    return without_places(folder.config())
+
+
+def _without_places(folder: StackFolder) -> dict[str, Content]:
+    """The files that tell in which folders plugins lay, without that; nothing where none does."""
+    config, table = _config(folder), folder.table("runs.parquet")
+    if config == folder.config() or table is None:
+        return {}
+    told = pa.array([json.dumps(config["versions"], sort_keys=True)] * len(table), pa.string())
+    table = table.set_column(table.column_names.index("versions"), "versions", told)
+    return {"config.json": json.dumps(plain(config), indent=1).encode(), "runs.parquet": _parquet(table)}
+
+
 def _suite(lock: dict[str, Any]) -> dict[str, Content]:
     """The suite's file as it is now, where it is still there."""
     source = Path(str(lock.get("source", "")))
@@ -115,7 +141,8 @@ def _suite(lock: dict[str, Any]) -> dict[str, Content]:
 
 def _files(folder: StackFolder, thin: int | None) -> Iterator[tuple[str, Content]]:
     """(name, content) of a stack's files, sheets apart."""
-    yield from ((name, folder.path / name) for name in _PLAIN if (folder.path / name).is_file())
+    there = {name: folder.path / name for name in _PLAIN if (folder.path / name).is_file()}
+    yield from {**there, **_without_places(folder)}.items()
     if thin is None:
         yield from ((part.name, part) for _, _, part in folder.trace_parts())
         return
@@ -130,7 +157,11 @@ def _thinned(table: pa.Table, count: int) -> tuple[str, bytes]:
     places = np.linspace(0, len(steps) - 1, min(count, len(steps))).round().astype(int)
     ends = table.group_by("run").aggregate([("step", "max")])["step_max"].to_numpy()
     kept = np.union1d(steps[places], ends)
-    sink = pa.BufferOutputStream()
     thinned = table.filter(pc.is_in(table["step"], pa.array(kept)))
-    pq.write_table(thinned.combine_chunks(), sink, compression="zstd")
-    return f"trace-{steps[0]:010d}-{steps[-1]:010d}.parquet", sink.getvalue().to_pybytes()
+    return f"trace-{steps[0]:010d}-{steps[-1]:010d}.parquet", _parquet(thinned.combine_chunks())
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from ganbench.judging import completed
 from ganbench.plugins import Catalogue
 from ganbench.rows import STOPPED, judged_again
 from ganbench.sharing.compare import Compared, compare
+from ganbench.sharing.plugin_files import untrusted
 from ganbench.sharing.verify import Check, Verified
 from ganbench.sources import Sources
 from ganbench.store import StackFolder, read_lock
@@ -77,7 +78,7 @@ def retrain(
         The check, and what each run came to.
     """
     identities = Identities(catalogue, Sources(catalogue))
-    refused: list[str] = []
+    refused: dict[str, list[str]] = {}
     again: dict[str, tuple[Sampled, StackFolder]] = {}
     for sampled in sample(found, count):
         try:
@@ -86,14 +87,15 @@ def retrain(
         except Exception as error:  # the configuration is anybody's
             why, folder = f"{type(error).__name__}: {error}", None
         if folder is None:
-            refused += [f"{label} was not trained: {why}" for label in sampled.labels()]
+            hint = untrusted(found.folder, sampled.folder.config(), plugin_files)
+            refused.setdefault(f"not trained, for {why}{hint}", []).extend(sampled.labels())
         else:
             again[folder.path.name] = (sampled, folder)
     failed = _train([str(folder.path) for _, folder in again.values()], settings.workers, plugin_files)
     compared: list[Compared] = []
     for name, (sampled, folder) in again.items():
         if name in failed:
-            refused += [f"{label} failed here: {failed[name]}" for label in sampled.labels()]
+            refused.setdefault(f"failed here: {failed[name]}", []).extend(sampled.labels())
         else:
             _judge(folder, sampled.folder.config()["verdict"])
             compared += compare(found, sampled.folder, folder, same_engine(sampled.folder, folder))
@@ -199,9 +201,9 @@ def _judge(folder: StackFolder, thresholds: Mapping[str, Any]) -> None:
         folder.write_runs(rows)
 
 
-def _check(refused: Sequence[str], compared: Sequence[Compared]) -> Check:
+def _check(refused: Mapping[str, Sequence[str]], compared: Sequence[Compared]) -> Check:
     differ = [f"{one.label} seed {one.seed}: {one.detail}" for one in compared if not one.ok]
     exact = sum(one.exact for one in compared)
     told = f"{len(compared)} runs were trained again, {exact} of them equal bit for bit"
-    faults = [*differ, *refused]
+    faults = [*differ, *(f"{', '.join(labels)}: {why}" for why, labels in refused.items())]
     return Check("retrained", not faults, "; ".join([told, *faults]))

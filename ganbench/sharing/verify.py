@@ -13,6 +13,7 @@ from ganbench.identity import SCHEMA, parts, run_key
 from ganbench.judging import completed
 from ganbench.rows import judged_again
 from ganbench.sharing.archive import Archive, oversized
+from ganbench.sharing.plugin_files import held, needed
 from ganbench.store import StackFolder, read_lock, stack_folders
 
 VERDICT = ("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark")
@@ -92,6 +93,7 @@ def _checks(found: Verified) -> Iterator[Check]:
     if tables.ok:
         for name, check in (
             ("keys", _keys),
+            ("plugins", _plugins),
             ("rows", _rows),
             ("complete", _complete),
             ("verdicts", _verdicts),
@@ -155,6 +157,18 @@ def _keys(found: Verified) -> Check:
         what = f"{unrecorded} runs were trained by a version that did not record what their keys are made of"
         return Check("keys", None, what)
     return _told("keys", faults, f"{checked} keys follow from configuration, data, versions and sources")
+
+
+def _plugins(found: Verified) -> Check:
+    """Plugins that are single files are those that the runs were trained with."""
+    there, wanted = held(found.folder), needed(folder.config() for folder in found.stacks)
+    if not there and not wanted:
+        return Check("plugins", True, "none is a single file")
+    faults = [f"{name} is not what the runs were trained with" for name in there if there[name] not in wanted]
+    absent = [path.name for digest, path in wanted.items() if digest not in there.values()]
+    if absent and not faults:
+        return Check("plugins", None, f"not in it: {', '.join(sorted(absent))}")
+    return _told("plugins", faults, f"{', '.join(there)} as used in training; not executed")
 
 
 def _key_faults(config: dict[str, Any]) -> Iterator[str]:

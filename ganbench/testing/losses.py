@@ -27,7 +27,7 @@ def gives_a_scalar(case: Case) -> None:
     Mend: return the mean over the batch: `.mean()` gives a scalar.
     """
     for player, out in _outs(case):
-        value = getattr(case.component, player)(out)
+        value = _value(case, player, out)
         if not isinstance(value, Tensor):
             raise Unmet(f"the {player}'s method gave {type(value).__name__}: {value!r}", "return a tensor")
         if value.shape != ():
@@ -77,6 +77,19 @@ def depends_on_its_input_alone(case: Case) -> None:
             again = method(out)
         if not same(first, again):
             raise Unmet(f"the {player}'s value was {first.item():.6g}, then {again.item():.6g}")
+
+
+def _value(case: Case, player: str, out: Out) -> object:
+    """What the player's method gives; Unmet where it reads what the model did not give."""
+    try:
+        return getattr(case.component, player)(dict(out))
+    except KeyError as error:
+        name = error.args[0]
+        if name in out:
+            raise
+        seen = f"the {player}'s method reads {name!r}; on that turn there are {', '.join(out)}"
+        pairs = name == "real_logits" and not case.component.pairs
+        raise Unmet(seen, "say `pairs = True` beside `family`" if pairs else "read what is there") from None
 
 
 def _sound(case: Case) -> list[tuple[str, Out]]:

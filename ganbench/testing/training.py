@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from ganbench.mappable import why_not_mappable
 from ganbench.step import State, clocks
-from ganbench.testing.case import Case, Trial
+from ganbench.testing.case import Case, Trial, raised
 from ganbench.testing.findings import NotTried, Unmet, check
 from ganbench.testing.watch import furthest, generators_untouched, same, tensors_untouched
 
@@ -49,8 +49,9 @@ def reaches_only_the_mover(case: Case) -> None:
     """
     trial = case.flowing
     turns = trial.program.turns
+    state, rule = _begun(trial), trial.program.rule({})
     for turn, clock in zip(turns, clocks(turns, 1), strict=True):
-        flow = trial.flow(trial.batch(), turn)
+        flow = trial.field(turn, state.joint, state.buffers, trial.batch())
         leaked = sorted(set(flow.gradients) - set(turn))
         if leaked:
             raise Unmet(f"on the turn of {' and '.join(turn)} there is a gradient of the {leaked[0]} too")
@@ -58,7 +59,6 @@ def reaches_only_the_mover(case: Case) -> None:
             if player not in flow.gradients or not flow.gradients[player].norm() > 0:
                 hint = "let its objective depend on its own networks: no detach(), no torch.no_grad()"
                 raise Unmet(f"on its turn the {player} has no gradient", hint)
-        state, rule = trial.state(), trial.program.rule({})
         joint, _ = rule.apply(flow.gradients, state.joint, state.memory, clock)
         for player in sorted(set(joint) - set(turn)):
             if not torch.equal(joint[player], state.joint[player]):
@@ -192,6 +192,15 @@ def declares_its_draws(case: Case) -> None:
                 raise Unmet(f"it reads {error.args[0]!r}; in the batch there are {there}") from None
         except (Exception, SystemExit):
             raise NotTried("no step can be taken; see `trains`") from None
+
+
+def _begun(trial: Trial) -> State:
+    """Where seed 0 is after two steps: networks may begin with zeros and give nobody a gradient."""
+    if raised(trial):
+        return trial.state()
+    trainer = trial.looped((0,))
+    trainer.advance(2)
+    return pytree.tree_map(lambda tensor: tensor[0], trainer.state())  # type: ignore[no-any-return]
 
 
 def _reads(trial: Trial, name: str) -> bool:

@@ -1,0 +1,104 @@
+"""Plugins that are single files: which of them go into an archive, and which of an archive's may be executed.
+
+They are told apart by their content alone: a run's identity holds the SHA-256 of what its components are made
+of, so a file that was changed since is never packed, and one that no run was trained with is never right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganbench.errors import BadInput, Problem, nearest
+from ganbench.sharing.archive import PLUGIN, PLUGINS
+from ganbench.store import StackFolder
+from ganbench.suite_file import printable
+
+
+def needed(configs: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
+    """SHA-256 -> where it lay, of every single file that these stacks' components are made of."""
+    return {
+        digest: Path(config.get("versions", {}).get(component, component).rpartition(" ")[0])
+        for config in configs
+        for component, (owner, digest) in config.get("identity", {}).get("components", {}).items()
+        if owner == "file"
+    }
+
+
+def gathered(
+    stacks: Sequence[StackFolder], given: Sequence[Path]
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Name in the archive -> content of the files that the stacks need; names of those not found.
+
+    Looked for among `given`, and where they lay when they were used.
+
+    Raises BadInput where none of the runs was trained with a file of `given`, as it is now.
+    """
+    wanted = _needed(stacks)
+    found: dict[str, bytes] = {}
+    lacking = dict(wanted)
+    for path in [*given, *wanted.values()]:
+        content = _content(path)
+        digest = hashlib.sha256(content or b"").hexdigest()
+        if content is None or digest not in wanted:
+            if path in given:
+                what = "is no file that these runs were trained with, or was changed since"
+                raise BadInput(Problem(printable(str(path)), what))
+        elif PLUGIN.fullmatch(f"{PLUGINS}{path.name}") and found.get(path.name, content) == content:
+            found[path.name] = content
+            lacking.pop(digest, None)
+    names = sorted(path.name for path in lacking.values())
+    return {f"{PLUGINS}{name}": content for name, content in found.items()}, tuple(names)
+
+
+def _needed(stacks: Sequence[StackFolder]) -> dict[str, Path]:
+    """The same of stacks on disk; nothing where a configuration is damaged, of which `verify` tells."""
+    try:
+        return needed(folder.config() for folder in stacks)
+    except (AttributeError, TypeError, ValueError):
+        return {}
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stack's configuration that does not tell in which folders plugins lay."""
+    versions = {
+        component: Path(owner).name if str(owner).endswith(".py 0") else owner
+        for component, owner in config.get("versions", {}).items()
+    }
+    return {**config, "versions": versions} if versions else dict(config)
+
+
+def _content(path: Path) -> bytes | None:
+    """What is in it; None where it is no file that can be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def held(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of the plugins of an archive that was unpacked in `folder`."""
+    paths = sorted((folder / PLUGINS).glob("*.py"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def trusted(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Paths of the unpacked plugins that the user allows to be executed; BadInput where one is not there."""
+    there = held(folder)
+    for name in names:
+        if name not in there:
+            hint = nearest(name, there) if there else "it holds none"
+            raise BadInput(f"--trust: the archive holds no plugin {printable(name)!r}; {hint}")
+    return tuple(str(folder / PLUGINS / name) for name in names)
+
+
+def untrusted(folder: Path, config: Mapping[str, Any], executed: Sequence[str]) -> str:
+    """How to allow the packed plugins that a stack needs, and that may not be executed; empty for none."""
+    wanted, allowed = needed([config]), {Path(path).name for path in executed}
+    names = [name for name, digest in held(folder).items() if digest in wanted and name not in allowed]
+    if not names:
+        return ""
+    options = " ".join(f"--trust {name}" for name in names)
+    return f"; it needs {', '.join(names)}, which the archive holds: read that, then allow it by {options}"
