@@ -359,7 +359,10 @@ def test_a_folder_without_results_is_one_clear_sentence(tmp_path, make, ask, mes
 def test_a_file_an_empty_folder_and_a_newer_schema_are_bad_input(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
-    for name, message in (("file", "no such folder"), ("empty", "give the folder that `ganbench run` named")):
+    for name, message in (
+        ("file", "is a file; an archive is checked by `ganbench verify`"),
+        ("empty", "give the folder that `ganbench run` named"),
+    ):
         with pytest.raises(BadInput, match=message):
             load(tmp_path / name)
     edit_lock(demo(tmp_path / "new"), schema=2)
