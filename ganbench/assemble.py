@@ -17,7 +17,7 @@ from ganbench.game import Batch, Field, Game, Joint, Out, Play, bound_field, fun
 from ganbench.nets import Layout, Named, Nets, named_buffers, purified
 from ganbench.plugins import Catalogue
 from ganbench.rules import Rule, per_player
-from ganbench.step import State, Step, freeze_alone, freeze_masked, train_step
+from ganbench.step import ALONE, MASKED, State, Step, train_step
 
 Values = Mapping[str, Any]
 """Swept values by path, e.g. {"r1.gamma": 0.1, "optimizer.generator.lr": 1e-4}: floats or 0-d tensors."""
@@ -83,7 +83,7 @@ class Program:
         """The step of one run as a pure function: to be mapped over a stack."""
         game, rule, wrap = self.bound(values)
         field = wrap(functional_field(game, self.modules))
-        return train_step(self.turns, field, rule, freeze_masked, self.extras)
+        return train_step(self.turns, field, rule, MASKED, self.extras)
 
     def step_alone(self, values: Values) -> Step:
         """The same step, for one run executed eagerly on a CPU."""
@@ -91,7 +91,7 @@ class Program:
         pure = any(technique.differentiates for technique in self.techniques)
         modules = self.modules if pure else copy.deepcopy(self.modules)
         field = wrap((functional_field if pure else bound_field)(game, modules))
-        return train_step(self.turns, field, rule, freeze_alone, self.extras)
+        return train_step(self.turns, field, rule, ALONE, self.extras)
 
     def plain_field(self, values: Values) -> Field:
         """The gradient field of the objectives, without what techniques make of it; pure."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -134,10 +135,17 @@ class Looped(Trainer):
 
     def _advance(self, first: int, steps: int) -> Tensor:
         numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
-        rows = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
-        return torch.stack(rows, dim=1)
+        seen = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
+        probes = torch.full(
+            (steps, len(seen), len(self.program.columns)), torch.nan, dtype=self.program.dtype
+        )
+        told = rows([*chain(*seen)], self.program.columns, self.program.dtype)
+        for run, own in enumerate(told.split([len(one) for one in seen])):
+            probes[: len(own), run] = own
+        return probes
 
-    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> Tensor:
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> list[Seen]:
+        """Up to its death."""
         steps = len(numbers)
         step, state = self._steps[run], self._states[run]
         turns = [
@@ -153,10 +161,7 @@ class Looped(Trainer):
             state, measured = step(state, batches, self.step + k + 1)
             seen.append(measured)
         self._states[run] = state
-        probes = torch.full((steps, len(self.program.columns)), torch.nan, dtype=self.program.dtype)
-        if seen:
-            probes[: len(seen)] = rows(seen, self.program.columns)
-        return probes
+        return seen
 
     def _restore(self, state: State) -> None:
         self._states = [unstacked(state, run) for run in range(len(self._steps))]

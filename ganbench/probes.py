@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,10 @@ from ganbench.nets import Layout
 
 Column = tuple[str, str]
 """(player, probe)"""
-Seen = dict[Column, Tensor]
-"""What a step measured: probes, and the LOGITS that more of them are made from."""
+Value = Any
+"""A probe: a 0-d tensor, or a number where a step may look."""
+Seen = dict[Column, Value]
+"""What a step measured: probes, and the LOGITS (tensors) that more of them are made from."""
 
 PLAYER_PROBES = ("loss", "grad_norm", "update_norm", "weight_norm")
 """Every player's. Norms are Euclidean, over all of its parameters."""
@@ -96,10 +99,14 @@ def row(seen: Seen, columns: Sequence[Column]) -> Tensor:
     return torch.stack([seen.get(column, absent) for column in columns])
 
 
-def rows(steps: Sequence[Seen], columns: Sequence[Column]) -> Tensor:
+def rows(steps: Sequence[Seen], columns: Sequence[Column], dtype: torch.dtype) -> Tensor:
     """Steps x columns, of steps that all measured the same. Together, for calls cost more than computing."""
-    values = map(torch.stack, zip(*(seen.values() for seen in steps), strict=True))
-    return torch.vmap(partial(row, columns=columns))(dict(zip(steps[0], values, strict=True)))
+    values = {column: _together([seen[column] for seen in steps], dtype) for column in steps[0]}
+    return torch.vmap(partial(row, columns=columns))(values)
+
+
+def _together(values: list[Value], dtype: torch.dtype) -> Tensor:
+    return torch.stack(values) if isinstance(values[0], Tensor) else torch.tensor(values, dtype=dtype)
 
 
 def columns(players: Iterable[str], extras: Extras) -> list[Column]:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganbench.game import Batch, Field, Flow, Joint, Turn
+from ganbench.game import Batch, Field, Joint, Turn
 from ganbench.nets import Named
 from ganbench.once import once
-from ganbench.probes import PLAYER_PROBES, Extras, Seen
+from ganbench.probes import PLAYER_PROBES, Extras, Seen, Value
 from ganbench.rules import Clock, Count, Memory, Rule
 
 
@@ -32,15 +32,23 @@ Step = Callable[[State, Sequence[Batch], Count], tuple[State, Seen]]
 """(state, one batch a turn, number of the step from 1) -> (state, what was measured)"""
 
 
-Freeze = Callable[[Sequence[Tensor], Count, State, State], State]
-"""(guards, step, new, old) -> new while all guards are finite, else old with its time of death"""
+class Guard(NamedTuple):
+    """How a step looks at what it measures, and what becomes of a run that has died.
+
+    `read(scalar)` and `norm(vector)` are probes as they are kept; `freeze(probes, step, new, old)` is `new`
+    while all of the probes are finite, else `old` with its time of death.
+    """
+
+    read: Callable[[Tensor], Value]
+    norm: Callable[[Tensor], Value]
+    freeze: Callable[[Sequence[Value], Count, State, State], State]
 
 
 def train_step(
     turns: Sequence[Turn],
     field: Field,
     rule: Rule,
-    freeze: Freeze,
+    guard: Guard,
     extras: Extras,
 ) -> Step:
     """One step of one run: every turn moves its players along the field.
@@ -49,19 +57,23 @@ def train_step(
     finite state. A square that overflows the optimiser's memory overflows one of the norms first, so they are
     guard enough.
     """
+    names = {player: [(player, name) for name in PLAYER_PROBES] for turn in turns for player in turn}
 
     def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
         seen: Seen = {}
         for turn, batch, clock in zip(turns, batches, clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
-            measured = _measure(turn, flow, state.joint, joint)
+            guarded: list[Value] = []
             for player in turn:
                 asked, memory = extras.measure(player, flow.gradients[player], memory)
-                measured |= {(player, name): value for name, value in asked.items()}
-            guards = [measured[player, name] for player in turn for name in PLAYER_PROBES]
-            state = freeze(guards, number, State(joint, memory, flow.buffers, state.died), state)
-            seen |= measured
+                vectors = flow.gradients[player], joint[player] - state.joint[player], joint[player]
+                probes = [guard.read(flow.losses[player]), *map(guard.norm, vectors)]
+                seen.update(zip(names[player], probes, strict=True))
+                seen |= {(player, name): guard.read(value) for name, value in asked.items()}
+                seen |= {(player, name): logits for name, logits in flow.outs[player].items()}
+                guarded += probes
+            state = guard.freeze(guarded, number, State(joint, memory, flow.buffers, state.died), state)
         return state, seen
 
     return step
@@ -83,28 +95,19 @@ def _updates(number: Count, often: int, now: int) -> Count:
     return number if often == 1 else (number - 1) * often + now
 
 
-def _measure(turn: Turn, flow: Flow, before: Joint, after: Joint) -> Seen:
-    """The probes of a turn's movers."""
-    seen: Seen = {}
-    for player in turn:
-        vectors = (flow.gradients[player], after[player] - before[player], after[player])
-        values = flow.losses[player], *map(torch.linalg.vector_norm, vectors)
-        seen |= {(player, name): value for name, value in zip(PLAYER_PROBES, values, strict=True)}
-        seen |= {(player, name): value for name, value in flow.outs[player].items()}
-    return seen
+def _norm_alone(vector: Tensor) -> float:
+    return math.sqrt(torch.dot(vector, vector).item())  # a tenth of what `vector_norm` costs a small step
 
 
-def freeze_alone(guards: Sequence[Tensor], step: Count, new: State, old: State) -> State:
-    """Freeze by looking: for one run, on a CPU."""
-    if old.died or all(math.isfinite(guard.item()) for guard in guards):
+def _freeze_alone(probes: Sequence[float], step: Count, new: State, old: State) -> State:
+    if old.died or all(map(math.isfinite, probes)):
         return old if old.died else new
     return old._replace(died=torch.full_like(old.died, step))
 
 
-def freeze_masked(guards: Sequence[Tensor], step: Count, new: State, old: State) -> State:
-    """Freeze without looking, so that it can be mapped and captured."""
-    guard = reduce(operator.add, guards)  # one by one: a stack would part the compiled step in two
-    died = torch.where((old.died == 0) & ~torch.isfinite(guard), step, old.died)
+def _freeze_masked(probes: Sequence[Tensor], step: Count, new: State, old: State) -> State:
+    total = reduce(operator.add, probes)  # one by one: a stack would part the compiled step in two
+    died = torch.where((old.died == 0) & ~torch.isfinite(total), step, old.died)
     alive = died == 0
 
     def pick(new: Tensor, old: Tensor) -> Tensor:
@@ -120,3 +123,9 @@ def freeze_masked(guards: Sequence[Tensor], step: Count, new: State, old: State)
         },
         died,
     )
+
+
+ALONE = Guard(Tensor.item, _norm_alone, _freeze_alone)
+"""Looks at numbers: for one run, on a CPU."""
+MASKED = Guard(lambda value: value, torch.linalg.vector_norm, _freeze_masked)
+"""Never looks, so that it can be mapped and captured."""

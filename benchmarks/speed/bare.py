@@ -12,7 +12,7 @@ from ganbench.game import Batch, Field, Game, bound_field, functional_field
 from ganbench.plugins import Catalogue
 from ganbench.probes import Seen
 from ganbench.rules import Count, Rule
-from ganbench.step import Freeze, State, Step, clocks, freeze_alone, freeze_masked
+from ganbench.step import ALONE, MASKED, Guard, State, Step, clocks
 
 
 class Bare(Program):
@@ -25,28 +25,28 @@ class Bare(Program):
     def step(self, values: Values) -> Step:
         """The mapped step without probes."""
         game, rule, wrap = self.bound(values)
-        return bare_step(self, wrap(functional_field(_blind(game), self.modules)), rule, freeze_masked)
+        return bare_step(self, wrap(functional_field(_blind(game), self.modules)), rule, MASKED)
 
     def step_alone(self, values: Values) -> Step:
         """The eager step without probes."""
         game, rule, wrap = self.bound(values)
         field = wrap(bound_field(_blind(game), copy.deepcopy(self.modules)))
-        return bare_step(self, field, rule, freeze_alone)
+        return bare_step(self, field, rule, ALONE)
 
 
 def _blind(game: Game) -> Game:
     return game._replace(observe=lambda player, out: {})
 
 
-def bare_step(program: Program, field: Field, rule: Rule, freeze: Freeze) -> Step:
+def bare_step(program: Program, field: Field, rule: Rule, guard: Guard) -> Step:
     """`ganbench.step.train_step` without its measurements. Its one probe is the last loss."""
 
     def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
         for turn, batch, clock in zip(program.turns, batches, clocks(program.turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
-            guards = [flow.losses[player] for player in turn]
-            state = freeze(guards, number, State(joint, memory, flow.buffers, state.died), state)
-        return state, {program.columns[0]: guards[0]}
+            losses = [guard.read(flow.losses[player]) for player in turn]
+            state = guard.freeze(losses, number, State(joint, memory, flow.buffers, state.died), state)
+        return state, {program.columns[0]: losses[0]}
 
     return step

@@ -25,6 +25,7 @@ from benchmarks.speed.sides import advance, first_step
 from benchmarks.speed.timing import Spread, Task, clocked, rounds
 from ganbench.assemble import Program
 from ganbench.components import Data
+from ganbench.draws import CHUNK
 from ganbench.engine import settings
 from ganbench.evaluate import Evaluator
 from ganbench.mapping import Looped, Mapped, Runs, Trainer
@@ -37,6 +38,8 @@ from ganbench.suite import find_suite, load_suite
 LIMITS = {"probes": 0.05, "evaluations": 0.15}
 """The most that a suite should spend on them, as shares of its training."""
 ROUNDS, SECONDS = 15, 0.2
+LONG = 2.0
+"""Seconds of a chunk that is too long to be timed."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def _row(config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> Row:
     ]
     for trainer in trainers:
         first_step(trainer)
-    tasks = [Task(lambda n, t=trainer: advance(t, n)) for trainer in trainers]  # type: ignore[misc]
+    unit = _unit(trainers)
+    tasks = [Task(lambda n, t=trainer: advance(t, n), unit=unit) for trainer in trainers]  # type: ignore[misc]
     measured, bare = rounds(tasks, ROUNDS, SECONDS, time.process_time)
     step = 1 / Spread.of(measured).median
     evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, data)
@@ -99,6 +103,15 @@ def _row(config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> Row:
         steps,
         len({*range(0, steps + 1, every), steps}),
     )
+
+
+def _unit(trainers: list[Trainer]) -> int:
+    """Steps to be timed together: a whole chunk, as suites take them, unless that takes seconds."""
+    if clocked(trainers[0].advance, 1) * CHUNK > LONG:
+        return 1
+    for trainer in trainers:
+        advance(trainer, CHUNK - trainer.step % CHUNK)
+    return CHUNK
 
 
 def _trainer(
