@@ -65,13 +65,15 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
         thresholds = completed(own if reset else now, overrides)
         judged, written = Judged(thresholds), []
         for folder in stack_folders(root):
-            if folder.status().get("state") == "finished":
-                rows = judged_again(folder, thresholds)
-                if rows is None:
-                    judged.kept.append(folder.path.name)
-                else:
-                    judged.compare(folder.runs(), rows)
-                    written.append((folder, rows))
+            before = folder.runs()
+            if before.empty and folder.status().get("state") != "finished":
+                continue  # in training
+            rows = judged_again(folder, thresholds)
+            if rows is None:
+                judged.kept.append(folder.path.name)
+            else:
+                judged.compare(before, rows)
+                written.append((folder, rows))
         changed = {} if thresholds == completed(own) else {_OWN: own}
         # first: from here on, whoever is killed finds what to judge by
         write_lock(root, {**lock, "verdict": thresholds, **changed})

@@ -8,14 +8,14 @@ at once, each with its path.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganbench import suite_cells
-from ganbench.components import create, options_of, sweepable
+from ganbench.components import KINDS, create, options_of, sweepable
 from ganbench.errors import BadInput, nearest
 from ganbench.optimizers import OPTIMIZERS
 from ganbench.plugins import Catalogue
@@ -120,13 +120,23 @@ def load_suite(
     cells = suite_cells.cells(document, partial(_recipe, catalogue), problems) if whole else None
     if cells:
         if not checked.unknown:  # else the misspelt name would be told twice
-            suite_cells.unused_options(document, cells, catalogue.names("extractor"), problems)
+            suite_cells.unused_options(document, cells, _idle(catalogue, problems.renamed), problems)
         variants = Resolver(catalogue, problems, checked).variants(cells, count)
         compare = _compare(document, cells, catalogue, problems)
     problems.check()
     numbers = tuple(range(count) if isinstance(seed_list, int) else seed_list)
     name, description = document.name, document.description
     return Suite(name, description, path, numbers, tuple(variants), verdict, compare, plugins)
+
+
+def _idle(catalogue: Catalogue, overridden: Iterable[str]) -> set[str]:
+    """Components that may have options though no variant is seen to use them.
+
+    Which extractors are used is told by metrics and data, later. Where the command line has changed who is
+    used, the file's options of anybody else are left over, not misspelt.
+    """
+    changed = any(path.split(".")[0] in ("defaults", "matrix") for path in overridden)
+    return {name for kind in (KINDS if changed else ("extractor",)) for name in catalogue.names(kind)}
 
 
 def _apply(

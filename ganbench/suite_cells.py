@@ -144,20 +144,15 @@ def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     )
 
 
-def unused_options(
-    document: Document, found: list[Cell], extractors: Collection[str], problems: Problems
-) -> None:
-    """Options of components that no variant uses are most likely misspelt.
-
-    Which extractors are used is told by metrics and data, later: their options may always be given.
-    """
-    used = set(extractors).union(*(cell.names() for cell in found))
+def unused_options(document: Document, found: list[Cell], idle: Collection[str], problems: Problems) -> None:
+    """Options of components that no variant uses are most likely misspelt, unless these are `idle`."""
+    used = set(idle).union(*(cell.names() for cell in found))
     for name in document.options:
         if name not in used:
             problems.add(f"options.{name}", f"no variant uses {name!r}; {nearest(name, used)}")
     for cell in found:
         for name, where in cell.option_origins.items():
-            if name not in cell.names() | set(extractors):
+            if name not in cell.names() | set(idle):
                 problems.add(where, f"this entry does not use {name!r}; {nearest(name, cell.names())}")
 
 

@@ -45,6 +45,12 @@ def test_a_page_tells_everything(pages, toys):
 
 
 @needs_builtins
+def test_a_loss_tells_that_it_reads_both_logits_on_every_turn(builtins):
+    told = {name: describe(builtins.get("loss", name))["facts"].get("pairs") for name in ("hinge", "relativistic")}
+    assert told == {"hinge": None, "relativistic": True}
+
+
+@needs_builtins
 def test_every_component_has_a_page(pages, builtins, tmp_path):
     pages.main(tmp_path)
     index = (tmp_path / "index.md").read_text("utf-8")

@@ -194,6 +194,16 @@ def test_a_folder_in_use_is_left_alone(results):
         assert files_below(results) == before
 
 
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_text("{")], ids=["gone", "unreadable"]
+)
+def test_a_stack_is_judged_by_its_rows_whatever_became_of_its_status(results, damage):
+    [folder] = stack_folders(results)
+    damage(folder.path / "status.json")
+    assert judge(results, *STRICT).out.endswith("2 of 2 verdicts changed\n")
+    assert outcomes(results) == {"exploded"}
+
+
 def test_without_its_traces_a_stack_keeps_its_verdicts(results):
     judge(results, *STRICT)
     [folder] = stack_folders(results)

@@ -438,6 +438,14 @@ def test_overrides_change_the_document(catalogue):
     assert configs[1]["techniques"] == [{"name": "damp", "options": {"gamma": 2.5}}]
 
 
+def test_options_of_a_component_that_an_override_has_dropped_are_left_over_not_wrong(catalogue):
+    without = ["matrix.techniques=[[]]", "matrix.include=[]", "matrix.exclude=[]"]
+    suite = load_suite(GOOD, catalogue, overrides=without)
+    assert all(not variant.config["techniques"] for variant in suite.variants)
+    [(place, sentence)] = problems_of(GOOD, catalogue, overrides=[*without, "options.damq.gamma=1"])
+    assert (place, sentence.partition(";")[0]) == ("options.damq", "no variant uses 'damq'")
+
+
 @pytest.mark.parametrize(
     ("how", "where", "what"),
     [
