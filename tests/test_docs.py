@@ -46,7 +46,9 @@ def test_a_page_tells_everything(pages, toys):
 
 @needs_builtins
 def test_a_loss_tells_that_it_reads_both_logits_on_every_turn(builtins):
-    hinge, relativistic = (describe(builtins.get("loss", name))["facts"] for name in ("hinge", "relativistic"))
+    hinge, relativistic = (
+        describe(builtins.get("loss", name))["facts"] for name in ("hinge", "relativistic")
+    )
     assert "pairs" not in hinge
     assert relativistic["pairs"] is True
 
