@@ -96,7 +96,7 @@ def _updates(number: Count, often: int, now: int) -> Count:
 
 
 def _norm_alone(vector: Tensor) -> float:
-    return math.sqrt(torch.dot(vector, vector).item())  # a tenth of what `vector_norm` costs a small step
+    return math.sqrt(torch.dot(vector, vector).item())  # `vector_norm` costs small steps more
 
 
 def _freeze_alone(probes: Sequence[float], step: Count, new: State, old: State) -> State:
