@@ -585,7 +585,7 @@ def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
     (beside / "toys.py").write_text("# another\n")
     done = ganbench_here("pack", beside / "toy", "-o", tmp_path / "a.zip")
     assert done.code == 0
-    assert "the plugin toys.py was moved or changed, and is left out" in done.err
+    assert "the plugin toys.py is left out: it was moved or changed" in done.err
     assert check_of(verified(beside / "toy", tmp_path), "plugins") == (None, "not in it: toys.py")
     assert check_of(verified(beside / "toy", tmp_path, plugins=[tmp_path / "toys.py"]), "plugins")[0]
     done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
