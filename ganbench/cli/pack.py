@@ -41,7 +41,7 @@ def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugin
     for name in packed.left_out:
         tell_warning(f"{name} has not ended and is left out")
     for name in packed.lacking:
-        why = "it was moved or changed (give it by --plugin FILE), or imports files beside it (make it a package)"
+        why = "it was moved or changed (give it by --plugin FILE), or imports other files (make it a package)"
         tell_warning(f"the plugin {name} is left out: {why}")
     click.echo(f"archive {packed.path} ({packed.runs} runs, {size(packed.bytes)})")
     click.echo(f"digest  {packed.digest}")
