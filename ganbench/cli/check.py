@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from rich.console import Console
+from rich.text import Text
 
 from ganbench.errors import BadInput
 from ganbench.suite_file import printable, toml_value
@@ -24,6 +26,7 @@ from ganbench.suite_file import printable, toml_value
 Event = dict[str, Any]
 _COLOURS = {"passed": "green", "failed": "red", "remark": "yellow", "not tried": "yellow"}
 _TAIL = 6  # lines of a traceback
+_TOLD = 10_000  # bytes that hold the last check's beginning, most likely
 
 
 @click.command()
@@ -106,15 +109,28 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
 
 
 def _comes_to_its_end(process: subprocess.Popen[bytes], told: IO[str], timeout: float) -> bool:
-    """Wait for it. False where it has not told of anything new for `timeout` seconds."""
+    """Wait, showing on a terminal where it is. False if it tells nothing new for `timeout` seconds."""
     size, since = -1, 0.0
-    while process.poll() is None:
-        size, before = os.fstat(told.fileno()).st_size, size
-        since = time.monotonic() if size != before else since
-        if time.monotonic() - since > timeout:
-            return False
-        time.sleep(0.05)
+    with Console(stderr=True).status("") as shown:
+        while process.poll() is None:
+            size, before = os.fstat(told.fileno()).st_size, size
+            if size != before:
+                since = time.monotonic()
+                shown.update(Text(_latest(told, size), overflow="ellipsis", no_wrap=True))
+            if time.monotonic() - since > timeout:
+                return False
+            time.sleep(0.05)
     return True
+
+
+def _latest(told: IO[str], size: int) -> str:
+    """The check that began last. Read without moving the place at which the process writes."""
+    lines = os.pread(told.fileno(), _TOLD, max(0, size - _TOLD)).decode("utf-8", "replace").splitlines()
+    begun = next((line for line in reversed(lines) if line.startswith('{"event": "check"')), "{}")
+    with contextlib.suppress(ValueError):
+        event = json.loads(begun)
+        return printable(f"{event['component']}: {event['check']}") if event else ""
+    return ""
 
 
 def _ended(code: int, errors: IO[bytes]) -> str:
