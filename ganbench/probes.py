@@ -95,8 +95,12 @@ def row(seen: Seen, columns: Sequence[Column]) -> Tensor:
     if real is not None and fake is not None:
         judged = logit_probes(real, fake)
         seen = seen | {("discriminator", name): value for name, value in judged.items()}
-    absent = next(iter(seen.values())).new_full((), torch.nan)
-    return torch.stack([seen.get(column, absent) for column in columns])
+    first = next(iter(seen.values()))
+    told, places = first.new_full((len(columns),), torch.nan), torch.arange(len(columns), device=first.device)
+    for place, column in enumerate(columns):
+        if column in seen:  # chosen, not stacked: compiled, a stack costs a call for each of its parts
+            told = torch.where(places == place, seen[column], told)
+    return told
 
 
 def rows(steps: Sequence[Seen], columns: Sequence[Column], dtype: torch.dtype) -> Tensor:
