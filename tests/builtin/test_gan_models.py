@@ -22,7 +22,7 @@ from ganbench.errors import BadInput
 from ganbench.executors import Eager
 from ganbench.mapping import Looped, Mapped, Runs, unstacked
 from ganbench.nets import Nets, named_buffers, purified
-from ganbench.step import freeze_alone, train_step
+from ganbench.step import ALONE, train_step
 from ganbench.suite import load_suite
 from ganbench_builtin.metrics.label_agreement import LabelAgreement
 from ganbench_builtin.models.acgan import ACGAN
@@ -447,7 +447,7 @@ def test_gradient_reaches_the_mover_alone_and_all_of_it(builtins, worlds, case, 
     made, _ = program(builtins, worlds, case)
     state, batch = made.initial(0, {}), batch_of(made.model, made.spec)
     turns = ((player,),)
-    step = train_step(turns, made.plain_field({}), made.rule({}), freeze_alone, made.extras)
+    step = train_step(turns, made.plain_field({}), made.rule({}), ALONE, made.extras)
     after, _ = step(state, [batch], 1)
     for other, flat in state.joint.items():
         assert torch.equal(after.joint[other], flat) == (other != player)
