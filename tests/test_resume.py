@@ -131,6 +131,7 @@ def finish(where: Path, undisturbed) -> Done:
     return done
 
 
+@pytest.mark.slow
 def test_killed_twice_it_ends_in_the_same_rows(undisturbed, tmp_path):
     """Once with its workers, once alone: they notice, and do not write beside their successors."""
     rng = np.random.default_rng(1)
