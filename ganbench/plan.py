@@ -69,7 +69,7 @@ class Plan:
             "schema": SCHEMA,
             "suite": self.suite.name,
             "description": self.suite.description,
-            "source": str(self.suite.path),
+            "source": str(self.suite.path.resolve()),
             "keys": [run.key for run in self.runs] + [row["key"] for row in self.failed],
             "labels": [run.variant.label for run in self.runs] + [row["label"] for row in self.failed],
             "seeds": list(self.suite.seeds),

@@ -23,6 +23,7 @@ from ganbench.errors import BadInput
 from ganbench.files import FolderLock
 from ganbench.sharing import archive, retrain
 from ganbench.sharing.pack import pack
+from ganbench.sharing.plugin_files import naming
 from ganbench.sharing.verify import Verified, verify
 from ganbench.store import StackFolder, read_lock, stack_folders, write_lock
 
@@ -75,18 +76,34 @@ def test_the_same_rows_give_the_same_bytes(published, root, tmp_path):
     assert one.path.read_bytes() == other.path.read_bytes()
 
 
+def test_another_run_that_finds_all_trained_changes_nothing(published, tmp_path):
+    one = pack(published, tmp_path / "one.zip")
+    trained(published.parent, "--workers", "2")
+    assert pack(published, tmp_path / "other.zip").digest == one.digest
+
+
+def test_what_tells_when_and_where_is_left_out(root, tmp_path):
+    one = pack(root, tmp_path / "one.zip")
+    write_lock(
+        root, {**read_lock(root), "stacks": [{"seconds": 1.5}], "command": "ganbench run", "host": "me"}
+    )
+    other = pack(root, tmp_path / "other.zip")
+    assert (other.digest, other.path.read_bytes()) == (one.digest, one.path.read_bytes())
+
+
 def test_what_is_in_it(published, tmp_path):
     packed = pack(published, tmp_path / "a.zip")
     with zipfile.ZipFile(packed.path) as content:
         names = content.namelist()
         manifest = json.loads(content.read("manifest.json"))
         lock = json.loads(content.read("suite.lock.json"))
-        assert content.read("suite.toml") == TOY.read_bytes()
+        suite = content.read("suite.toml").decode()
+    assert suite == TOY.read_text("utf-8").replace("../toys.py", "plugins/toys.py")
     assert names == sorted(names)
     assert packed.runs == manifest["runs"] == 8
     assert manifest["traces"] == "whole"
     assert not any("samples" in name or "checkpoint" in name or "report" in name for name in names)
-    assert "command" not in lock
+    assert not {"command", "stacks"} & lock.keys()
     assert lock["source"] == "toy.toml"
     assert lock["keys"] == read_lock(published)["keys"]
 
@@ -591,6 +608,43 @@ def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
     done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
     assert done.code == 2
     assert "is no file that these runs were trained with" in done.err
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path) as content:
+        content.extractall(folder)
+    return folder
+
+
+def test_what_was_unpacked_runs_by_its_suite(beside, tmp_path):
+    folder = unpacked(pack(beside / "toy", tmp_path / "a.zip").path, tmp_path / "unpacked")
+    cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]", "--seeds", "2")
+    done = ganbench_here("plan", folder / "suite.toml", "--out", folder, "--json", *cell)
+    assert (done.code, done.json()["cached"]) == (0, 2), done.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('plugins = [\n "toys.py", # mine\n]\na = 1', 'plugins = ["plugins/toys.py"]\na = 1'),
+        ("a = 1", 'plugins = ["plugins/toys.py"]\na = 1'),
+        ('plugins = ["other.py"]', 'plugins = ["other.py", "plugins/toys.py"]'),
+        ("plugins = [", "plugins = ["),
+        ('t = """\nplugins = []"""\nplugins=[]', 't = """\nplugins = []"""\nplugins=[]'),
+    ],
+    ids=["several lines", "by an option", "another", "no TOML", "in a text"],
+)
+def test_a_suite_names_the_packed_ones(before, after):
+    packed = {"plugins/toys.py": TOYS.read_bytes()}
+    assert naming(before.encode(), TOYS.parent, packed) == after.encode()
+    assert naming(before.encode(), TOYS.parent, {}) == before.encode()
+
+
+def test_a_suite_that_was_moved_is_left_out(beside, tmp_path):
+    (beside / "toy.toml").rename(tmp_path / "toy.toml")
+    done = ganbench_here("pack", beside / "toy", "-o", tmp_path / "a.zip")
+    assert done.code == 0
+    assert "the suite's file is left out: it was moved" in done.err
 
 
 def test_where_they_lay_is_not_told(beside, tmp_path):

@@ -43,5 +43,9 @@ def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugin
     for name in packed.lacking:
         why = "it was moved or changed (give it by --plugin FILE), or imports other files (make it a package)"
         tell_warning(f"the plugin {name} is left out: {why}")
+    if packed.lacks_suite:
+        tell_warning(
+            "the suite's file is left out: it was moved (suite.lock.json has the suite as it was run)"
+        )
     click.echo(f"archive {packed.path} ({packed.runs} runs, {size(packed.bytes)})")
     click.echo(f"digest  {packed.digest}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ from ganbench.errors import BadInput, Problem
 from ganbench.files import FolderLock, plain
 from ganbench.frames import load
 from ganbench.sharing.archive import SUITE, Content, write_archive
-from ganbench.sharing.plugin_files import gathered, without_places
+from ganbench.sharing.plugin_files import gathered, naming, without_places
 from ganbench.store import LOCK_NAME, StackFolder, read_lock, stack_folders
 from ganbench.suite import canonical
 from ganbench.suite_file import printable
 
 _PLAIN = ("config.json", "env.json", "status.json", "evals.parquet", "runs.parquet")
-_PRIVATE = ("command",)
-"""What the lock tells of this machine alone."""
+_IDENTIFYING = (
+    "schema", "suite", "description", "keys", "labels", "seeds", "compare", "verdict", "suite_verdict",
+    "directions", "variants", "failed",
+)  # fmt: skip
+"""What the lock tells of the results. The rest tells when, where and how they came about."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Packed:
         digest: SHA-256 of the manifest, which covers everything in the archive.
         left_out: names of stacks that have not ended.
         lacking: names of plugins that are single files, and are not in it.
+        lacks_suite: whether the suite's file is not in it, for it no longer lies where it lay.
     """
 
     path: Path
@@ -44,6 +48,7 @@ class Packed:
     bytes: int
     left_out: tuple[str, ...]
     lacking: tuple[str, ...]
+    lacks_suite: bool
 
 
 def pack(
@@ -78,7 +83,7 @@ def pack(
         raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
     lock = read_lock(root) or {}
     sources, lacking = gathered(ended, plugins)
-    files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock), **sources}
+    files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock, sources), **sources}
     for folder in ended:
         files |= {f"stacks/{folder.path.name}/{name}": content for name, content in _files(folder, thin)}
         files |= {f"stacks/{folder.path.name}/samples/{p.name}": p for _, _, p in folder.sheets() if sheets}
@@ -94,7 +99,7 @@ def pack(
         digest = write_archive(path, files, facts)
     except OSError as error:
         raise BadInput(Problem(printable(str(path)), f"cannot be written ({error.strerror})")) from None
-    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out), lacking)
+    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out), lacking, SUITE not in files)
 
 
 def _check_target(path: Path) -> None:
@@ -114,7 +119,7 @@ def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
 
 
 def _lock(lock: dict[str, Any]) -> bytes:
-    kept = {name: value for name, value in lock.items() if name not in _PRIVATE}
+    kept = {name: lock[name] for name in _IDENTIFYING if name in lock}
     source = {"source": Path(lock["source"]).name} if "source" in lock else {}
     return canonical(plain({**kept, **source})).encode()
 
@@ -133,10 +138,12 @@ def _without_places(folder: StackFolder) -> dict[str, Content]:
     return {"config.json": json.dumps(plain(config), indent=1).encode(), "runs.parquet": _parquet(table)}
 
 
-def _suite(lock: dict[str, Any]) -> dict[str, Content]:
-    """The suite's file as it is now, where it is still there."""
+def _suite(lock: dict[str, Any], plugins: Mapping[str, bytes]) -> dict[str, Content]:
+    """The suite's file as it is now, where it is still there; it names plugins where the archive has them."""
     source = Path(str(lock.get("source", "")))
-    return {SUITE: source.resolve()} if source.suffix == ".toml" and source.is_file() else {}
+    if source.suffix != ".toml" or not source.is_file():
+        return {}
+    return {SUITE: naming(source.read_bytes(), source.parent, plugins)}
 
 
 def _files(folder: StackFolder, thin: int | None) -> Iterator[tuple[str, Content]]:

@@ -7,6 +7,9 @@ of, so a file that was changed since is never packed, and one that no run was tr
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from ganbench.errors import BadInput, Problem, nearest
 from ganbench.sharing.archive import PLUGIN, PLUGINS
 from ganbench.store import StackFolder
 from ganbench.suite_file import printable
+
+_PLUGINS = re.compile(r"^plugins\s*=\s*\[[^]]*\]", re.MULTILINE)
+"""The line of a suite that names them."""
 
 
 def needed(configs: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
@@ -68,6 +74,38 @@ def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
         for component, owner in config.get("versions", {}).items()
     }
     return {**config, "versions": versions} if versions else dict(config)
+
+
+def naming(suite: bytes, folder: Path, packed: Mapping[str, bytes]) -> bytes:
+    """The text of a suite that names the packed plugins where they lie in the archive, and is else the same.
+
+    Arguments:
+        folder: where the suite lies, which its plugins are relative to.
+        packed: name in the archive -> content.
+    """
+    try:
+        text = suite.decode("utf-8-sig")
+        before = tomllib.loads(text)
+        named = [_packed_name(folder / name, packed) or name for name in before.get("plugins", ())]
+    except (ValueError, TypeError, RecursionError):
+        return suite
+    after = {**before, "plugins": [*named, *(name for name in packed if name not in named)]}
+    line = f"plugins = {json.dumps(after['plugins'], ensure_ascii=False)}"
+    changed = _PLUGINS.sub(lambda _: line, text, count=1) if "plugins" in before else f"{line}\n{text}"
+    return changed.encode() if packed and _reads_as(changed, after) else suite
+
+
+def _packed_name(path: Path, packed: Mapping[str, bytes]) -> str:
+    """Where in the archive this file is; empty where it is not."""
+    content = _content(path)
+    return next((name for name, held in packed.items() if held == content), "")
+
+
+def _reads_as(text: str, document: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == document
+    except ValueError:
+        return False
 
 
 def _content(path: Path) -> bytes | None:

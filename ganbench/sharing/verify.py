@@ -226,7 +226,9 @@ def _complete(found: Verified) -> Check:
     keys = lock["keys"]
     names = zip(keys, lock["labels"], strict=True)
     faults = [f"a run of {label} lacks" for key, label in names if key not in there]
-    return _told("complete", faults, f"all {len(keys)} runs of the suite are there")
+    further = len(there - set(keys))
+    told = f", and {further} that it does not name" if further else ""
+    return _told("complete", faults, f"all {len(keys)} runs of the suite are there{told}")
 
 
 def _verdicts(found: Verified) -> Check:
