@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganbench import optimizers, probes
+from ganbench import optimizers, probes, returned
 from ganbench.components import Data, DataSpec, Loss, Model, Technique, bind, create
 from ganbench.draws import Draw, isolated
-from ganbench.game import Batch, Field, Game, Joint, Out, Play, bound_field, functional_field
+from ganbench.errors import Broken
+from ganbench.game import Batch, Field, Game, Joint, Objective, Out, Play, bound_field, functional_field
 from ganbench.nets import Layout, Named, Nets, named_buffers, purified
 from ganbench.plugins import Catalogue
 from ganbench.rules import Rule, per_player
@@ -60,10 +61,11 @@ class Program:
         """Freshly initialised networks, wrapped by the techniques."""
 
         def build(spec: DataSpec) -> dict[str, nn.Module]:
-            return {name: purified(net) for name, net in self.model.networks(spec).items()}
+            nets = returned.built("model", self.model.name, self.model.networks(spec))
+            return {name: purified(net) for name, net in nets.items()}
 
         for technique in self.techniques:
-            build = partial(technique.networks, build)
+            build = partial(returned.wrapped_networks, technique, build)
         return {name: net.to(self.dtype) for name, net in build(self.spec).items()}
 
     def initial(self, seed: int, values: Values) -> State:
@@ -102,7 +104,7 @@ class Program:
         """The optimisers, wrapped by the techniques."""
         rule = per_player({p: _bind(o, f"optimizer.{p}.", values) for p, o in self.optimizers.items()})
         for technique in self.techniques:
-            rule = _bind(technique, f"{technique.name}.", values).rule(rule)
+            rule = returned.wrapped_rule(_bind(technique, f"{technique.name}.", values), rule)
         return rule
 
     def bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
@@ -110,20 +112,28 @@ class Program:
         loss = _bind(self.loss, f"{self.loss.name}.", values)
         techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
 
-        def objective(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
-            own = getattr(loss, player, None)
-            values = [own(out) if own else None, self.model.terms(player, out)]
-            given = [value for value in values if value is not None]
-            return given[0] if len(given) == 1 else sum(given[1:], given[0])
+        def valued(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
+            own, terms = getattr(loss, player, None), self.model.terms(player, out)
+            given = [] if own is None else [returned.scalar("loss", loss.name, player, own(out))]
+            if terms is not None:
+                given.append(returned.scalar("model", self.model.name, player, terms))
+            if not given:
+                raise Broken("loss", loss.name, f"has no objective for the {player}, nor has the model")
+            return given[0] if len(given) == 1 else given[0] + given[1]
+
+        def played(player: str, nets: Nets, batch: Batch) -> Out:
+            return returned.out_of("model", self.model.name, player, self.model.play(player, nets, batch))
 
         def wrap(field: Field) -> Field:
             for technique in techniques:
-                field = technique.field(field)
+                field = returned.wrapped_field(technique, field)
             return field
 
-        play: Play = self.model.play
+        play: Play = played
+        objective: Objective = valued
         for technique in techniques:
-            play, objective = technique.play(play), technique.objective(objective)
+            play = returned.wrapped_play(technique, play)
+            objective = returned.wrapped_objective(technique, objective)
         game = Game(self.layout, self.turns, play, objective, probes.observe, self.model.conditioned)
         return game, self.rule(values), wrap
 

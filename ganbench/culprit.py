@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, Broken
 from ganbench.identity import parts
 from ganbench.plugins import Catalogue, Registered
 
@@ -15,13 +15,16 @@ def crash_reason(error: BaseException, config: Mapping[str, Any], catalogue: Cat
     """One sentence: the innermost component in the traceback, its owner, the error, file and line."""
     if isinstance(error, BadInput):
         return str(error)
+    if isinstance(error, Broken):
+        owner = catalogue.components[error.kind][error.name]
+        return f"{_named(error.kind, error.name, owner)} {error.what}"
     what = f"raised {type(error).__name__}: {_first_line(error)}"
     owners = _owners(config, catalogue)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in owners:
             kind, name, owner = owners[frame.filename]
             where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-            return f"{kind} {name!r} of {owner.distribution} {owner.version} {what} ({where})"
+            return f"{_named(kind, name, owner)} {what} ({where})"
     return f"ganbench {what}"
 
 
@@ -33,6 +36,12 @@ def _owners(config: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[
         if registered and registered.source_file:
             found[registered.source_file] = (kind, entry["name"], registered)
     return found
+
+
+def _named(kind: str, name: str, owner: Registered) -> str:
+    """Such as "loss 'hinge' of ganbench 0.1.0"; a single file has no version."""
+    version = f" {owner.version}" if owner.packaged else ""
+    return f"{kind} {name!r} of {owner.distribution}{version}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -28,6 +28,18 @@ class BadInput(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class Broken(Exception):
+    """A component gave what it must not. `what` is a sentence without its subject, which its owner completes.
+
+    Arguments:
+        kind, name: of the component.
+    """
+
+    def __init__(self, kind: str, name: str, what: str) -> None:
+        self.kind, self.name, self.what = kind, name, what
+        super().__init__(f"{kind} {name!r} {what}")
+
+
 def nearest(name: str, choices: Iterable[str], limit: int = 8) -> str:
     """A sentence that offers the nearest of `choices`, or lists up to `limit` of them."""
     known = sorted(choices)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench import sheets
+from ganbench import returned, sheets
 from ganbench.assemble import INDICES, Program, Values, as_float, floating, held_out_tables, index_of
 from ganbench.components import Data, Evaluation, Extractor, Metric, create
 from ganbench.draws import draw, stream
@@ -117,7 +117,7 @@ class Evaluator:
     def _values(self, metric: Metric, evaluation: Evaluation) -> list[Row]:
         """What a metric measures, and all that its values depend on beside the samples."""
         self._n_real = self._dimensions = None
-        measured = metric.measure(evaluation)
+        measured = returned.measured(metric, metric.measure(evaluation))
         extractor = metric.extractor_for(self._data)
         taken = {
             "n": self._n,
