@@ -136,12 +136,12 @@ class Looped(Trainer):
     def _advance(self, first: int, steps: int) -> Tensor:
         numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
         seen = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
-        probes = torch.full(
-            (steps, len(seen), len(self.program.columns)), torch.nan, dtype=self.program.dtype
-        )
-        told = rows([*chain(*seen)], self.program.columns, self.program.dtype)
-        for run, own in enumerate(told.split([len(one) for one in seen])):
-            probes[: len(own), run] = own
+        columns, dtype = self.program.columns, self.program.dtype
+        probes = torch.full((steps, len(seen), len(columns)), torch.nan, dtype=dtype)
+        if any(seen):
+            told = rows([*chain(*seen)], columns, dtype)
+            for run, own in enumerate(told.split([len(one) for one in seen])):
+                probes[: len(own), run] = own
         return probes
 
     def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> list[Seen]:

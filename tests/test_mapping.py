@@ -223,6 +223,15 @@ def test_what_a_dead_run_leaves_is_the_same_either_way(toys, blob):
     close(rows[:, 1], mapped_rows[:, 1])
 
 
+def test_where_all_runs_are_dead_nothing_is_measured(toys, blob):
+    looped = make(
+        Looped, Program(variant(), toys, blob), Runs((0,), ({"optimizer.discriminator.lr": 1e300},)), blob
+    )
+    advance(looped, 5)
+    assert looped.died()[0]
+    assert advance(looped, 5).isnan().all()
+
+
 def test_stacked_and_unstacked(toys, blob):
     program = Program(variant(options={"toy-gan": {"norm": True}}), toys, blob)
     states = [program.initial(seed, {}) for seed in range(3)]
