@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import TOYS
-from running import TOY, files_below, ganbench_here, ganbench_process
+from running import TOY, Done, files_below, ganbench_here, ganbench_process
 
 import ganbench
 from ganbench.errors import BadInput
 from ganbench.files import FolderLock
+from ganbench.plugins import discover
 from ganbench.sharing import archive, retrain
+from ganbench.sharing.obstacles import obstacle
 from ganbench.sharing.pack import pack
 from ganbench.sharing.plugin_files import naming
 from ganbench.sharing.verify import Verified, verify
@@ -527,15 +529,29 @@ def test_other_sources_are_not_trained(root, tmp_path):
     other.write_text(TOYS.read_text("utf-8") + "\n# changed\n", encoding="utf-8")
     pack(root, tmp_path / "a.zip")
     done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 2, "--plugin", other, "--workers", 1)
-    assert done.code == 1
-    assert "not trained, for the source of model toy-gan is another here" in done.out
+    assert done.code == 0
+    assert "skipped retrained  no run was trained again" in done.out
+    assert "not tried: another source here of model toy-gan, loss toy-" in told(done)
 
 
 def test_a_plugin_that_is_not_here(root, tmp_path):
     pack(root, tmp_path / "a.zip")
     done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 1, "--workers", 1)
-    assert done.code == 1
-    assert "not trained, for unknown dataset 'toy-blob'" in done.out
+    assert done.code == 0
+    sentence = "1 run was not tried: toys.py, which the archive holds, is not trusted; read it, then give"
+    assert f"{sentence} --trust toys.py" in told(done)
+    assert "choose from" not in done.out
+
+
+def test_a_package_that_is_not_here(published, tmp_path):
+    config = stack(published).config()
+    owner = {name: ["ganbench-x", digest] for name, (_, digest) in config["identity"]["components"].items()}
+    config |= {"identity": {**config["identity"], "components": owner}, "versions": {"loss toy-loss": "x 1"}}
+    why = obstacle(config, tmp_path, discover(), None, ())
+    assert why == (
+        "not installed here: the model toy-gan, the loss toy-loss (x 1), the dataset toy-blob, "
+        "the metric toy-mean"
+    )
 
 
 # -- plugins that are single files
@@ -559,6 +575,11 @@ def beside(tmp_path) -> Path:
     return folder
 
 
+def told(done: Done) -> str:
+    """What was printed, on one line."""
+    return " ".join(done.out.split())
+
+
 def check_of(found: Verified, name: str) -> tuple[bool | None, str]:
     return next((check.ok, check.detail) for check in found.checks if check.name == name)
 
@@ -576,11 +597,32 @@ def test_they_are_executed_only_where_that_is_asked_for(beside, tmp_path, monkey
     with mock.patch("ganbench.plugins._load_file") as loaded:
         done = ganbench_here("verify", "a.zip", "--retrain", 2, "--workers", 1)
     assert not loaded.called
-    assert done.code == 1
-    assert done.out.count("which the archive holds: read that, then allow it by --trust toys.py") == 1
+    assert done.code == 0
+    assert told(done).count("2 runs were not tried: toys.py, which the archive holds") == 1
+    assert "as used in training; not executed" in done.out
     done = ganbench_here("verify", "a.zip", "--retrain", 2, "--workers", 1, "--trust", "toys.py")
     assert done.code == 0, done.out
     assert "2 runs were trained again, 2 of them equal bit for bit" in done.out
+    assert "executed, for you trust it: toys.py" in done.out
+    assert "not executed" not in done.out
+
+
+def test_what_was_seen_is_wrapped_and_the_runs_are_listed(beside, tmp_path):
+    pack(beside / "toy", tmp_path / "a.zip")
+    done = ganbench_here("verify", tmp_path / "a.zip", "--retrain", 2, "--workers", 1, columns=80)
+    lines = done.out.splitlines()[2:]
+    assert max(map(len, lines)) <= 80
+    assert lines[-2:] == [f"{' ' * 19}toy-blob/toy-gan/toy-loss/plain seed {seed}" for seed in (0, 1)]
+
+
+def test_a_plugin_that_no_run_of_the_sample_has_is_told(beside, tmp_path):
+    found = verified(beside / "toy", tmp_path)
+    [check] = retrain.unsampled(found, [])
+    assert (check.ok, check.name) == (None, "not tried")
+    assert check.detail.startswith(
+        "no run with toys.py is in the sample, of 2 in the archive; a larger --retrain"
+    )
+    assert list(retrain.unsampled(found, retrain.sample(found, 1))) == []
 
 
 @pytest.mark.parametrize("name", ["toy.py", "../toys.py", "manifest.json"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from ganbench.sharing.verify import Verified
 
 SIGNS = {True: ("ok", "green"), False: ("WRONG", "red"), None: ("skipped", "yellow")}
+
+_INDENT = 19
+"""Columns in front of what was seen."""
 
 
 @click.command()
@@ -56,7 +61,7 @@ def verify(
         raise BadInput("--trust is for training again: give --retrain N too")
 
     with tempfile.TemporaryDirectory(prefix="ganbench-verify-") as scratch:
-        found = verify_archive(archive, _below(scratch, "archive"))
+        found = verify_archive(archive, _below(scratch, "archive"), trust)
         allowed = (*files, *trusted(found.folder, trust))
         compared = (
             _retrained(found, retrain, _below(scratch, "retrained"), allowed, workers) if retrain else []
@@ -90,7 +95,7 @@ def _below(scratch: str, name: str) -> Path:
 def _retrained(
     found: Verified, count: int, scratch: Path, files: tuple[str, ...], workers: int | None
 ) -> list[Compared]:
-    """What the sampled runs came to; the check is added to what was found."""
+    """What the sampled runs came to; the checks are added to what was found."""
     from ganbench.engine import settings
     from ganbench.plugins import discover
     from ganbench.sharing.retrain import retrain
@@ -101,8 +106,8 @@ def _retrained(
         return []
     catalogue = discover(files)
     chosen = settings(None, "auto", workers, catalogue)
-    check, compared = retrain(found, count, scratch, catalogue, chosen, files)
-    found.checks.append(check)
+    checks, compared = retrain(found, count, scratch, catalogue, chosen, files)
+    found.checks += checks
     return compared
 
 
@@ -111,8 +116,19 @@ def _show(found: Verified, compared: list[Compared]) -> None:
 
     click.echo(printable(f"archive {found.archive}: {found.manifest.get('suite')}"))
     click.echo(f"digest  {found.digest}")
+    width = shutil.get_terminal_size((80, 24)).columns
     for check in found.checks:
         sign, colour = SIGNS[check.ok]
-        click.echo(f"{click.style(f'{sign:<7}', colour)} {check.name:<10} {printable(check.detail, 2000)}")
+        lines = _wrapped(check.detail, width - _INDENT)
+        click.echo(f"{click.style(f'{sign:<7}', colour)} {check.name:<10} {lines[0]}")
+        for line in [*lines[1:], *map(printable, check.runs)]:
+            click.echo(" " * _INDENT + line)
     for one in compared:
-        click.echo(printable(f"        {one.label} seed {one.seed}: {one.detail}", 1000))
+        told = _wrapped(f"{one.label} seed {one.seed}: {one.detail}", width - 8)
+        click.echo("\n".join(" " * 8 + line for line in told))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    from ganbench.suite_file import printable
+
+    return textwrap.wrap(printable(text, 2000), max(width, 20), break_on_hyphens=False) or [""]

@@ -130,13 +130,3 @@ def trusted(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
             hint = nearest(name, there) if there else "it holds none"
             raise BadInput(f"--trust: the archive holds no plugin {printable(name)!r}; {hint}")
     return tuple(str(folder / PLUGINS / name) for name in names)
-
-
-def untrusted(folder: Path, config: Mapping[str, Any], executed: Sequence[str]) -> str:
-    """How to allow the packed plugins that a stack needs, and that may not be executed; empty for none."""
-    wanted, allowed = needed([config]), {Path(path).name for path in executed}
-    names = [name for name, digest in held(folder).items() if digest in wanted and name not in allowed]
-    if not names:
-        return ""
-    options = " ".join(f"--trust {name}" for name in names)
-    return f"; it needs {', '.join(names)}, which the archive holds: read that, then allow it by {options}"

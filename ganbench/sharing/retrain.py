@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import torch
 
 from ganbench.engine import Settings
 from ganbench.environment import environment
-from ganbench.errors import BadInput
 from ganbench.identity import Identities
 from ganbench.judging import completed
 from ganbench.plugins import Catalogue
 from ganbench.rows import STOPPED, judged_again
 from ganbench.sharing.compare import Compared, compare
-from ganbench.sharing.plugin_files import untrusted
+from ganbench.sharing.obstacles import obstacle
+from ganbench.sharing.plugin_files import needed
 from ganbench.sharing.verify import Check, Verified
 from ganbench.sources import Sources
 from ganbench.store import StackFolder, read_lock
@@ -69,26 +70,29 @@ def retrain(
     catalogue: Catalogue,
     settings: Settings,
     plugin_files: Sequence[str] = (),
-) -> tuple[Check, list[Compared]]:
+) -> tuple[list[Check], list[Compared]]:
     """Train a sample of `count` runs in the folder `scratch`, and compare their rows with the archive's.
 
     A run is trained only where the components, data and sources that it was made of are the same here.
 
     Returns:
-        The check, and what each run came to.
+        The checks, and what each run came to.
     """
     identities = Identities(catalogue, Sources(catalogue))
+    untried: dict[str, list[str]] = {}
     refused: dict[str, list[str]] = {}
     again: dict[str, tuple[Sampled, StackFolder]] = {}
-    for sampled in sample(found, count):
+    sampled_runs = sample(found, count)
+    for sampled in sampled_runs:
+        config = sampled.folder.config()
         try:
-            why = differing(sampled.folder.config(), identities)
-            folder = None if why else _prepared(sampled, scratch, found, catalogue, settings)
+            why = obstacle(config, found.folder, catalogue, identities, plugin_files)
+            if why:
+                untried.setdefault(why, []).extend(sampled.labels())
+                continue
+            folder = _prepared(sampled, scratch, found, catalogue, settings)
         except Exception as error:  # the configuration is anybody's
-            why, folder = f"{type(error).__name__}: {error}", None
-        if folder is None:
-            hint = untrusted(found.folder, sampled.folder.config(), plugin_files)
-            refused.setdefault(f"not trained, for {why}{hint}", []).extend(sampled.labels())
+            refused.setdefault(f"not trained ({type(error).__name__}: {error})", []).extend(sampled.labels())
         else:
             again[folder.path.name] = (sampled, folder)
     failed = _train([str(folder.path) for _, folder in again.values()], settings.workers, plugin_files)
@@ -99,7 +103,7 @@ def retrain(
         else:
             _judge(folder, sampled.folder.config()["verdict"])
             compared += compare(found, sampled.folder, folder, same_engine(sampled.folder, folder))
-    return _check(refused, compared), compared
+    return [_check(refused, compared), *_untried(untried), *unsampled(found, sampled_runs)], compared
 
 
 def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
@@ -112,31 +116,6 @@ def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> d
             if event["event"] in ("failed", "out_of_memory"):
                 failed[event["stack"]] = event["reason"]
     return failed
-
-
-def differing(config: Mapping[str, Any], identities: Identities) -> str:
-    """What of a stack's identity is different here, in words; empty where nothing is."""
-    if "identity" not in config:
-        return "it was trained by a version that did not record what its key is made of"
-    try:
-        here = identities.of(config["variants"][0])
-    except BadInput as error:
-        return str(error)
-    there = config["identity"]
-    faults = [
-        f"{name} is of {owner} there, of {here['components'][name][0]} here"
-        if owner != here["components"][name][0]
-        else f"the source of {name} is another here"
-        for name, (owner, source) in there["components"].items()
-        if [owner, source] != list(here["components"].get(name, (None, None)))
-    ]
-    words = {
-        "data": "the data differ",
-        "extractors": "the feature extractors differ",
-        "schema": "the rows differ",
-    }
-    faults += [told for name, told in words.items() if there[name] != here[name]]
-    return "; ".join(faults)
 
 
 def _prepared(
@@ -202,8 +181,34 @@ def _judge(folder: StackFolder, thresholds: Mapping[str, Any]) -> None:
 
 
 def _check(refused: Mapping[str, Sequence[str]], compared: Sequence[Compared]) -> Check:
+    """Whether what was trained agrees; None where nothing was."""
+    if not compared and not refused:
+        return Check("retrained", None, "no run was trained again")
     differ = [f"{one.label} seed {one.seed}: {one.detail}" for one in compared if not one.ok]
     exact = sum(one.exact for one in compared)
-    told = f"{len(compared)} runs were trained again, {exact} of them equal bit for bit"
+    told = f"{_runs(len(compared))} trained again, {exact} of them equal bit for bit"
     faults = [*differ, *(f"{', '.join(labels)}: {why}" for why, labels in refused.items())]
     return Check("retrained", not faults, "; ".join([told, *faults]))
+
+
+def _untried(untried: Mapping[str, Sequence[str]]) -> Iterator[Check]:
+    """Runs of the sample that were not trained, and why."""
+    for why, labels in untried.items():
+        yield Check("not tried", None, f"{_runs(len(labels))} not tried: {why}", tuple(labels))
+
+
+def unsampled(found: Verified, sampled: Sequence[Sampled]) -> Iterator[Check]:
+    """Plugins that are single files, none of whose runs is in the sample."""
+    reached = {path.name for one in sampled for path in needed([one.folder.config()]).values()}
+    counts: Counter[str] = Counter()
+    for folder in found.stacks:
+        config = folder.config()
+        counts.update(dict.fromkeys({path.name for path in needed([config]).values()}, len(config["keys"])))
+    for name, count in sorted(counts.items()):
+        if name not in reached:
+            told = f"no run with {name} is in the sample, of {count} in the archive"
+            yield Check("not tried", None, f"{told}; a larger --retrain reaches them")
+
+
+def _runs(count: int) -> str:
+    return "1 run was" if count == 1 else f"{count} runs were"

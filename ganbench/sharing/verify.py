@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,21 +41,32 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: whether it holds (None: could not be checked), and what was seen."""
+    """One thing that was checked: whether it holds (None: could not be checked), and what was seen.
+
+    Arguments:
+        runs: of which this is told, where not of all.
+    """
 
     name: str
     ok: bool | None
     detail: str
+    runs: tuple[str, ...] = ()
 
 
 @dataclass
 class Verified:
-    """What an archive was found to be. `folder`: where it was unpacked."""
+    """What an archive was found to be.
+
+    Arguments:
+        folder: where it was unpacked.
+        trust: names of its plugins that may be executed.
+    """
 
     archive: Path
     digest: str
     manifest: dict[str, Any]
     folder: Path
+    trust: tuple[str, ...] = ()
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -69,13 +80,16 @@ class Verified:
         return stack_folders(self.folder)
 
 
-def verify(path: Path, folder: Path) -> Verified:
+def verify(path: Path, folder: Path, trust: Sequence[str] = ()) -> Verified:
     """Unpack an archive into the empty folder `folder` and check all that needs no training.
+
+    Arguments:
+        trust: names of its plugins that will be executed after that; here nothing is.
 
     Raises BadInput where it is no archive, or not a safe one.
     """
     with Archive(path) as archive:
-        found = Verified(path, archive.digest, archive.manifest, folder)
+        found = Verified(path, archive.digest, archive.manifest, folder, tuple(trust))
         altered = archive.unpack(folder)
         count = len(archive.manifest["files"])
     found.checks.append(
@@ -168,7 +182,8 @@ def _plugins(found: Verified) -> Check:
     absent = [path.name for digest, path in wanted.items() if digest not in there.values()]
     if absent and not faults:
         return Check("plugins", None, f"not in it: {', '.join(sorted(absent))}")
-    return _told("plugins", faults, f"{', '.join(there)} as used in training; not executed")
+    executed = f"executed, for you trust it: {', '.join(found.trust)}" if found.trust else "not executed"
+    return _told("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
 
 
 def _key_faults(config: dict[str, Any]) -> Iterator[str]:

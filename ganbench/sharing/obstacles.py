@@ -1,0 +1,89 @@
+"""Why a run of an archive cannot be trained again here: not the same components, data or sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganbench.errors import BadInput
+from ganbench.identity import Identities
+from ganbench.plugins import Catalogue
+from ganbench.sharing.plugin_files import held, needed
+
+
+def obstacle(
+    config: Mapping[str, Any],
+    folder: Path,
+    catalogue: Catalogue,
+    identities: Identities,
+    files: Sequence[str],
+) -> str:
+    """Why the runs of a stack are not trained here; empty where they are.
+
+    Arguments:
+        config: the stack's.
+        folder: where the archive was unpacked.
+        files: plugins that may be executed.
+    """
+    if "identity" not in config:
+        return "trained by a version that did not record what keys are made of"
+    return (
+        _lacking_files(config, folder, catalogue, files)
+        or _lacking_packages(config, catalogue)
+        or differing(config, identities)
+    )
+
+
+def _lacking_files(
+    config: Mapping[str, Any], folder: Path, catalogue: Catalogue, files: Sequence[str]
+) -> str:
+    """Plugins that are single files, whose components are not here, and how to give them."""
+    components = config["identity"]["components"]
+    if all(_is_here(name, catalogue) for name, (owner, _) in components.items() if owner == "file"):
+        return ""
+    wanted, there = needed([config]), held(folder)
+    names = sorted({path.name for path in wanted.values()} - {Path(file).name for file in files})
+    packed = sorted(name for name, digest in there.items() if digest in wanted and name in names)
+    if packed:
+        trust = " ".join(f"--trust {name}" for name in packed)
+        return f"{', '.join(packed)}, which the archive holds, is not trusted; read it, then give {trust}"
+    told = ", ".join(names or sorted(path.name for path in wanted.values()))
+    return f"{told} as it was in training is not here; give it by --plugin FILE"
+
+
+def _lacking_packages(config: Mapping[str, Any], catalogue: Catalogue) -> str:
+    """Components that no plugin here has."""
+    versions = config.get("versions", {})
+    names = [name for name in config["identity"]["components"] if not _is_here(name, catalogue)]
+    told = ", ".join(
+        f"the {name} ({versions[name]})" if name in versions else f"the {name}" for name in names
+    )
+    return f"not installed here: {told}" if names else ""
+
+
+def _is_here(component: str, catalogue: Catalogue) -> bool:
+    kind, _, name = component.partition(" ")
+    return name in catalogue.components[kind]
+
+
+def differing(config: Mapping[str, Any], identities: Identities) -> str:
+    """What of a stack's identity is different here, in words; empty where nothing is."""
+    try:
+        here = identities.of(config["variants"][0])
+    except BadInput as error:
+        return str(error)
+    there, ours = config["identity"], here["components"]
+    owners, sources = [], []
+    for name, (owner, source) in there["components"].items():
+        if owner != ours[name][0]:
+            owners.append(f"{name} is of {owner} there, of {ours[name][0]} here")
+        elif source != ours[name][1]:
+            sources.append(name)
+    faults = [*owners, *([f"another source here of {', '.join(sources)}"] if sources else [])]
+    words = {
+        "data": "the data differ",
+        "extractors": "the feature extractors differ",
+        "schema": "the rows differ",
+    }
+    return "; ".join([*faults, *(told for name, told in words.items() if there[name] != here[name])])
