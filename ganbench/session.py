@@ -43,7 +43,7 @@ class Session:
     Arguments:
         root: the suite's folder of results.
         loggers: whom to tell what happens, beside the observers.
-        lines: what to say at its end, such as tracebacks of crashes.
+        tracebacks: reason of a crash -> where its traceback lies, of the first stack that crashed so.
     """
 
     plan: Plan
@@ -52,7 +52,7 @@ class Session:
     watcher: Watcher
     loggers: Sequence[Logger] = ()
     interrupted: bool = False
-    lines: list[str] = field(default_factory=list)
+    tracebacks: dict[str, Path] = field(default_factory=dict)
 
     def run(self, pool: Pool) -> None:
         """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
@@ -94,6 +94,7 @@ class Session:
         identity = canonical({"keys": config["keys"], "engine": config["engine"]})
         folder = StackFolder.create(self.root, config["label"], identity)
         folder.write_config(config)
+        folder.drop_traceback()
         return folder
 
     def _follow(self, pool: Pool, events: Iterable[Event], lock: FolderLock) -> None:
@@ -116,7 +117,7 @@ class Session:
         folder.write_runs(rows)
         folder.write_status({**folder.status(), "state": "crashed", "reason": event["reason"]})
         if event.get("traceback"):
-            self.lines.append(f"{config['label']}: {event['traceback'].rstrip()}")
+            self.tracebacks.setdefault(event["reason"], folder.write_traceback(event["traceback"]))
         return {**event, "event": "finished", "rows": rows}
 
     def _out_of_memory(self, pool: Pool, folder: StackFolder, config: dict[str, Any], event: Event) -> Event:

@@ -4,7 +4,7 @@
       suite.lock.json
       stacks/<slug>-<hash12>/
         config.json env.json status.json trace-<first>-<last>.parquet evals.parquet runs.parquet
-        checkpoint.safetensors samples/
+        checkpoint.safetensors traceback.txt samples/
 
 A process may be killed at any moment: a file is then either the old one or the new one, and its
 temporary (`.<name>.<token>.tmp`) is never read. What cannot be read counts as absent and leaves a
@@ -164,6 +164,16 @@ class StackFolder:
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Write status.json."""
         write_json(self.path / "status.json", status)
+
+    def write_traceback(self, text: str) -> Path:
+        """Write traceback.txt: where what has crashed did. Returns its path."""
+        path = self.path / "traceback.txt"
+        write_atomic(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))
+        return path
+
+    def drop_traceback(self) -> None:
+        """Remove the traceback of an earlier try, if there is one."""
+        (self.path / "traceback.txt").unlink(missing_ok=True)
 
     def write_traces(self, first_step: int, last_step: int, columns: Mapping[str, np.ndarray]) -> None:
         """Write one part of the traces: rows (run, step, player), all of first_step <= step <= last_step."""

@@ -119,8 +119,31 @@ def test_one_that_raises(tmp_path, healthy, plugin, engine):
     for outcome, reason in outcomes(tmp_path):
         assert outcome == "crashed"
         assert reason == f"loss 'broken' of {path} raised RuntimeError: boom (frail.py:{line})"
-    assert f"crashed: {BROKEN[0]}: loss 'broken'" in done.out
-    assert "second line" in done.err, "its traceback is told"
+    assert f"crashed: {BROKEN[0]} and 1 more: loss 'broken'" in done.out
+    assert done.out.count("crashed:") == 1, "told once a cause"
+    assert "second line" not in done.err
+    [told] = [line for line in done.err.splitlines() if line.startswith("traceback in ")]
+    trace = Path(told.removeprefix("traceback in ").partition(";")[0])
+    assert trace.is_relative_to(tmp_path / "out" / "stacks")
+    assert "second line" in trace.read_text()
+
+
+def test_a_traceback_is_printed_where_that_is_asked_for(tmp_path, plugin, monkeypatch):
+    monkeypatch.setenv("GANBENCH_TRACEBACK", "1")
+    done = run(tmp_path, "--plugin", plugin('raise RuntimeError("boom\\nsecond line")'), "--steps", 2)
+    assert done.code == 1
+    assert done.err.count("\nsecond line\n") == 1, "once a cause"
+
+
+def test_a_traceback_goes_when_the_stack_is_trained_again(tmp_path, plugin, monkeypatch):
+    how = 'if "BOOM" in os.environ and self.calls[0] > 20: raise RuntimeError("boom")'
+    args = ("--plugin", plugin(how))
+    monkeypatch.setenv("BOOM", "1")
+    assert run(tmp_path, *args).code == 1
+    assert len(list((tmp_path / "out").rglob("traceback.txt"))) == 2
+    monkeypatch.delenv("BOOM")
+    assert run(tmp_path, *args).code == 0
+    assert not list((tmp_path / "out").rglob("traceback.txt"))
 
 
 def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, healthy, plugin):

@@ -239,12 +239,12 @@ def test_a_run_ends_with_all_warnings(tmp_path, form):
 
 def test_a_run_that_is_cut_short_tells_how_many_have_no_result(tmp_path, capsys):
     folder = make(tmp_path / "made", 3, 4, trace_steps=5, unfinished=1)
-    session = SimpleNamespace(lines=["one crashed"], interrupted=True)
+    session = SimpleNamespace(tracebacks={"one crashed": tmp_path / "traceback.txt"}, interrupted=True)
     assert conclude(session, folder, as_json=True) == 130
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "warning: 4 of the suite's runs have no result yet and are left out"
-    assert told[2] == "one crashed"
-    assert told[3].startswith("interrupted; `ganbench")
+    assert told[1].startswith(f"traceback in {tmp_path / 'traceback.txt'}; ")
+    assert told[2].startswith("interrupted; `ganbench")
 
 
 def test_the_rows_of_a_lost_stack_are_not_touched(made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import sys
 from contextlib import redirect_stdout
@@ -74,8 +75,8 @@ def _conclude(session: Session, root: Path, as_json: bool) -> int:
         click.echo(f"rows    {root / 'stacks'}")
         click.echo(f"report  {report_of(write_report(results, root, tell_warning))}")
     tell_all(results)
-    for line in session.lines:
-        click.echo(f"\n{line}", err=True)
+    for path in session.tracebacks.values():
+        _tell_traceback(path)
     if session.interrupted:
         again = shlex.join(["ganbench", *sys.argv[1:]])
         click.echo(f"interrupted; `{again}` goes on from here", err=True)
@@ -87,11 +88,20 @@ def _show(results: Results) -> None:
     from rich.console import Console
 
     from ganbench.report import summary_table
+    from ganbench.report.content import notes
 
     console = Console()
-    console.print(summary_table(results.summary(), console.width))
+    console.print(summary_table(results.summary(), console.width, notes(results)))
     broken = results.runs[results.runs["outcome"].isin(["crashed", "incompatible"])]
-    for (outcome, variant), rows in broken.groupby(["outcome", "variant"], sort=False):
-        console.print(
-            f"{outcome}: {variant}: {rows['reason'].iloc[0]}", style="red", markup=False, highlight=False
-        )
+    for (outcome, reason), rows in broken.groupby(["outcome", "reason"], sort=False):
+        first, *others = dict.fromkeys(rows["variant"])
+        who = f"{first} and {len(others)} more" if others else first
+        console.print(f"{outcome}: {who}: {reason}", style="red", markup=False, highlight=False)
+
+
+def _tell_traceback(path: Path) -> None:
+    """Where it lies, or all of it where that is asked for."""
+    if os.environ.get("GANBENCH_TRACEBACK"):
+        click.echo(f"\n{path}\n{path.read_text('utf-8').rstrip()}", err=True)
+    else:
+        click.echo(f"traceback in {path}; GANBENCH_TRACEBACK=1 prints it", err=True)
