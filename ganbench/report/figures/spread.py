@@ -70,7 +70,9 @@ def final_values(results: Results, metric: str | None = None) -> Figure:
 def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a run and lane. Failed runs keep the value that they had, which no statistic counts."""
     lanes = [
-        runs[["variant", "seed", "outcome"]].assign(when=when, kind="run", value=runs.get(f"{when}_{metric}"))
+        runs[["variant", "seed", "outcome"]].assign(
+            when=when, kind="run", value=runs.get(f"{when}_{metric}", math.nan)
+        )
         for when in _LANES
     ]
     return pd.concat(lanes, ignore_index=True)
