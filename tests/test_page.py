@@ -16,14 +16,16 @@ from running import ganbench_here
 from ganbench import stats
 from ganbench.frames import load
 from ganbench.report.content import cautions
-from ganbench.report.figures import NAMES, Figure
+from ganbench.report.figures import NAMES, Figure, figures
 from ganbench.report.onsets import onset_texts
 from ganbench.report.page import write_page
 from ganbench.report.page.embedded import in_script, packed, packed_rows, safe_json, source_hash
 from ganbench.report.page.factors import failed_runs, failures_by_factor
+from ganbench.report.page.further import further
 from ganbench.report.page.page import page_text
 from ganbench.report.page.pictures import MOST_RUNS, examples
 from ganbench.report.page.sections import SECTIONS, answered
+from ganbench.report.tables import interval, number
 
 HOSTILE = (
     *("<script>alert(1)</script>", "../../x", "x" * 300, "😀 مرحبا", "\u202eabc", "a&amp;b\"c'd`"),
@@ -369,6 +371,37 @@ def test_a_report_opens_in_the_browser(made, monkeypatch):
     done = ganbench_here("report", made.path, "--open")
     assert (done.code, done.err) == (0, "")
     assert opened == [(made.path / "report.html").resolve().as_uri()]
+
+
+def test_every_metric_is_on_the_page(tmp_path):
+    names = ["modes", "a<b>", "A b", "spread", "radius-gap"]
+    results = load(make(tmp_path, 2, 4, metrics=dict.fromkeys(names, "lower"), outcomes=[{}], trace_steps=5))
+    told: list[str] = []
+    beside = list(further(results, told.append))
+    assert [(one.metric, one.id, one.open) for one in beside] == [
+        ("a<b>", "a-b", True),
+        ("A b", "a-b-2", True),
+        ("spread", "spread", True),
+        ("radius-gap", "radius-gap", False),
+    ]
+    page = Page(page_text(results, [fake()], beside))
+    own = results.summary("radius-gap").iloc[0]
+    words = " ".join(page.text.split())
+    assert f"{number(own['final'])} {interval(own['final_low'], own['final_high'])}" in words
+    assert "a<b> (lower is better)" in words
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {f"figure-metric-curves-{one.id}" for one in beside} | {"metrics", "metric-a-b-2"} <= set(ids)
+    assert json.loads(page.data["data-metric-curves-spread"])["table"]["rows"] > 0
+    rows = [row["data-variant"] for row in page.of("tr") if "data-variant" in row]
+    assert rows.count("0") == 1 + len(beside) + 1  # summary, further metrics, what was trained
+    assert told == []
+
+
+def test_the_main_metric_of_the_page_is_what_was_asked(made):
+    page = Page(page_text(made.by("energy-distance"), figures(made.by("energy-distance"), ["final-values"])))
+    assert "Final and best energy-distance" in page.text
+    assert [one.metric for one in further(made.by("energy-distance"), print)] == ["modes"]
 
 
 def test_the_page_of_real_figures_is_written_whole(made, tmp_path):

@@ -348,6 +348,26 @@ def test_a_filtered_chart_is_as_high_as_its_rows(browser, every_outcome):
 
 
 @pytest.mark.parametrize("width", [1440, 400])
+def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
+    metrics = dict.fromkeys(["modes", "a", "b", "c", "d"], "lower")
+    path = write_page(load(make(tmp_path, 3, 3, metrics=metrics, trace_steps=0)), tmp_path)
+    with opened(browser, path, width) as page:
+        page.wait_for_timeout(500)
+        chart = page.locator("#figure-metric-curves-d .chart svg.marks")
+        assert chart.count() == 0
+        page.locator("#summary a", has_text="d").last.click()
+        chart.wait_for()
+        draw_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert chart.bounding_box()["width"] > 200
+        rows = page.locator("#metric-d tbody tr:visible")
+        assert rows.count() == 3
+        page.evaluate("document.querySelector('[data-field=variant] .choices input').click()")
+        settled(page)
+        assert rows.count() == 2
+
+
+@pytest.mark.parametrize("width", [1440, 400])
 def test_a_page_without_runs_opens(browser, tmp_path, width):
     results = load(make(tmp_path, variants=2, seeds=2, unfinished=2))
     with opened(browser, write_page(results, tmp_path), width) as page:

@@ -19,7 +19,9 @@ from test_frames import add_stack, demo, edit_lock, variant_config
 
 from ganbench.frames import load
 from ganbench.report import summary_table, write_report
+from ganbench.report.content import notes, unjudged
 from ganbench.report.listing import comparison_listing
+from ganbench.report.markdown import report_text
 from ganbench.report.tables import (
     code,
     escape,
@@ -216,6 +218,64 @@ def test_a_report_without_failures_and_without_runs(tmp_path):
     assert "IQM" not in none
     assert "seeds ." not in none
     assert "No run has ended yet." in ganbench_here("report", tmp_path / "none").out
+
+
+def test_every_metric_is_in_the_report(tmp_path):
+    metrics = {"modes": "higher", "spread": "higher", "radius-gap": "lower"}
+    results = load(make(tmp_path, 2, 4, metrics=metrics, outcomes=[{}], trace_steps=0))
+    text = report_text(results)
+    assert "## Further metrics" in text
+    rows = [row for row in cells(text) if row[0] == "radius-gap (lower is better)"]
+    own = results.summary("radius-gap").iloc[0]
+    assert [row[1] for row in rows] == results.runs["variant"].unique().tolist()
+    assert rows[0][2] == f"{number(own['final'])} {interval(own['final_low'], own['final_high'])}"
+    assert list(notes(results)) == ["Measured too (`ganbench report --metric NAME`): spread and radius-gap."]
+    alone = load(make(tmp_path / "alone", 2, 2, metrics={"modes": "higher"}, trace_steps=0))
+    assert "Further metrics" not in report_text(alone)
+    assert list(notes(alone)) == []
+
+
+def test_a_report_by_another_metric_is_all_by_that_one(tmp_path):
+    make(tmp_path, 2, 4, outcomes=[{}], trace_steps=0)
+    done = ganbench_here("report", tmp_path, "--metric", "energy-distance")
+    assert "energy-distance: lower is better" in squeezed(done.out)
+    assert set(pd.read_csv(tmp_path / "summary.csv")["metric"]) == {"energy-distance"}
+    text = plain_text_of((tmp_path / "report.md").read_text(encoding="utf-8"))
+    assert "| modes (higher is better) |" in text
+    wrong = ganbench_here("report", tmp_path, "--metric", "energy-distanc")
+    assert wrong.code == 2
+    assert "no variant takes the metric 'energy-distanc'; did you mean 'energy-distance'?" in wrong.err
+    results = load(tmp_path)
+    assert results.by("energy-distance").compare()["metric"].unique().tolist() == ["energy-distance"]
+    assert results.compare()["metric"].unique().tolist() == ["modes"]
+
+
+def test_where_collapse_could_not_be_seen_it_is_said(tmp_path):
+    blind = load(make(tmp_path / "blind", 2, 3, metrics={"spread": "higher"}, outcomes=[{}], trace_steps=0))
+    told = (
+        "Collapse could not be judged: none of modes, stacked-modes, active-units and coverage was measured."
+    )
+    assert unjudged(blind) == told
+    assert f"## Failures\n\nNone. {told}" in plain_text_of(report_text(blind))
+    assert told in squeezed(ganbench_here("report", blind.path).out)
+    blind.lock["verdict"]["coverage_metrics"] = ["spread"]
+    assert unjudged(blind) == ""
+    half = load(demo(tmp_path / "half"))
+    assert unjudged(half).startswith("Collapse could not be judged for digits: none of modes,")
+
+
+def plain_text_of(markdown: str) -> str:
+    return markdown.replace("\\", "")
+
+
+def test_the_command_is_that_which_trained_it(tmp_path):
+    make(tmp_path, 1, 2, trace_steps=0)
+    lock = {"command": "ganbench run my/radius.toml --seeds 2"}
+    text = report_text(load(edit_lock(tmp_path, **lock)))
+    assert "- Command: `ganbench run my/radius.toml --seeds 2`; seeds 0, 1. Runs already" in text
+    assert "`ganbench run made`" not in text
+    text = report_text(load(edit_lock(tmp_path, command=None)))
+    assert "- Suite: `ganbench run made` where an installed plugin provides it, else its file; seeds" in text
 
 
 def test_a_report_of_many_failures_is_cut_and_says_so(tmp_path):

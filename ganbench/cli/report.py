@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
-@click.option("--metric", help="Which metric to show in the table. Default: each variant's own.")
+@click.option(
+    "--metric",
+    help="The main metric, in the table, the page and all that is written. Default: the suite's, or each "
+    "variant's own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened: bool) -> int:
@@ -27,14 +31,18 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
 
     from ganbench.frames import load
     from ganbench.report import summary_table, write_report
+    from ganbench.report.content import notes
 
     results = load(*folders)
-    summary = results.summary(metric)
+    if metric is not None:
+        results = results.by(metric)
+    summary = results.summary()
     if as_json:
         click.echo(summary.to_json(orient="records"))
     else:
         console = Console()
-        console.print("No run has ended yet." if summary.empty else summary_table(summary, console.width))
+        table = summary_table(summary, console.width, notes(results))
+        console.print("No run has ended yet." if summary.empty else table)
     paths = write_report(results, folders[0], tell_warning)
     tell_all(results)
     if not as_json:

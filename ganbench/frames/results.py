@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Results:
         folders: its stacks.
         notes: what was to be told when they were loaded.
         paths: the suites' folders, where there are several.
+        metric: the main one, in place of the suite's (see `by`).
     """
 
     path: Path
@@ -36,6 +38,18 @@ class Results:
     folders: Sequence[StackFolder] = field(repr=False)
     notes: Sequence[str] = field(default=(), repr=False)
     paths: Sequence[Path] = field(default=(), repr=False)
+    metric: str | None = field(default=None, repr=False)
+
+    def by(self, metric: str) -> Results:
+        """The same results with another main metric, in all that asks for none by name.
+
+        Raises BadInput where no variant takes it.
+        """
+        self._main_metrics(metric)
+        other = copy.copy(self)
+        other.metric = metric
+        vars(other).pop("_summaries", None)
+        return other
 
     @property
     def name(self) -> str:
@@ -108,6 +122,16 @@ class Results:
     def missing(self) -> int:
         """How many of the suite's runs have no row: they wait, or train just now."""
         return len(set(self.lock.get("keys", ())) - set(self.runs["key"]))
+
+    @cached_property
+    def metrics(self) -> dict[str, list[str]]:
+        """Variant -> the metrics that it takes, or that were measured, values of one metric included."""
+        pairs = self.evaluations[["variant", "metric"]].drop_duplicates()
+        seen = {str(v): list(rows) for v, rows in pairs.groupby("variant", sort=False)["metric"]}
+        return {
+            v: list(dict.fromkeys(_metric_names(self.configs.get(v, {})) + seen.get(v, [])))
+            for v in self._labels
+        }
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
@@ -279,7 +303,7 @@ class Results:
             return survival.to_failure(self.runs)
         if metric is None or threshold is None:
             raise BadInput("give a metric and a threshold, or neither for the time to failure")
-        taking = {label for label, taken in self._taken.items() if metric in taken}
+        taking = {label for label, taken in self.metrics.items() if metric in taken}
         times = self.time_to(metric, threshold)
         times = times[times["variant"].isin(taking)].merge(self.runs[["key", "budget"]], on="key")
         return times.rename(columns={"step": "time", "reached": "event"})
@@ -319,27 +343,18 @@ class Results:
         entries = self.lock.get("variants", ())
         return {str(entry["label"]): entry["compare"] for entry in entries if entry.get("compare")}
 
-    @cached_property
-    def _taken(self) -> dict[str, list[str]]:
-        """Variant -> the metrics that it takes, or that were measured, values of one metric included."""
-        pairs = self.evaluations[["variant", "metric"]].drop_duplicates()
-        seen = {str(v): list(rows) for v, rows in pairs.groupby("variant", sort=False)["metric"]}
-        return {
-            v: list(dict.fromkeys(_metric_names(self.configs.get(v, {})) + seen.get(v, [])))
-            for v in self._labels
-        }
-
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
         """Variant -> the metric to show, left out where the variant takes none such."""
         seen = set(
             self.evaluations[["variant", "metric"]].drop_duplicates().itertuples(index=False, name=None)
         )
         measured_by = {variant for variant, _ in seen}
-        known = {name for names in self._taken.values() for name in names}
+        asked = asked or self.metric
+        known = {name for names in self.metrics.values() for name in names}
         if asked is not None and asked not in known:
             raise BadInput(f"no variant takes the metric {asked!r}; {nearest(asked, known)}")
         main = {}
-        for variant, names in self._taken.items():
+        for variant, names in self.metrics.items():
             compare = asked or self._comparison_of(variant).get("metric")
             measured = [name for name in names if variant not in measured_by or (variant, name) in seen]
             if compare in names:

@@ -11,6 +11,8 @@ import pandas as pd
 from ganbench.outcome.thresholds import Thresholds, Verdict
 from ganbench.stats import stretches
 
+COUNTS = ("modes", "stacked-modes", "active-units")
+"""Metrics whose values show a collapse by themselves; those of `coverage_metrics` show it by a relapse."""
 STACKED_MODES = 1000
 """Modes that the metric stacked-modes counts: three digits."""
 

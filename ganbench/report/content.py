@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,9 @@ from typing import Any
 
 from ganbench._version import __version__
 from ganbench.frames import Results
+from ganbench.optimizers import OPTIMIZERS
+from ganbench.outcome import Thresholds
+from ganbench.outcome.curves import COUNTS
 from ganbench.report.names import labels_of, listed
 
 NOTE = """\
@@ -45,6 +49,36 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
             yield f"Mixed {name}s", f"({told}). Runs of different ones differ by rounding, then by chaos."
 
 
+def unjudged(results: Results) -> str:
+    """What is said where no metric was taken that shows a collapse; empty where it could be judged."""
+    verdict = results.lock.get("verdict") or {}
+    telling = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
+    taken = {label: {name.replace("_", "-") for name in names} for label, names in results.metrics.items()}
+    blind = [label for label, names in taken.items() if names.isdisjoint(telling)]
+    if not blind:
+        return ""
+    labels = labels_of(results)
+    whose = "" if len(blind) == len(taken) else f" for {listed([labels[label] for label in blind])}"
+    told = listed(telling, limit=len(telling))
+    return f"Collapse could not be judged{whose}: none of {told} was measured."
+
+
+def further_metrics(results: Results) -> list[str]:
+    """Metrics that were measured beside the main one of a variant, in the suite's order."""
+    main = results.summary().set_index("variant")["metric"]
+    pairs = results.evaluations[["variant", "metric"]].drop_duplicates()
+    beside = set(pairs.loc[pairs["metric"] != pairs["variant"].map(main), "metric"])
+    return [name for name in dict.fromkeys(itertools.chain(*results.metrics.values())) if name in beside]
+
+
+def notes(results: Results) -> Iterator[str]:
+    """What stands below the table of a terminal."""
+    if told := unjudged(results):
+        yield told
+    if further := further_metrics(results):
+        yield f"Measured too (`ganbench report --metric NAME`): {listed(further, limit=12)}."
+
+
 def settings(config: Mapping[str, Any]) -> Iterator[str]:
     """Steps, batch, optimizer, metrics of a resolved variant."""
     yield str(config.get("steps", ""))
@@ -75,7 +109,7 @@ def components(results: Results) -> list[str]:
 
 
 def suite_command(results: Results) -> str:
-    """What trains the suite again."""
+    """What trains the suite again where it has a name: its file is known only where the command is."""
     return f"ganbench run {shlex.quote(results.name)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ def report_text(results: Results) -> str:
         f"# {escape(results.name)}",
         _overview(results),
         "## Summary\n\n" + _summary(summary),
+        *_further(results),
         "## Failures\n\n" + _failures(results),
         "## Environment\n\n" + _environment(results),
         "## How to reproduce\n\n" + _reproduce(results),
@@ -114,6 +115,25 @@ def _summary(summary: pd.DataFrame) -> str:
     return markdown_table(headers, rows, right=(1, 2, 8)) + "\n\n" + content.NOTE
 
 
+def _further(results: Results) -> Iterator[str]:
+    """A section of the metrics beside the main one, where there are some."""
+    metrics = content.further_metrics(results)
+    rows = [
+        [
+            escape(f"{metric} ({row['direction']} is better)"),
+            escape(row["variant"]),
+            *(_value(row, when) for when in ("final", "best")),
+            str(row["n"]),
+        ]
+        for metric in metrics
+        for row in results.summary(metric).to_dict("records")
+        if row["metric"]
+    ]
+    if rows:
+        headers = ["metric", "variant", "final", "best", "n"]
+        yield "## Further metrics\n\n" + markdown_table(headers, rows, right=(4,))
+
+
 def _value(row: Mapping[Any, Any], when: str) -> str:
     return f"{number(row[when])} {interval(row[f'{when}_low'], row[f'{when}_high'])}".strip()
 
@@ -121,8 +141,9 @@ def _value(row: Mapping[Any, Any], when: str) -> str:
 def _failures(results: Results) -> str:
     runs, onsets = results.runs, onset_texts(results)
     failed = runs[runs["outcome"] != "finished"]
+    unjudged = escape(content.unjudged(results))
     if failed.empty:
-        return "None." if len(runs) else "No run has ended yet."
+        return f"None. {unjudged}".strip() if len(runs) else "No run has ended yet."
     rows = [
         [
             escape(row["variant"]),
@@ -135,7 +156,8 @@ def _failures(results: Results) -> str:
     ]
     table = markdown_table(["variant", "seed", "outcome", "onset", "reason"], rows, right=(1,))
     rest = len(failed) - len(rows)
-    return f"{table}\n\n{rest} more are in runs.csv." if rest > 0 else table
+    more = f"{rest} more are in runs.csv." if rest > 0 else ""
+    return "\n\n".join(filter(None, [table, more, unjudged]))
 
 
 def _environment(results: Results) -> str:
@@ -149,11 +171,11 @@ def _environment(results: Results) -> str:
 
 def _reproduce(results: Results) -> str:
     command = results.lock.get("command")
-    lines = [f"- Command: {code(str(command))}"] if command else []
     seeds = content.seeds(results)
-    lines += [
-        f"- Suite: {code(content.suite_command(results))}, or its file{'; seeds ' * bool(seeds)}{seeds}. "
-        "Runs already in the results folder are not trained again: give another one with `--out`.",
+    named = f"{code(content.suite_command(results))} where an installed plugin provides it, else its file"
+    lines = [
+        f"- {f'Command: {code(str(command))}' if command else f'Suite: {named}'}{'; seeds ' * bool(seeds)}"
+        f"{seeds}. Runs already in the results folder are not trained again: give another one with `--out`.",
         "- Everything that was resolved from the suite, defaults included, is in `suite.lock.json`.",
         f"- In Python: {code(content.python_line(results))}",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,11 +18,11 @@ _LABEL = 28  # least width of labels in the wide layout
 _OUTCOMES = 24  # greatest width of outcomes in the wide layout
 
 
-def summary_table(frame: pd.DataFrame, width: int) -> Table:
+def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) -> Table:
     """`Results.summary()` as a table that fits in `width` columns, 80 or more.
 
     Failure rates have their 95% Wilson interval, values n and their 95% interval. Where there
-    is room each stands on one line; else metric and outcomes stand below the variant.
+    is room each stands on one line; else metric and outcomes stand below the variant. `notes` stand below.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     columns = _wide(rows)
@@ -36,7 +36,7 @@ def summary_table(frame: pd.DataFrame, width: int) -> Table:
         show_edge=False,
         pad_edge=False,
         show_lines=not wide,
-        caption=_caption(frame),
+        caption=Text("\n").join([_caption(frame), *(Text(plain_text(note)) for note in notes)]),
         caption_justify="left",
     )
     table.add_column("variant", max_width=room)

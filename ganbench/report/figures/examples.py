@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from ganbench.frames import Results, averaged
+from ganbench.outcome.curves import COUNTS
 from ganbench.report.figures.base import (
     Figure,
     NothingToDraw,
@@ -33,7 +34,6 @@ POINTS = 300
 _TRIES = 5
 _ACCURACIES = ("real_accuracy", "fake_accuracy")
 _NORM = "gradient norm"
-_COUNTS = ("modes", "stacked-modes", "active-units")
 
 
 def examples(results: Results) -> Figure:
@@ -106,7 +106,7 @@ def _long(step: pd.Series, what: str, series: Any, value: pd.Series) -> pd.DataF
 def _judged(reason: str, metrics: Sequence[str]) -> str:
     """The metric that the reason of a verdict speaks of (see ganbench.outcome.curves)."""
     named = [name for name in metrics if f"{name.replace('_', '-')} was " in reason]
-    counted = [name for name in _COUNTS if name in metrics]
+    counted = [name for name in COUNTS if name in metrics]
     return max(named, key=len) if named else str([*counted, *metrics, ""][0])
 
 

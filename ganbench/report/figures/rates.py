@@ -11,6 +11,7 @@ import pandas as pd
 from ganbench.errors import BadInput
 from ganbench.frames import Results
 from ganbench.outcome import OUTCOMES
+from ganbench.report.content import unjudged
 from ganbench.report.figures.base import (
     ROW,
     ROWS,
@@ -45,6 +46,7 @@ def failure_rates(results: Results) -> Figure:
     if len(kept) == len(table) and table["failures"].any():
         finding += _tested(results, labels)
     finding += left_out(len(kept), len(table), "failure rate")
+    finding = f"{finding} {unjudged(results)}".strip()
     table = table[table["variant"].isin(kept)].reset_index(drop=True)
     rows = [
         {**row, "row": wrapped(labels[row["variant"]]), "order": index, "text": _of(row)}

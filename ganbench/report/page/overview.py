@@ -55,16 +55,23 @@ def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]
     return list(groups.items())
 
 
-def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def value_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Final and best values of a variant as text."""
     return {
         "variant": row["variant"],
+        **{when: number(row[when]) for when in _WHEN},
+        **{f"{when}_interval": interval(row[f"{when}_low"], row[f"{when}_high"]) for when in _WHEN},
+        "n": row["n"],
+        "statistic": row["statistic"],
+    }
+
+
+def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        **value_row(row),
         "failed": f"{row['failures']} of {row['runs']}",
         "rate": percent(row["failure_rate"]),
         "interval": f"{percent(row['failure_low'])}, {percent(row['failure_high'])}",
         "bar": {key: round(100 * row[f"failure_{key}"], 1) for key in ("rate", "low", "high")},
         "outcomes": row["outcomes"],
-        **{when: number(row[when]) for when in _WHEN},
-        **{f"{when}_interval": interval(row[f"{when}_low"], row[f"{when}_high"]) for when in _WHEN},
-        "n": row["n"],
-        "statistic": row["statistic"],
     }

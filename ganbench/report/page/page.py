@@ -16,6 +16,7 @@ from ganbench.report import content
 from ganbench.report.figures import NAMES, Figure, figures, theme
 from ganbench.report.page import embedded
 from ganbench.report.page.factors import failed_runs, failures_by_factor
+from ganbench.report.page.further import Further, further
 from ganbench.report.page.overview import headlines, summary_groups
 from ganbench.report.page.pictures import examples
 from ganbench.report.page.sections import answered
@@ -33,7 +34,7 @@ def write_page(results: Results, folder: Path | str, warn: Callable[[str], objec
     A figure that cannot be drawn is left out, and `warn` is told why.
     """
     path = Path(folder) / NAME
-    text = page_text(results, list(_drawn(results, warn)))
+    text = page_text(results, list(_drawn(results, warn)), list(further(results, warn)))
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return path
 
@@ -47,8 +48,8 @@ def _drawn(results: Results, warn: Callable[[str], object]) -> Iterator[Figure]:
             warn(f"the figure {name} could not be drawn: {type(error).__name__}: {error}")
 
 
-def page_text(results: Results, drawn: Sequence[Figure]) -> str:
-    """The whole page, with these figures of the results in it."""
+def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Further] = ()) -> str:
+    """The whole page, with these figures of the results in it, and these metrics beside the main one."""
     shown = [*drawn, *failures_by_factor(results), *failed_runs(results)]
     scripts = [
         embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
@@ -64,6 +65,7 @@ def page_text(results: Results, drawn: Sequence[Figure]) -> str:
         summary=summary_groups(results.summary()),
         note=content.NOTE,
         sections=sections,
+        further=beside,
         examples=examples(results),
         position={name: {value: at for at, value in enumerate(found)} for name, found in choices.items()},
         data={
@@ -71,7 +73,7 @@ def page_text(results: Results, drawn: Sequence[Figure]) -> str:
             "runs": embedded.packed(results.runs[list(_FILTERS)]),
             "themes": {"light": theme(False), "dark": theme(True)},
         },
-        drawings={one.name: _drawing(one) for one in shown},
+        drawings={one.name: _drawing(one) for one in [*shown, *(o.figure for o in beside if o.figure)]},
         reproduce=_reproduce(results),
         warnings=results.warnings,
         style=Markup(embedded.own_text("style", ".css")),

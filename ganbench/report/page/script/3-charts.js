@@ -119,9 +119,12 @@ function refresh() {
   updateIdly();
 }
 
-/** Every chart: before printing. */
+/** Whether a figure stands in what is folded: there it has no width, and is drawn when that is opened. */
+const folded = ({ node }) => node.closest("details:not([open])") !== null;
+
+/** Every chart that is not folded: before printing. */
 async function drawAll() {
-  for (const figure of figures) await update(figure);
+  for (const figure of figures) if (!folded(figure)) await update(figure);
 }
 
 /** One after another while the reader reads, so that all are there for the browser's own print command. */
@@ -129,7 +132,7 @@ let idle = null;
 function updateIdly() {
   const wait = window.requestIdleCallback ?? ((task) => setTimeout(task, 200));
   idle ??= wait(async () => {
-    const next = figures.find((figure) => figure.chart && figure.stale);
+    const next = figures.find((figure) => figure.chart && figure.stale && !folded(figure));
     if (next) await update(next);
     idle = null;
     if (next) updateIdly();

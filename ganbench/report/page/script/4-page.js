@@ -104,6 +104,7 @@ document.addEventListener("click", (event) => {
   goTo(node);
 });
 function goTo(node) {
+  node.closest("details")?.setAttribute("open", "");
   node.scrollIntoView();
   node.tabIndex = -1;
   node.focus({ preventScroll: true });
