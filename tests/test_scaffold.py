@@ -99,12 +99,18 @@ def test_all_are_found_and_documented(catalogue):
         assert "(" in registered.summary  # its source
 
 
+def metrics(suite):
+    return suite.variants[0].config["evaluate"]["metrics"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_suite_is_sound(kind, written, catalogue):
     new, folder = written[kind]
     suite = load_suite(folder / new.suite, catalogue)
     assert suite.name == new.name
     assert not any(variant.unavailable for variant in suite.variants)
+    assert suite.compare["baseline"]
+    assert suite.compare["metric"] in {entry["name"] for entry in metrics(suite)}
 
 
 def test_all_of_them_train_together(written, tmp_path):

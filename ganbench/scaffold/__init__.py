@@ -144,8 +144,7 @@ def _check_free(new: NewPlugin, catalogue: Catalogue) -> None:
     """Raise BadInput where an installed component or module has the name."""
     registered = catalogue.components.get(new.kind, {}).get(new.name)
     if registered:
-        owner = f"{registered.distribution} {registered.version}"
-        raise BadInput(f"the {new.kind} name {new.name!r} is taken by {owner}; choose another")
+        raise BadInput(f"the {new.kind} name {new.name!r} is taken by {registered.origin}; choose another")
     if new.kind == "suite" and new.name in catalogue.suites:
         raise BadInput(f"the suite name {new.name!r} is taken by an installed plugin; choose another")
     if new.module in sys.modules or importlib.util.find_spec(new.module):
