@@ -18,14 +18,6 @@ from ganbench.loading import SLOW
 from ganbench.plugins import DISABLE, STRICT, Catalogue, Failure, Registered, discover
 
 Event = dict[str, Any]
-MENDS = {
-    "the ": "choose another name",
-    "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
-    "it needs plugin API": "upgrade ganbench, or write it for the version of the API that is installed",
-    "TooSlow": "import what takes long inside the functions that need it",
-    "TypeError: ganbench_": "a component hook returns a list of classes",
-}
-"""How a reason for which a plugin does not load begins -> how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,7 @@ def checked(name: str, settings: Mapping[str, Any]) -> Iterator[Event]:
 
     "check": a check of a component begins; "finding": what it found.
     """
+    name = str(Path(name)) if is_file(name) else name
     subject = Path(name).name if is_file(name) else name
     yield {"event": "check", "component": subject, "check": "loads"}
     catalogue = discover([name] if is_file(name) else [])
@@ -79,7 +72,7 @@ def is_file(name: str) -> bool:
 def find(name: str, catalogue: Catalogue) -> Target:
     """What `name` stands for; BadInput where it is nothing that is installed."""
     known = [one for kind in catalogue.components.values() for one in kind.values()]
-    owners = {plugin: owner.rpartition(" ")[0] for plugin, owner in catalogue.plugins.items()}
+    owners = catalogue.owners
     plugins = {plugin for plugin, owner in owners.items() if name in (plugin, owner)}
     failures = [failure for failure in catalogue.failures if name in (failure.plugin, failure.distribution)]
     components = [one for one in known if one.plugin in plugins] or [
@@ -97,10 +90,7 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
     """Findings about how plugins were loaded."""
     loads = "It is imported, its hooks are known, and what they give can be registered."
     for failure in target.failures:
-        mend = next(
-            (m for begins, m in MENDS.items() if failure.reason.startswith(begins)), "mend what raised"
-        )
-        yield _finding("loads", loads, failure.reason, mend) | {"traceback": failure.traceback}
+        yield _finding("loads", loads, failure.reason, failure.mend) | {"traceback": failure.traceback}
     if not target.failures and target.plugins:
         yield _finding("loads", loads)
     for plugin in sorted(target.plugins):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from ganbench import members
 from ganbench.errors import BadInput, Problem, nearest
 
 if TYPE_CHECKING:
@@ -419,7 +420,7 @@ def create(cls: type[Component], options: Mapping[str, Any], where: str = "") ->
     try:
         return _adapter(cls).validate_json(json.dumps(dict(options), default=str), strict=True)
     except ValidationError as error:
-        raise BadInput(_problems(error, [f.name for f in dataclasses.fields(cls)], where)) from None  # type: ignore[arg-type]
+        raise BadInput(_problems(error, cls, where)) from None
 
 
 def options_of(component: Any) -> dict[str, Any]:
@@ -456,12 +457,21 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def _problems(error: ValidationError, known: list[str], where: str) -> list[Problem]:
+def unknown_option(cls: type[Component], name: str) -> str:
+    """What is said of an option that a component does not have."""
+    if name in (values := members.untyped(cls)):
+        return members.why_untyped(name, values[name])
+    return f"unknown option; {nearest(name, [field.name for field in dataclasses.fields(cls)])}"  # type: ignore[arg-type]
+
+
+def _problems(error: ValidationError, cls: type[Component], where: str) -> list[Problem]:
     problems = []
     for item in error.errors():
         path = ".".join([where, *map(str, item["loc"])] if where else map(str, item["loc"]))
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            problems.append(Problem(path, f"unknown option; {nearest(str(item['loc'][-1]), known)}"))
+            problems.append(Problem(path, unknown_option(cls, str(item["loc"][-1]))))
+        elif item["type"] == "missing":
+            problems.append(Problem(path, "is missing"))
         else:
             message = item["msg"].removeprefix("Value error, ")
             message = message[:1].lower() + message[1:]

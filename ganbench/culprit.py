@@ -40,8 +40,7 @@ def _owners(config: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[
 
 def _named(kind: str, name: str, owner: Registered) -> str:
     """Such as "loss 'hinge' of ganbench 0.1.0"; a single file has no version."""
-    version = f" {owner.version}" if owner.packaged else ""
-    return f"{kind} {name!r} of {owner.distribution}{version}"
+    return f"{kind} {name!r} of {owner.origin}"
 
 
 def _first_line(error: BaseException) -> str:

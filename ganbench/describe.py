@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganbench.components import Component, Loss, Metric, Model, Technique, sweepable
-from ganbench.plugins import Registered
+
+if TYPE_CHECKING:
+    from ganbench.plugins import Registered
 
 ARROWS = ("network", "play", "objective", "field", "rule")
 """What a technique can wrap, in the order of a step."""
@@ -21,7 +23,7 @@ def describe(registered: Registered) -> dict[str, Any]:
     return {
         "kind": cls.kind,
         "name": cls.name,
-        "owner": f"{registered.distribution} {registered.version}",
+        "owner": registered.origin,
         "doc": inspect.getdoc(cls) or "",
         "options": [_option(cls, field) for field in dataclasses.fields(cls)],  # type: ignore[arg-type]
         "facts": _facts(cls),

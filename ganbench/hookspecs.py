@@ -20,6 +20,17 @@ from ganbench.components import Dataset, Executor, Extractor, Logger, Loss, Metr
 
 PROJECT = "ganbench"
 API_VERSION = 1
+HOOKS = {
+    "model": "ganbench_models",
+    "loss": "ganbench_losses",
+    "technique": "ganbench_techniques",
+    "dataset": "ganbench_datasets",
+    "metric": "ganbench_metrics",
+    "extractor": "ganbench_extractors",
+    "executor": "ganbench_executors",
+    "logger": "ganbench_loggers",
+}
+"""Kind of component -> the hook that gives classes of it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

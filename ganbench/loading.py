@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, TextIO, cast
 
 from ganbench._version import __version__
-from ganbench.errors import BadInput
+from ganbench.blame import Unfit
 from ganbench.hookspecs import API_VERSION
 
 SLOW = 2.0
@@ -77,7 +77,7 @@ def loaded() -> Iterator[Loading]:
 
 
 def check_version(plugin: Any) -> None:
-    """Raise BadInput where a plugin says that it was written for another API."""
+    """Raise Unfit where a plugin says that it was written for another API."""
     refuse_other_version(getattr(plugin, VERSION, API_VERSION))
 
 
@@ -90,14 +90,14 @@ def check_version_of_raised(error: BaseException) -> None:
 
 
 def refuse_other_version(wanted: Any) -> None:
-    """Raise BadInput where `wanted` is not a version of the API that this ganbench has."""
+    """Raise Unfit where `wanted` is not a version of the API that this ganbench has."""
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise BadInput(
-            f"{VERSION} is {wanted!r}: it names a version of the plugin API, such as {API_VERSION}"
-        )
+        reason = f"{VERSION} is {wanted!r}: it names a version of the plugin API, such as {API_VERSION}"
+        raise Unfit(reason, f"write `{VERSION} = {API_VERSION}`")
     if wanted > API_VERSION:
         mend = "upgrade ganbench, or install an older version of the plugin"
-        raise BadInput(f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {mend}")
+        reason = f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {mend}"
+        raise Unfit(reason, "upgrade ganbench, or write it for the version of the API that is installed")
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -17,27 +16,27 @@ from typing import Any
 
 import pluggy
 
-from ganbench import executors, hookspecs
+from ganbench import blame, executors, hookspecs
 from ganbench._version import __version__
+from ganbench.blame import Unfit
 from ganbench.components import KINDS, Component
 from ganbench.errors import BadInput, nearest
+from ganbench.hookspecs import HOOKS
 from ganbench.loading import Loading, TooSlow, check_version, check_version_of_raised, loaded
+from ganbench.refusals import Refusal, refusal
 
 GROUP = "ganbench"
 DISABLE = "GANBENCH_DISABLE_PLUGINS"
 """Plugins or distributions to leave out, comma-separated; "*": all that are installed but ganbench's own."""
 STRICT = "GANBENCH_STRICT_PLUGINS"
 """Set to 1, a plugin that is broken is bad input, whoever needs it."""
-_HOOKS = {
-    "model": "ganbench_models",
-    "loss": "ganbench_losses",
-    "technique": "ganbench_techniques",
-    "dataset": "ganbench_datasets",
-    "metric": "ganbench_metrics",
-    "extractor": "ganbench_extractors",
-    "executor": "ganbench_executors",
-    "logger": "ganbench_loggers",
+
+_OTHER_NAME = "choose another name"
+_MENDS = {
+    "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
+    "TooSlow": "import what takes long inside the functions that need it",
 }
+"""What went wrong -> how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,11 @@ class Registered:
     def owner(self) -> str:
         """What identifies who provides it: not where a single file happens to lie."""
         return f"{self.distribution} {self.version}" if self.packaged else "file"
+
+    @property
+    def origin(self) -> str:
+        """Who provides it, for people: a single file has no version."""
+        return origin(self.distribution, self.version, self.packaged)
 
     @property
     def summary(self) -> str:
@@ -82,12 +86,27 @@ class Registered:
 
 @dataclass(frozen=True)
 class Failure:
-    """A plugin, or one component of it, that could not be used."""
+    """A plugin, or one component of it, that could not be used.
+
+    Arguments:
+        reason: one sentence.
+        traceback: of the plugin's own files; empty where the sentence says it all.
+        mend: what to write instead.
+        component: kind and name of the component that was refused, None where it is the plugin.
+    """
 
     plugin: str
     distribution: str
     reason: str
     traceback: str = ""
+    mend: str = blame.RAISED
+    component: tuple[str, str] | None = None
+
+    @property
+    def told(self) -> str:
+        """The reason, and what would mend it where the reason does not tell that."""
+        known = self.mend == blame.RAISED or self.reason.endswith("?")
+        return self.reason if known else f"{self.reason}; {self.mend}"
 
 
 @dataclass
@@ -98,6 +117,9 @@ class Catalogue:
     components: dict[str, dict[str, Registered]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     suites: dict[str, Path] = field(default_factory=dict)
     plugins: dict[str, str] = field(default_factory=dict)
+    """Plugin -> who provides it, for people."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Plugin -> its distribution, or file."""
     failures: list[Failure] = field(default_factory=list)
     disabled: dict[str, str] = field(default_factory=dict)
     """Plugins that GANBENCH_DISABLE_PLUGINS leaves out -> their distributions."""
@@ -112,6 +134,11 @@ class Catalogue:
         if name not in known:
             raise BadInput(f"unknown {kind} {name!r}; {nearest(name, known)}")
         return known[name]
+
+    def refused(self, kind: str, name: str) -> Failure | None:
+        """Why a component that a plugin gives under that name was refused, where none has it."""
+        found = (failure for failure in self.failures if failure.component == (kind, name))
+        return None if name in self.components[kind] else next(found, None)
 
     def names(self, kind: str) -> list[str]:
         """All names of that kind, sorted."""
@@ -170,18 +197,20 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, p
             check_version(plugin)
             manager.register(plugin, name=name)
             _refuse_unknown_hooks(plugin)
-            provided = [(kind, cls) for kind, hook in _HOOKS.items() for cls in _call(plugin, hook)]
+            provided = [(kind, cls) for kind, hook in HOOKS.items() for cls in _call(plugin, hook)]
             suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
     except (Exception, SystemExit, TooSlow) as error:
         if before is None and manager.has_plugin(name):
             manager.unregister(name=name)
         catalogue.failures.append(_failure(name, owner, error))
         return
-    catalogue.plugins[name], catalogue.loading[name] = f"{owner} {version}", loading
+    catalogue.plugins[name], catalogue.loading[name] = origin(owner, version, packaged), loading
+    catalogue.owners[name] = owner
     for kind, cls in provided:
-        reason = _misfit(catalogue, kind, cls)
-        if reason:
-            catalogue.failures.append(Failure(name, owner, reason))
+        why = refusal(kind, cls) or _taken(catalogue, kind, cls)
+        if why:
+            refused = (kind, str(getattr(cls, "name", "")))
+            catalogue.failures.append(Failure(name, owner, why.reason, mend=why.mend, component=refused))
         else:
             catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
     _add_suites(catalogue, name, owner, suites)
@@ -195,29 +224,31 @@ def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Pa
             catalogue.suites.setdefault(path.stem, path)
         else:
             reason = f"the suite name {path.stem!r} is taken by {catalogue.plugins[taken]}"
-            catalogue.failures.append(Failure(name, owner, reason))
+            catalogue.failures.append(Failure(name, owner, reason, mend=_OTHER_NAME))
 
 
 def _failure(name: str, owner: str, error: BaseException) -> Failure:
     """What went wrong, with a traceback; without one where a sentence says it all."""
-    trace = traceback.format_exception(error)
     try:
         check_version_of_raised(error)
-    except BadInput as incompatible:
+    except Unfit as incompatible:
         error = incompatible
+    if isinstance(error, Unfit):
+        return Failure(name, owner, str(error), mend=error.mend)
     if isinstance(error, BadInput):
         return Failure(name, owner, str(error))
     message = " ".join(str(error).split())  # in one line: it becomes the reason of runs
-    return Failure(name, owner, f"{type(error).__name__}: {message}", "".join(trace))
+    mend = _MENDS.get(type(error).__name__) or blame.mend_of(error)
+    return Failure(name, owner, f"{type(error).__name__}: {message}", blame.trace_of(error), mend)
 
 
 def _refuse_unknown_hooks(plugin: Any) -> None:
-    """Raise TypeError where a plugin implements a hook that is none."""
+    """Raise Unfit where a plugin implements a hook that is none."""
     for name in dir(plugin):
         implements = getattr(getattr(plugin, name), "ganbench_impl", None)
         if name.startswith("ganbench_") and implements and not hasattr(hookspecs, name):
             hooks = [hook for hook in dir(hookspecs) if hook.startswith("ganbench_")]
-            raise TypeError(f"no such hook: {name}; {nearest(name, hooks)}")
+            raise Unfit(f"no such hook: {name}; {nearest(name, hooks)}", "name the function as the hook")
 
 
 def _call(plugin: Any, hook: str) -> Sequence[Any]:
@@ -226,26 +257,25 @@ def _call(plugin: Any, hook: str) -> Sequence[Any]:
     if function is None or getattr(function, "ganbench_impl", None) is None:
         return ()
     provided = function()
-    if not isinstance(provided, list | tuple):
-        raise TypeError(f"{hook} gave {provided!r:.80}, not a list")
-    return provided
+    if isinstance(provided, list | tuple):
+        return provided
+    is_class = isinstance(provided, type)
+    gave = f"the class {provided.__qualname__}" if is_class else f"{provided!r:.80}"
+    entries = provided.__qualname__ if is_class else "MyComponent"
+    raise Unfit(f"{hook} gave {gave}, not a list", f"write `return [{entries}]`")
 
 
-def _misfit(catalogue: Catalogue, kind: str, cls: Any) -> str:
-    """Why `cls` cannot be registered, or an empty string."""
-    label = getattr(cls, "__qualname__", repr(cls))
-    if not (isinstance(cls, type) and issubclass(cls, KINDS[kind])):
-        return f"{label} is not a {KINDS[kind].__name__} class"
-    if not isinstance(getattr(cls, "name", None), str):
-        return f"{label} has no name"
-    if inspect.isabstract(cls):
-        return f"{label} lacks {', '.join(sorted(cls.__abstractmethods__))}"
-    if not hasattr(cls, "__dataclass_fields__") or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        return f"{label} is not a frozen dataclass"
+def _taken(catalogue: Catalogue, kind: str, cls: type[Component]) -> Refusal | None:
+    """The refusal of a name that another component has."""
     taken = catalogue.components[kind].get(cls.name)
     if taken:
-        return f"the {kind} name {cls.name!r} is taken by {taken.distribution} {taken.version}"
-    return ""
+        return Refusal(f"the {kind} name {cls.name!r} is taken by {taken.origin}", _OTHER_NAME)
+    return None
+
+
+def origin(distribution: str, version: str, packaged: bool = True) -> str:
+    """Who provides something, for people: a single file has no version."""
+    return f"{distribution} {version}" if packaged else distribution
 
 
 def _load_file(path: Path) -> ModuleType:

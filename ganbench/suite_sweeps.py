@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ganbench.components import create
+from ganbench.components import create, unknown_option
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.suite_file import Problems, brief
 
@@ -161,7 +161,7 @@ def _check_sweeps(cls: Any, table: Mapping[str, Any], where: str, problems: Prob
     usable = {}
     numeric = _numeric(cls)
     for key, value in table.items():
-        faults = list(_sweep_faults(key, value, numeric))
+        faults = list(_sweep_faults(cls, key, value, numeric))
         for path, what in faults:
             problems.add(f"{where}.{path}", what)
         if not faults:
@@ -169,14 +169,14 @@ def _check_sweeps(cls: Any, table: Mapping[str, Any], where: str, problems: Prob
     return usable
 
 
-def _sweep_faults(key: str, value: Any, numeric: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+def _sweep_faults(cls: Any, key: str, value: Any, numeric: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and numeric.get(key) and not is_sweep(value):
         word = next(iter(value), "")
         yield key, f"unknown way to sweep {brief(word)}; {nearest(word, KINDS)}"
     elif is_sweep(value) and numeric.get(key) is False:
         yield key, "only a number can be swept, and this option is none"
     elif is_sweep(value) and key not in numeric:
-        yield key, f"unknown option; {nearest(key, numeric)}"
+        yield key, unknown_option(cls, key)
     elif is_sweep(value):
         yield from _parse_faults(key, value)
     elif key == "betas" and isinstance(value, list):

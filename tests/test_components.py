@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -69,7 +70,7 @@ def test_an_unknown_option_names_the_nearest():
         ({"count": True}, "many.count", "integer"),
         ({"widths": [4, "x"]}, "many.widths.1", "integer"),
         ({"widths": 4}, "many.widths", "array"),
-        ({"betas": [0.5]}, "many.betas.1", "required"),
+        ({"betas": [0.5]}, "many.betas.1", "missing"),
         ({"mode": "meen"}, "many.mode", "'mean' or 'sum'"),
         ({"flag": "yes"}, "many.flag", "boolean"),
     ],
@@ -190,10 +191,9 @@ def test_a_component_with_slots_can_be_bound():
 
 def test_every_kind_has_a_hook():
     from ganbench import hookspecs
-    from ganbench.plugins import _HOOKS
 
-    assert set(KINDS) == set(_HOOKS)
-    assert all(hasattr(hookspecs, hook) for hook in _HOOKS.values())
+    assert set(KINDS) == set(hookspecs.HOOKS)
+    assert all(hasattr(hookspecs, hook) for hook in hookspecs.HOOKS.values())
     assert all(issubclass(cls, Component) and cls.kind == kind for kind, cls in KINDS.items())
 
 
@@ -233,3 +233,17 @@ def test_bad_input_tells_all_its_problems():
     error = BadInput([Problem("a.b", "is wrong"), Problem("", "so is this")])
     assert str(error) == "a.b: is wrong\nso is this"
     assert BadInput("one").problems == (Problem("", "one"),)
+
+
+def test_an_option_without_a_type_is_told_as_such():
+    @dataclass(frozen=True)
+    class Bare(ganbench.Loss):
+        name = "bare"
+        target = 1.0
+        other: float = 2.0
+
+    told = "`target` has no type, so it is no option; write `target: float = 1.0`"
+    with pytest.raises(BadInput, match=re.escape(told)):
+        create(Bare, {"target": 2.0}, "bare")
+    with pytest.raises(BadInput, match="unknown option; did you mean 'other'"):
+        create(Bare, {"othr": 2.0}, "bare")

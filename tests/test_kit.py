@@ -249,8 +249,14 @@ def test_wrong_techniques(toys):
 
 
 METRICS = {
-    "declares-its-values": ({"values": {"mine": "up"}}, "the direction of 'mine' is 'up'"),
-    "measures-what-it-declares": ({"measure": lambda self, e: {"other": 1.0}}, "'mine' is not measured"),
+    "declares-its-values": (
+        {"values": {"mine": "up"}},
+        "the direction of 'mine' is 'up'; choose from higher, lower",
+    ),
+    "measures-what-it-declares": (
+        {"measure": lambda self, e: {"other": 1.0}},
+        "metric 'mine' measured 'other', which is not among its `values`; choose from mine",
+    ),
     "measures-the-same-again": (
         {"measure": lambda self, e: {"mine": torch.rand(()).item()}},
         "torch's global generator was used",
@@ -279,6 +285,23 @@ def test_a_metric_that_changes_its_samples(toys):
     }
     finding = found(named(ganbench.Metric, **members), toys)["changes-no-samples"]
     assert finding.seen == "of the evaluation, the 'samples' was changed in place"
+
+
+def test_what_a_metric_raises_is_told_once(toys):
+    """The other checks point to the first, whose advice is not of numbers."""
+    members = {"values": {"mine": "lower"}, "measure": lambda self, e: 1 / 0}
+    findings = found(named(ganbench.Metric, **members), toys)
+    assert [name for name, one in findings.items() if not one.ok] == ["measures-what-it-declares"]
+    assert findings["measures-what-it-declares"].mend == "mend what raised"
+    echoes = [one for one in findings.values() if one.seen == "it raises; see `measures-what-it-declares`"]
+    assert len(echoes) == 3
+
+
+def test_a_metric_without_values_is_told_once(toys):
+    findings = found(named(ganbench.Metric, measure=lambda self, e: {"mine": 1.0}), toys)
+    failed = {name: one.seen for name, one in findings.items() if not one.ok}
+    assert list(failed) == ["declares-its-values"]
+    assert failed["declares-its-values"].startswith("Mine has no `values`")
 
 
 def data(**changes):
@@ -336,9 +359,7 @@ def test_wrong_extractors(toys, name):
 
 def test_wrong_loggers(toys):
     finding = found(named(ganbench.Logger, started=lambda self, stack: stack["nothing"]), toys)
-    assert finding["takes-a-runs-life"].seen.startswith(
-        "KeyError: nothing" if False else "KeyError: 'nothing' ("
-    )
+    assert finding["takes-a-runs-life"].seen.startswith("KeyError: 'nothing' (")
     finding = found(named(ganbench.Logger, finished=lambda self, stack, runs: runs.clear()), toys)
     assert finding["changes-nothing-it-is-told"].seen == "what it was told was changed in place"
     finding = found(named(ganbench.Logger, available=lambda self: "it needs a package"), toys)
@@ -369,10 +390,92 @@ def test_options(toys):
     assert "did you mean 'weight'" in sound["refuses-unknown-options"].seen
 
 
+def test_an_option_without_a_default_is_told_once(toys):
+    @dataclass(frozen=True)
+    class Open(kit.ToyLoss):
+        """A loss that must be told its weight (Tester 2026)."""
+
+        weight: float
+
+    findings = found(Open, toys)
+    assert {name: one.seen for name, one in findings.items() if not one.ok} == {
+        "can-be-made": "toy-loss.weight: is missing"
+    }
+    assert findings["trains"].seen == "it cannot be made; see `can-be-made`"
+
+
 def test_a_family_of_which_nothing_is_installed_is_not_tried(toys):
     findings = found(named(ganbench.Loss, family="nobody's", low=lambda self, out: out["x"].mean()), toys)
     assert findings["trains"].outcome == "not tried"
     assert findings["trains"].seen == 'no installed component is of its family "nobody\'s"'
+
+
+def test_a_misspelt_family_is_no_family_of_its_own(toys):
+    finding = found(named(kit.ToyLoss, family="adverserial"), toys)["is-of-a-known-family"]
+    assert finding.seen.endswith("of its family 'adverserial'; did you mean 'adversarial'?")
+    assert finding.mend == 'write `family = "adversarial"`'
+
+
+def test_an_option_without_a_type_is_none(toys):
+    finding = found(named(kit.ToyLoss, target=1.0, steep=True), toys)["types-its-options"]
+    assert finding.seen == "`target` has no type, so it is no option; write `target: float = 1.0`"
+
+
+def test_a_misspelt_arrow_wraps_nothing(toys):
+    findings = found(named(ganbench.Technique, objectiv=lambda self, inner: inner), toys)
+    told = "wraps none of network, play, objective, field, rule; it has a method `objectiv`"
+    assert findings["wraps-something"].seen == f"Mine {told}; did you mean `objective`?"
+
+
+def test_a_misspelt_method_beside_others(toys):
+    """It wraps something, so that nothing else would tell."""
+    members = {"objective": lambda self, inner: inner, "ruel": lambda self, inner: inner}
+    findings = found(named(ganbench.Technique, **members), toys)
+    assert findings["wraps-something"].ok
+    assert findings["spells-its-members"].seen == "it has a method `ruel`; did you mean `rule`?"
+
+
+class Halved(ganbench.Loss):
+    """A loss whose discriminator's method is misspelt (Tester 2026)."""
+
+    name = "halved"
+    family = "adversarial"
+
+    def discrimnator(self, out):
+        return out["fake_logits"].mean()
+
+    def generator(self, out):
+        return -out["fake_logits"].mean()
+
+
+def test_a_misspelt_player_is_told_once(toys):
+    findings = found(dataclass(frozen=True)(Halved), toys)
+    failed = {name: one.seen for name, one in findings.items() if not one.ok}
+    told = "the loss has no objective for 'discriminator'; it has a method `discrimnator`"
+    assert failed == {"gives-a-scalar": f"{told}; did you mean `discriminator`?"}
+    assert findings["trains"].seen == "a player has no objective; see `gives-a-scalar`"
+
+
+class Rowwise(kit.ToyLoss):
+    """A loss that gives a number a sample (Tester 2026)."""
+
+    name = "rowwise"
+
+    def generator(self, out):
+        return -out["fake_logits"]
+
+
+def test_what_is_no_scalar_is_told_once(toys):
+    failed = [name for name, one in found(Rowwise, toys).items() if not one.ok]
+    assert failed == ["gives-a-scalar"]
+
+
+def test_a_forgotten_import_is_told_once_and_named(toys):
+    members = {"generator": lambda self, out: F.relu(out["fake_logits"]).mean()}  # noqa: F821
+    findings = found(named(kit.ToyLoss, **members), toys)
+    failed = {name: one for name, one in findings.items() if not one.ok}
+    assert list(failed) == ["gives-a-scalar"]
+    assert failed["gives-a-scalar"].mend == "did you forget `from torch.nn import functional as F`?"
 
 
 def test_a_component_of_a_family_of_its_own(toys):

@@ -117,10 +117,13 @@ BROKEN = {
         HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise SystemExit",
         "SystemExit",
     ),
-    "a hook that gives nothing": (HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    pass", "TypeError"),
+    "a hook that gives nothing": (
+        HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    pass",
+        "ganbench_losses gave None, not a list",
+    ),
     "a hook that gives a class": (
         HEAD + "class A(ganbench.Loss): pass\n@ganbench.hookimpl\ndef ganbench_losses():\n    return A",
-        "TypeError",
+        "ganbench_losses gave the class A, not a list",
     ),
 }
 
@@ -131,13 +134,36 @@ def test_a_broken_plugin_harms_nobody_else(find, source, reason):
     (failure,) = catalogue.failures
     assert failure.plugin == "broken"
     assert reason in failure.reason
-    assert "Traceback" in failure.traceback
     assert catalogue.names("loss") == ["first", "last"]
     assert "broken" not in catalogue.plugins
     assert not catalogue.manager.has_plugin("broken")
     heard = []
     catalogue.manager.hook.ganbench_stack_started(stack={"heard": heard})
     assert sorted(heard) == ["first", "last"]
+
+
+TRACES = {
+    "import no_such_module_of_anyone": "import no_such_module_of_anyone",
+    "x = 1\n1 / 0": ", line 2, in <module>",
+    "def (": "def (",
+    HEAD + "@ganbench.hookimpl\ndef ganbench_losses():\n    raise OSError('no disk')": "line 6, in ganbench",
+    HEAD + "@ganbench.hookimpl\ndef ganbench_losses(extra):\n    return []": "",
+    HEAD + "@ganbench.hookimpl\ndef ganbench_loses():\n    return []": "",
+}
+"""Source -> what its traceback shows; nothing where none of its lines raised."""
+
+
+@pytest.mark.parametrize("source", TRACES)
+def test_a_traceback_shows_the_plugins_own_lines(find, source):
+    (failure,) = find(broken=source).failures
+    assert TRACES[source] in failure.traceback
+    files = {line.split('"')[1] for line in failure.traceback.splitlines() if line.startswith("  File")}
+    assert {path.rpartition("/")[2] for path in files} == ({"broken.py"} if TRACES[source] else set())
+
+
+def test_a_forgotten_import_is_named(find):
+    (failure,) = find(broken="@dataclass(frozen=True)\nclass A: pass").failures
+    assert failure.mend == "did you forget `from dataclasses import dataclass`?"
 
 
 def test_ctrl_c_is_no_failure_of_a_plugin(find):
@@ -156,6 +182,7 @@ FINE = """
 @dataclass(frozen=True)
 class Fine(ganbench.{}):
     name = "fine"
+    family = "toy-gan"
     def load(self, root): ...
 """
 
@@ -168,27 +195,42 @@ def provide(body, hook="losses", what="A"):
 
 
 MISFITS = {
-    "no dataclass": ("class A(ganbench.Loss):\n    name = 'a'", "losses", "is not a frozen dataclass"),
+    "no dataclass": (
+        "class A(ganbench.Loss):\n    name = 'a'",
+        "losses",
+        "A is not a frozen dataclass; write `@dataclass(frozen=True)` above the class",
+    ),
     "not frozen": (
         "@dataclass\nclass A(ganbench.Loss):\n    name = 'a'",
         "losses",
-        "is not a frozen dataclass",
+        "A is not a frozen dataclass; write `@dataclass(frozen=True)` above the class",
     ),
     "no name": (
         "@dataclass(frozen=True)\nclass A(ganbench.Loss):\n    x: int = 1",
         "losses",
-        "A has no name",
+        'A has no name; write `name = "a"` in the class',
     ),
     "wrong kind": (
         "@dataclass(frozen=True)\nclass A(ganbench.Technique):\n    name = 'a'",
         "losses",
-        "is not a Loss class",
+        "A is not a Loss class; it is a technique: return it from ganbench_techniques",
     ),
+    "a class of no kind": ("class A: pass", "losses", "begin it with `class A(ganbench.Loss):`"),
     "no class": ("A = 3", "losses", "3 is not a Loss class"),
     "an instance": (
         "@dataclass(frozen=True)\nclass B(ganbench.Loss):\n    name = 'b'\nA = B()",
         "losses",
-        "is not a Loss class",
+        "made from B is not a Loss class; write `return [B]`, without brackets after it",
+    ),
+    "no family": (
+        "@dataclass(frozen=True)\nclass A(ganbench.Loss):\n    name = 'a'",
+        "losses",
+        'A has no family; write `family = "adversarial"`',
+    ),
+    "a misspelt method": (
+        "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'\n    def laod(self, root): ...",
+        "datasets",
+        "A lacks load; it has a method `laod`; did you mean `load`?",
     ),
     "abstract": (
         "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'",
@@ -203,8 +245,49 @@ def test_a_component_that_does_not_fit_leaves_its_siblings(find, body, hook, rea
     catalogue = find(some=provide(body, hook))
     (failure,) = catalogue.failures
     assert failure.plugin == "some"
-    assert reason in failure.reason
+    assert reason in failure.told
     assert catalogue.names(hook[:-1] if hook == "datasets" else "loss") == ["fine"]
+
+
+TECHNIQUE = "@dataclass(frozen=True)\nclass A(ganbench.Technique):\n    name = 'a'\n    {}\n"
+METRIC = """@dataclass(frozen=True)
+class A(ganbench.Metric):
+    name = "a"
+    {}
+    def measure(self, evaluation): ...
+"""
+ARROWS = "A wraps none of network, play, objective, field, rule"
+REFUSED = {
+    "a misspelt arrow": (
+        "technique",
+        TECHNIQUE.format("def objectiv(self, inner): return inner"),
+        f"{ARROWS}; it has a method `objectiv`; did you mean `objective`?",
+    ),
+    "no arrow": ("technique", TECHNIQUE.format("weight: float = 1.0"), f"{ARROWS}; name its method as"),
+    "a wrong direction": (
+        "metric",
+        METRIC.format("values = {'a': 'up'}"),
+        "the direction of 'a' is 'up'; choose from higher, lower; write",
+    ),
+    "no values": ("metric", METRIC.format(""), "A has no `values`: they say what it measures"),
+}
+"""What would do nothing, or mean something else -> how it is refused."""
+
+
+@pytest.mark.parametrize(("kind", "body", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_would_go_unseen_is_refused(find, kind, body, told):
+    source = f"{HEAD}{body}\n@ganbench.hookimpl\ndef ganbench_{kind}s():\n    return [A]\n"
+    catalogue = find(a=source)
+    assert catalogue.names(kind) == []
+    assert catalogue.refused(kind, "a").told.startswith(told)
+    assert catalogue.refused(kind, "b") is None
+
+
+def test_a_technique_may_be_made_for_the_run(find):
+    """What `within` gives may wrap something."""
+    body = TECHNIQUE.format("def within(self, steps): return self")
+    source = f"{HEAD}{body}\n@ganbench.hookimpl\ndef ganbench_techniques():\n    return [A]\n"
+    assert find(a=source).names("technique") == ["a"]
 
 
 def test_a_taken_name_stays_with_the_first(find):
@@ -213,11 +296,12 @@ def test_a_taken_name_stays_with_the_first(find):
     (failure,) = catalogue.failures
     assert failure.plugin == "second"
     assert "'same' is taken by" in failure.reason
-    assert "first.py" in failure.reason
+    assert failure.reason.endswith("first.py")  # a file has no version
 
 
 def test_a_name_may_serve_two_kinds(find):
     body = "@dataclass(frozen=True)\nclass T(ganbench.Technique):\n    name = 'good'\n"
+    body += "    def rule(self, inner):\n        return inner\n"
     source = HEAD + body + "@ganbench.hookimpl\ndef ganbench_techniques():\n    return [T]\n"
     catalogue = find(a=good(), b=source)
     assert catalogue.failures == []

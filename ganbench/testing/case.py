@@ -67,6 +67,13 @@ class Trial:
         game, _, wrap = self.program.bound({})
         return wrap(functional_field(game, self.program.modules))
 
+    @property
+    def without_objective(self) -> list[str]:
+        """Players for which the loss has no method, where the model has no terms of their own."""
+        model, loss = self.program.model, self.program.loss
+        alone = type(model).terms is not Model.terms
+        return [] if alone else [who for who in model.players() if not callable(getattr(loss, who, None))]
+
     def state(self, seed: int = 0) -> State:
         """Where a seed begins."""
         return self.program.initial(seed, {})
@@ -113,6 +120,8 @@ class Case:
         self.cls, self.options, self.data = cls, dict(options or {}), data
         self.variant = dict(variant or {})
         self.catalogue = with_toys(catalogue, cls)
+        self.raised: dict[str, str] = {}
+        """What was raised, in one line -> the check that told of it first."""
         self._errors: dict[str, str] = {}
 
     def make(self) -> Any:
@@ -129,14 +138,23 @@ class Case:
 
     @cached_property
     def game(self) -> Trial | None:
-        """A game with the component in which a step can be taken; else the first that can be built."""
+        """A game with the component in which a step can be taken; else the first that can be built.
+
+        NotTried where the component cannot be made.
+        """
+        self.component  # noqa: B018
         built = None
         for trial in self.games():
             error = raised(trial)
-            if not error or not self._excuses(error):
+            if (not error or not self._excuses(error)) and self._has_methods(trial):
                 return trial
             built = built or trial
         return built
+
+    def _has_methods(self, trial: Trial) -> bool:
+        """Whether the component, if it is a loss, has a method for each player of the game."""
+        players = trial.program.model.players() if issubclass(self.cls, Loss) else ()
+        return all(callable(getattr(self.component, player, None)) for player in players)
 
     def _excuses(self, error: BaseException) -> bool:
         """Whether what a step raised may mean that the component was made for other games.
@@ -190,6 +208,11 @@ class Case:
                     self._errors[f"{config['model']['name']} on {name}"] = told(error, self.cls)
                     continue
                 yield trial
+
+    def families(self) -> set[str]:
+        """Families of the installed models, for a loss; of the losses, for a model."""
+        other = "model" if issubclass(self.cls, Loss) else "loss"
+        return {getattr(one.cls, "family", "") for one in self._known(other).values()}
 
     @property
     def broken(self) -> bool:

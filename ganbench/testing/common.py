@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+from ganbench import members
 from ganbench.components import create, options_of
 from ganbench.describe import meanings
 from ganbench.errors import BadInput, nearest
@@ -56,6 +57,28 @@ def refuses_unknown_options(case: Case) -> None:
     astray = [name for name in case.cls.places if name not in fields]
     if astray:
         raise Unmet(f"`places` names {astray[0]!r}, which is no option; {nearest(astray[0], fields)}")
+
+
+@check()
+def types_its_options(case: Case) -> None:
+    """A value written in its body has a type: its own, as an option, or ClassVar where it is none.
+
+    Mend: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
+    """
+    for name, value in members.untyped(case.cls).items():
+        if not isinstance(value, bool):  # as `pairs` is: a mark
+            raise Unmet(members.why_untyped(name, value))
+
+
+@check()
+def spells_its_members(case: Case) -> None:
+    """Its public methods and values are not a letter off those that its kind has.
+
+    Mend: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
+    """
+    told = [members.misnamed(name, meant) for name, meant in members.misspelt(case.cls).items()]
+    if told:
+        raise Unmet("; ".join(told))
 
 
 @check()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ganbench import components
-from ganbench.errors import BadInput
+from ganbench.blame import RAISED, mend_of
+from ganbench.errors import BadInput, Broken
 
 if TYPE_CHECKING:
     from ganbench.testing.case import Case
@@ -98,8 +99,22 @@ class Check:
             mend = "" if unmet.outcome == "not tried" else unmet.mend or self.mend
             return Finding(self.name, unmet.outcome, self.expected, unmet.seen, mend)
         except (Exception, SystemExit) as error:
-            return Finding(self.name, "failed", self.expected, told(error, case.cls), self.mend)
+            return self._of_raised(error, case)
         return Finding(self.name, "passed", self.expected)
+
+    def _of_raised(self, error: BaseException, case: Case) -> Finding:
+        """A failure; where an earlier check has raised the same, that told it."""
+        seen = told(error, case.cls)
+        first = case.raised.setdefault(seen, self.name)
+        if first != self.name:
+            return Finding(self.name, "not tried", self.expected, f"it raises; see `{first}`")
+        return Finding(self.name, "failed", self.expected, seen, self._mend_of(error, case.cls))
+
+    def _mend_of(self, error: BaseException, cls: type) -> str:
+        """The check's own advice, unless it is the component's own line that raised something."""
+        hint = mend_of(error)
+        advises = self.mend.startswith(RAISED) or isinstance(error, BadInput) or not _place(error, cls)
+        return self.mend if hint == RAISED and advises else hint
 
 
 _CHECKS: list[Check] = []
@@ -133,7 +148,7 @@ def checks_of(kind: str) -> list[Check]:
 def told(error: BaseException, cls: type | None = None) -> str:
     """An exception in one line: type, message, and the innermost line of the component that raised it."""
     message = str(error).strip().partition("\n")[0] or "no message"
-    known = "" if isinstance(error, BadInput) else f"{type(error).__name__}: "
+    known = "" if isinstance(error, BadInput | Broken) else f"{type(error).__name__}: "
     return f"{known}{message}{_place(error, cls)}"
 
 

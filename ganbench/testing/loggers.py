@@ -57,7 +57,7 @@ RUNS: list[dict[str, Any]] = [
 def takes_a_runs_life(case: Case) -> None:
     """Told of a session with a stack that diverges, every method returns.
 
-    Mend: expect nan, inf and None among values, and a second opening after a crash.
+    Mend: mend what raised; expect nan, inf and None among values, and a second opening after a crash.
     """
     _available(case)
     with generators_untouched():

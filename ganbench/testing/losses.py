@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ganbench import members
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, told
 from ganbench.testing.watch import generators_untouched, same, tensors_untouched
@@ -26,6 +27,7 @@ def gives_a_scalar(case: Case) -> None:
 
     Mend: return the mean over the batch: `.mean()` gives a scalar.
     """
+    _names_its_players(case)
     for player, out in _outs(case):
         value = _value(case, player, out)
         if not isinstance(value, Tensor):
@@ -40,7 +42,7 @@ def finite_at_extremes(case: Case) -> None:
 
     Mend: use torch's softplus, logsigmoid and logsumexp in place of log(sigmoid(x)) and log(sum(exp(x))).
     """
-    for player, out in _sound(case):
+    for player, out in sound(case):
         for values in _extremes(out):
             what = _not_finite(case, player, _at(out, values))
             if what:
@@ -54,7 +56,7 @@ def hides_no_nan(case: Case) -> None:
 
     Mend: let nan pass: no nan_to_num, no `where` that replaces it.
     """
-    for player, out in _sound(case):
+    for player, out in sound(case):
         for name in _read(case, player, out):
             poisoned = out[name].clone()
             poisoned.view(-1)[0] = math.nan
@@ -69,7 +71,7 @@ def depends_on_its_input_alone(case: Case) -> None:
 
     Mend: keep nothing between calls: a loss has no state; draw nothing.
     """
-    for player, out in _sound(case):
+    for player, out in sound(case):
         method = getattr(case.component, player)
         with tensors_untouched("of what the model gave,", out), generators_untouched():
             first = method(out)
@@ -77,6 +79,17 @@ def depends_on_its_input_alone(case: Case) -> None:
             again = method(out)
         if not same(first, again):
             raise Unmet(f"the {player}'s value was {first.item():.6g}, then {again.item():.6g}")
+
+
+def _names_its_players(case: Case) -> None:
+    """Unmet where a player of the game has no method."""
+    lacking = case.trial.without_objective
+    if lacking:
+        near = {name: members.closest(name, lacking) for name in members.own(case.cls)}
+        told = [members.misnamed(name, meant) for name, meant in near.items() if meant]
+        players = ", ".join(case.trial.program.model.players())
+        reason = "; ".join([f"the loss has no objective for {lacking[0]!r}", *told])
+        raise Unmet(reason, f"name each method as its player: {players}")
 
 
 def _value(case: Case, player: str, out: Out) -> object:
@@ -92,8 +105,10 @@ def _value(case: Case, player: str, out: Out) -> object:
         raise Unmet(seen, "say `pairs = True` beside `family`" if pairs else "read what is there") from None
 
 
-def _sound(case: Case) -> list[tuple[str, Out]]:
-    """The same, where every method gives a number of it."""
+def sound(case: Case) -> list[tuple[str, Out]]:
+    """The same, where every player has a method that gives a number of it."""
+    if case.trial.without_objective:
+        raise NotTried("a player has no objective; see `gives-a-scalar`")
     outs = list(_outs(case))
     for player, out in outs:
         try:
@@ -109,11 +124,7 @@ def _outs(case: Case) -> Iterator[tuple[str, Out]]:
     """(player, what a model of its family gave on that player's turn), in float64."""
     trial = case.trial
     view = trial.view
-    players = [player for player in view.players if hasattr(case.component, player)]
-    if not players:
-        known = ", ".join(view.players)
-        raise Unmet(f"it has no method named as a player of {trial.program.model.name} ({known})")
-    for player in players:
+    for player in (player for player in view.players if hasattr(case.component, player)):
         with torch.no_grad():
             out = view.play(player, view.joint, trial.batch())
         yield player, {name: x.clone() for name, x in out.items()}

@@ -8,14 +8,45 @@ import math
 import torch
 from torch.utils import _pytree as pytree
 
+from ganbench import members
+from ganbench.components import Loss
 from ganbench.mappable import why_not_mappable
+from ganbench.refusals import of_arrows
 from ganbench.step import State, clocks
 from ganbench.testing.case import Case, Trial, raised
 from ganbench.testing.findings import NotTried, Unmet, check
+from ganbench.testing.losses import sound
 from ganbench.testing.watch import furthest, generators_untouched, same, tensors_untouched
 
 STEPS = 20
 TRAINED = ("model", "loss", "technique")
+
+
+@check("model", "loss")
+def is_of_a_known_family(case: Case) -> None:
+    """A model is installed of a loss's family, a loss of a model's.
+
+    Mend: write the family's name as the others do; one of your own needs a model and a loss.
+    """
+    family, others = case.cls.family, case.families()  # type: ignore[attr-defined]
+    if family in others:
+        return
+    meant = members.closest(family, others)
+    seen = f"no installed component is of its family {family!r}"
+    if not meant:
+        raise NotTried(seen)
+    raise Unmet(f"{seen}; did you mean {meant!r}?", f'write `family = "{meant}"`')
+
+
+@check("technique")
+def wraps_something(case: Case) -> None:
+    """It wraps an arrow: the network, play, the objective, the field or the rule.
+
+    Mend: name its method as the arrow that it wraps.
+    """
+    why = of_arrows(case.cls)
+    if why:
+        raise Unmet(why.reason)
 
 
 @check(*TRAINED)
@@ -26,6 +57,8 @@ def trains(case: Case) -> None:
     """
     if not case.game:
         raise (Unmet if case.broken else NotTried)(case.why_none())
+    if issubclass(case.cls, Loss):
+        sound(case)
     trainer = case.game.looped()
     start = trainer.state()
     trainer.advance(STEPS)

@@ -1,0 +1,71 @@
+"""What an author is told of an exception: the frames of the author's own files, and what would mend it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import traceback
+from pathlib import Path
+
+import pluggy
+
+from ganbench.errors import BadInput
+
+HINTS = {
+    "torch": "import torch",
+    "nn": "from torch import nn",
+    "F": "from torch.nn import functional as F",
+    "Tensor": "from torch import Tensor",
+    "np": "import numpy as np",
+    "math": "import math",
+    "dataclass": "from dataclasses import dataclass",
+    "ClassVar": "from typing import ClassVar",
+    "ganbench": "import ganbench",
+}
+"""A name that authors forget to import -> how it is imported."""
+RAISED = "mend what raised"
+_MACHINERY = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, pluggy.__file__, importlib.__file__))
+
+
+class Unfit(BadInput):
+    """What a plugin gives cannot be taken in: what is wrong, and what would mend it."""
+
+    def __init__(self, reason: str, mend: str) -> None:
+        super().__init__(reason)
+        self.mend = mend
+
+
+def mend_of(error: BaseException) -> str:
+    """How to mend it: in general, or by the import that was forgotten."""
+    if isinstance(error, NameError) and error.name in HINTS:
+        return f"did you forget `{HINTS[error.name]}`?"
+    return RAISED
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback, of the author's files alone; empty where none of them raised."""
+    told = traceback.TracebackException.from_exception(error)
+    frames = own_frames(told.stack)
+    if not frames and not isinstance(error, SyntaxError):
+        return ""
+    if not frames:
+        return "".join(told.format_exception_only())
+    told.stack = traceback.StackSummary.from_list(frames)
+    told.__cause__ = told.__context__ = None
+    return "".join(told.format())
+
+
+def own_frames(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """The frames of the file that was entered first, and of those beside and below it."""
+    outside = [frame for frame in stack if not frame.filename.startswith(("<frozen", *_MACHINERY))]
+    if not outside:
+        return []
+    home = Path(outside[0].filename).parent
+    return [frame for frame in outside if _below(Path(frame.filename), home)]
+
+
+def _below(file: Path, home: Path) -> bool:
+    """Whether a file lies in a folder, but not among the packages that are installed there."""
+    if home.name == "site-packages":
+        return file.parent == home
+    return file.is_relative_to(home) and "site-packages" not in file.relative_to(home).parts
