@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from ganbench.plugins import Catalogue
 from ganbench.sources import Sources
 from ganbench.store import StackFolder, read_lock, stack_folders
 from ganbench.suite import Suite, Variant, canonical, structure
+from ganbench.suite_check import idle_plugins
 
 _UNFINISHED = ("crashed", "timed_out")
 
@@ -246,6 +248,23 @@ class _Planner:
         known = self._catalogue.components["metric"]
         tables = [known[name].cls.values for name in sorted(names & known.keys())]  # type: ignore[attr-defined]
         return {value: direction for table in tables for value, direction in table.items()}
+
+
+def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str]:
+    """What the user should know before anything is trained.
+
+    Runs that cannot be trained, and single-file plugins (`files`) that failed or give nothing.
+    """
+    reasons, runs = Counter(row["reason"] for row in plan.failed), len(plan.runs) + len(plan.failed)
+    told = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
+    given = {str(Path(file)) for file in files}
+    failed = [
+        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.told}"
+        for failure in catalogue.failures
+        if failure.distribution in given
+    ]
+    told += [text for text in failed if not any(text in reason for reason in reasons)]
+    return told + idle_plugins(catalogue)
 
 
 def finished_keys(folder: StackFolder) -> Iterable[str]:

@@ -14,6 +14,7 @@ from ganbench.components import Logger
 from ganbench.errors import BadInput
 from ganbench.files import FolderLock, plain
 from ganbench.judging import still_own
+from ganbench.labels import stack_label
 from ganbench.live import Live
 from ganbench.loggers import Loggers
 from ganbench.plan import Plan
@@ -105,7 +106,7 @@ class Session:
                 event = self._out_of_memory(pool, folder, config, event)
             elif event["event"] == "failed":
                 event = self._failed(folder, config, event)
-            self.watcher.event(event, config["label"])
+            self.watcher.event(event, stack_label(config["labels"]))
             self._live.event(event, config)
             self._observe(event, folder, config)
             if time.monotonic() - self._refreshed > 60:

@@ -123,7 +123,7 @@ def load_suite(
             suite_cells.unused_options(document, cells, _idle(catalogue, problems.renamed), problems)
         variants = Resolver(catalogue, problems, checked).variants(cells, count)
         compare = _compare(document, cells, catalogue, problems)
-    problems.check()
+    problems.check(checked.missing.values())
     numbers = tuple(range(count) if isinstance(seed_list, int) else seed_list)
     name, description = document.name, document.description
     return Suite(name, description, path, numbers, tuple(variants), verdict, compare, plugins)
@@ -208,9 +208,10 @@ def _compare(
     if metric is not None and metric not in values and all(name in known for name in names):
         problems.add("compare.metric", f"no variant is measured by {metric!r}; {nearest(metric, values)}")
     baseline = document.compare.baseline.given() if document.compare.baseline else None
-    matched = baseline is None or any(suite_cells.matches(baseline, cell.values) for cell in cells)
-    if not matched and not problems.below("compare.baseline"):
-        problems.add("compare.baseline", "no variant is like this")
+    if baseline is not None and not problems.found:  # another problem may be why no variant is like it
+        why = suite_cells.why_unlike(baseline, [cell.values for cell in cells])
+        if why:
+            problems.add("compare.baseline", why)
     return {"metric": metric, "baseline": baseline}
 
 

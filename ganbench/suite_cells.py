@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.errors import nearest
 from ganbench.suite_document import Document, Include, Matrix
-from ganbench.suite_file import Problems
+from ganbench.suite_file import Problems, brief
 from ganbench.suite_sweeps import MAX_RUNS
 
 _DEFAULTS = {
@@ -142,6 +142,31 @@ def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         else key in values and values[key] == wanted
         for key, wanted in pattern.items()
     )
+
+
+def why_unlike(pattern: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
+    """Why none of the cells is like the pattern, with what comes nearest; empty where one is."""
+    if any(matches(pattern, values) for values in cells):
+        return ""
+    for key, wanted in pattern.items():
+        if not any(matches({key: wanted}, values) for values in cells):
+            there = {_told(values[key]) for values in cells if key in values}
+            return f"no variant has {key} = {_told(wanted)}; {nearest(_told(wanted), there)}"
+
+    def unlike(values: Mapping[str, Any]) -> list[str]:
+        return [key for key, wanted in pattern.items() if not matches({key: wanted}, values)]
+
+    closest = min(cells, key=lambda values: len(unlike(values)))
+    asked = " and ".join(f"{key} = {_told(wanted)}" for key, wanted in pattern.items())
+    has = " and ".join(f"{key} = {_told(closest[key])}" for key in unlike(closest))
+    return f"no variant has {asked} at once; the nearest has {has}"
+
+
+def _told(value: Any) -> str:
+    """A value of the matrix as labels show it; a table as it is written."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return "+".join(value) or "plain"
+    return value if isinstance(value, str) else brief(value)
 
 
 def unused_options(document: Document, found: list[Cell], idle: Collection[str], problems: Problems) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,18 +49,33 @@ class Checker:
             self._check_optimizer(table, where)
 
     def _check_name(self, kind: str, name: str, where: str) -> None:
-        known, failures = self.catalogue.components[kind], self.catalogue.failures
+        known, disabled = self.catalogue.components[kind], self.catalogue.disabled
         if name in known or (kind, name) in self.missing:
             return
+        if refused := self.catalogue.refused(kind, name):
+            self.unknown.add(name)
+            self.problems.add(where, f"{kind} {brief(name)} is refused: {refused.told}")
+            return
         # where plugins failed or are disabled, a name may be theirs: only what is nearly equal is a typo then
-        disabled = self.catalogue.disabled
+        failures = [f for f in self.catalogue.failures if not (f.component and f.component[1])]
         if (failures or disabled) and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.reason}" for f in failures]
+            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.told}" for f in failures]
             causes += [f"plugin {plugin!r} of {owner} is disabled" for plugin, owner in disabled.items()]
             self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
             return
         self.unknown.add(name)
-        self.problems.add(where, f"unknown {kind} {brief(name)}; {nearest(name, known)}")
+        self.problems.add(
+            where, f"unknown {kind} {brief(name)}; {nearest(name, known)}{self._hint(name, known)}"
+        )
+
+    def _hint(self, name: str, known: Iterable[str]) -> str:
+        """Where a name that is not like any known one may have been meant to come from."""
+        idle = idle_plugins(self.catalogue)
+        if idle:
+            return f"; {idle[0]}"
+        if difflib.get_close_matches(name, known, n=1, cutoff=0.6):
+            return ""
+        return "; a plugin's file is named in plugins = [...] or by --plugin"
 
     def _check_options(self, name: str, table: Mapping[str, Any], where: str, kept: dict[str, Any]) -> None:
         for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
@@ -93,6 +108,16 @@ class Checker:
         else:
             return suite_sweeps.check(OPTIMIZERS[name], options, where, self.problems)
         return False
+
+
+def idle_plugins(catalogue: Catalogue) -> list[str]:
+    """A sentence for each plugin that was loaded, but implements no hook."""
+    manager = catalogue.manager
+    return [
+        f"{owner} provides no component: mark its hook with @ganbench.hookimpl"
+        for name, owner in catalogue.plugins.items()
+        if not manager.get_hookcallers(manager.get_plugin(name))
+    ]
 
 
 def own(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,10 +39,10 @@ class Problems:
         """Whether there is one at `where` or below it."""
         return any(place == where or place.startswith(where + ".") for place in self._places)
 
-    def check(self) -> None:
-        """Raise BadInput where there is any."""
+    def check(self, causes: Iterable[str] = ()) -> None:
+        """Raise BadInput where there is any. What may have caused them is told first."""
         if self.found:
-            raise BadInput(self.found)
+            raise BadInput([*(Problem("", cause) for cause in dict.fromkeys(causes)), *self.found])
 
 
 def brief(value: Any) -> str:

@@ -98,6 +98,36 @@ def test_one_that_fails_on_import(tmp_path, healthy, plugin):
         assert "loss 'broken' is not there" in reason
         assert f"plugin 'frail' of {path} failed: ModuleNotFoundError" in reason
     assert f"incompatible: {BROKEN[0]}" in done.out
+    first = done.err.splitlines()[1]
+    assert first.startswith(
+        "warning: 4 of 8 runs are incompatible: loss 'broken' is not there; plugin 'frail'"
+    )
+    assert done.err.count("ModuleNotFoundError") == 1
+
+
+def test_one_that_no_variant_needs_is_told_of_before_anything_is_trained(tmp_path):
+    path, idle = tmp_path / "frail.py", tmp_path / "idle.py"
+    path.write_text("def (:\n")
+    idle.write_text("def ganbench_losses():\n    return []\n")
+    args = ("--plugin", path, "--plugin", idle, "--engine", "loop", "--steps", 2, "--out", tmp_path / "out")
+    done = ganbench_here("run", TOY, *args)
+    assert done.code == 0
+    _, first, second, third, *_ = done.err.splitlines()
+    assert first.startswith(f"warning: plugin 'frail' of {path} failed: SyntaxError: ")
+    assert second.startswith(f"warning: {idle}")
+    assert second.endswith(" provides no component: mark its hook with @ganbench.hookimpl")
+    assert third.startswith("started ")
+
+
+def test_an_unknown_name_beside_a_plugin_that_provides_nothing(tmp_path):
+    idle = tmp_path / "idle.py"
+    idle.write_text("def ganbench_losses():\n    return []\n")
+    done = ganbench_here(
+        "run", TOY, "--plugin", idle, "--set", "matrix.loss=['target-ls']", "--out", tmp_path
+    )
+    assert done.code == 2
+    assert done.err.rstrip().endswith("provides no component: mark its hook with @ganbench.hookimpl")
+    assert f"; {idle}" in done.err
 
 
 def test_one_that_leaves_when_it_is_imported(tmp_path, healthy):

@@ -243,9 +243,21 @@ def test_a_plan_trains_nothing_and_writes_nothing(tmp_path, monkeypatch):
     assert done.code == 0
     assert done.out.startswith("toy: 4 variants x 2 seeds = 8 runs\n")
     assert all(label in done.out for label in LABELS)
-    assert "0 runs are already trained" in done.out
+    assert "0 runs are already trained\n" in done.out, (
+        "and of stacks that would go on there is nothing to tell"
+    )
     assert ganbench_here("plan", TOY, "--out", "deep/down").code == 0
     assert os.listdir(tmp_path) == []
+
+
+def test_a_stack_of_swept_values_is_not_called_by_the_first(tmp_path):
+    sweep = ("--set", "options.toy-penalty.weight={ sweep = [0.125, 1.0, 3.0] }", "--out", tmp_path)
+    name = "toy-blob/toy-gan/toy-loss/toy-penalty [3 values of toy-penalty.weight]"
+    assert name in ganbench_here("plan", TOY, *sweep).out
+    narrow = ganbench_here("plan", TOY, *sweep, columns=60).out
+    assert "\ntoy-loss/plain " in narrow, "broken between parts"
+    args = ("--set", "matrix.loss=['toy-loss']", "--engine", "loop", "--seeds", 1, "--steps", 2)
+    assert f"ended    {name}: 3 finished" in ganbench_here("run", TOY, *sweep, *args).err
 
 
 def test_a_plan_tells_what_is_cached(tmp_path):

@@ -119,6 +119,9 @@ class Damp(Technique):
     name: ClassVar[str] = "damp"
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
+    def objective(self, inner):
+        return inner
+
 
 @dataclass(frozen=True)
 class Wrap(Technique):
@@ -580,6 +583,13 @@ def test_a_model_that_is_not_there_keeps_its_optimizer(write):
     assert first.config["optimizer"]["*"]["lr"] == 1.0
     assert second.swept == {"optimizer.*.lr": 2.0}
     assert "model 'lost'" in second.unavailable
+
+
+def test_a_failed_plugin_is_told_before_what_it_may_have_caused(write):
+    text = SMALL + '[matrix]\nloss = ["margin-push"]\n[compare]\nbaseline = { loss = "push" }'
+    [(first, why), (where, what)] = problems_of(write(text), toys(BROKEN))
+    assert (first, why[:64]) == ("", "loss 'margin-push' is not there; plugin 'frail' of frail-dist fa")
+    assert (where, what) == ("compare.baseline", "no variant has loss = push; choose from margin-push")
 
 
 def test_a_typo_stays_a_typo_beside_a_failed_plugin(write):

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.cli.options import Request, suite_options
+from ganbench.labels import stack_label
 
 if TYPE_CHECKING:
-    from ganbench.plan import Plan
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from ganbench.plan import Plan, Stack
+
+_COLUMNS = ("runs", "steps", "trained", "time", "memory")
 
 
 @click.command()
@@ -60,29 +67,17 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 
 def _show(plan: Plan) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("stack", overflow="fold")
-    for name in ("runs", "steps", "trained", "time", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for stack in plan.stacks:
-        config, engine = stack.config, stack.config["engine"]
-        how = "loop" if engine["mapper"] == "loop" else engine["executor"]
-        steps = config["variants"][0]["steps"]
-        others = len(set(config["labels"])) - 1
-        label = config["label"] + (f" and {others} more" if others else "")
-        cells = (str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory))
-        table.add_row(Text(label), *cells)
     variants, seeds = len(plan.suite.variants), len(plan.suite.seeds)
     console.print(Text(f"{plan.suite.name}: {variants} variants x {seeds} seeds = {variants * seeds} runs"))
     if plan.stacks:
-        console.print(table)
-    left = [f"{plan.cached} runs are already trained", f"{len(plan.resumed)} stacks would go on"]
+        console.print(_table(plan.stacks, console.width))
+    left = [f"{plan.cached} runs are already trained"]
+    if plan.resumed:
+        left.append(f"{len(plan.resumed)} stacks would go on")
     if plan.failed:
         left.append(f"{len(plan.failed)} runs are incompatible")
     console.print(Text("; ".join(left)))
@@ -91,6 +86,34 @@ def _show(plan: Plan) -> None:
     workers = f"{plan.settings.workers} worker" + ("s" if plan.settings.workers > 1 else "")
     started = f"predicted: {duration(plan.seconds)} on {workers} ({plan.settings.device})"
     console.print(Text(started + (", unmeasured on GPUs" if plan.settings.device == "cuda" else "")))
+
+
+def _table(stacks: Sequence[Stack], width: int) -> Table:
+    """One row a stack; labels are broken between their parts."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganbench.report.terminal import break_label
+
+    rows = [_cells(stack) for stack in stacks]
+    taken = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    room = max(12, width - sum(taken) - 3 * len(taken))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("stack", max_width=room)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for stack, cells in zip(stacks, rows, strict=True):
+        label = stack_label(stack.config["labels"])
+        table.add_row(Text("\n".join(break_label(label, room))), *cells)
+    return table
+
+
+def _cells(stack: Stack) -> tuple[str, ...]:
+    config, engine = stack.config, stack.config["engine"]
+    how = "loop" if engine["mapper"] == "loop" else engine["executor"]
+    steps = config["variants"][0]["steps"]
+    return str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory)
 
 
 def duration(seconds: float) -> str:

@@ -41,7 +41,7 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     """
     from ganbench.cli.progress import watcher
     from ganbench.loggers import chosen
-    from ganbench.plan import make_plan
+    from ganbench.plan import cautions, make_plan
     from ganbench.pool import Pool
     from ganbench.session import Session
 
@@ -54,6 +54,8 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
         with redirect_stdout(sys.stderr):
             plan = make_plan(resolved, catalogue, root, settings)
         with watcher(plan, quiet or as_json) as watching:
+            for caution in cautions(plan, catalogue, files):
+                watching.warn(caution)
             session = Session(plan, catalogue, root, watching, loggers)
             with redirect_stdout(sys.stderr):
                 session.run(pool)
