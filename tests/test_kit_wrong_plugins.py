@@ -193,6 +193,33 @@ def test_what_is_not_there(tmp_path, bare):
         assert "Traceback" not in done.err
 
 
+def test_a_file_may_be_named_by_its_folder(tmp_path, bare, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("import ganbench\n")
+    findings = list(checked("./mine.py", {}))
+    assert {finding["component"] for finding in findings} == {"mine.py"}
+    assert {finding["check"] for finding in findings} >= {"loads", "provides-something"}
+
+
+def test_a_plugins_own_lines_are_shown(tmp_path, bare):
+    path = tmp_path / "forgetful.py"
+    path.write_text("import ganbench\n\n\n@dataclass(frozen=True)\nclass A(ganbench.Loss): ...\n")
+    told = ganbench_here("plugins", "check", path).out
+    assert "mend: did you forget `from dataclasses import dataclass`?" in told
+    assert f'File "{path}", line 4, in <module>' in told
+    assert "importlib" not in told
+
+
+def test_what_would_mend_a_refused_class(tmp_path, bare):
+    path = tmp_path / "bare.py"
+    source = (FOLDER / "prints_on_import.py").read_text()
+    path.write_text(source.replace("@dataclass(frozen=True)\n", ""))
+    finding = next(event for event in checked(str(path), {}) if event.get("outcome") == "failed")
+    assert finding["seen"].endswith("is not a frozen dataclass")
+    assert finding["mend"] == "write `@dataclass(frozen=True)` above the class"
+    assert finding["traceback"] == ""
+
+
 def test_a_hostile_name_is_printed_plainly(tmp_path, bare):
     path = tmp_path / "hostile.py"
     path.write_text("raise RuntimeError('\\x1b[31mred')\n")

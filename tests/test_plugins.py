@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import types
 from unittest import mock
 
+import click
 import pytest
+from running import TOY, ganbench_here
 from toys import ToyLoss
 
 from ganbench import plugins
@@ -455,3 +458,68 @@ def test_a_class_without_a_file_is_hashed_by_name():
     registered = Registered(made.Good, "p", "d", "1")
     assert registered.source_file is None
     assert registered.source_hash != Registered(ToyLoss, "p", "d", "1").source_hash
+
+
+# -- the commands
+
+
+@pytest.fixture
+def no_others():
+    with mock.patch.object(plugins, "_entry_points", return_value=[]):
+        yield
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal():
+    """What is printed goes to a terminal."""
+    with mock.patch("io.StringIO", Terminal):
+        yield
+
+
+LONG = "A loss of 1.0, and of much more besides (after Somebody and Somebody 2019, arXiv:1900.00000, eq. 1)."
+
+
+def test_a_list_tells_whose_a_component_is(tmp_path, no_others, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(good().replace("A loss of 1.0.", LONG))
+    told = ganbench_here("plugins", "list", "--plugin", "mine.py", columns=60).out.splitlines()
+    assert f"  good  (mine.py) {LONG}" in told
+    assert "  mine: mine.py" in told
+    assert next(line for line in told if line.startswith("  eager ")).startswith("  eager       Operation by")
+
+
+def test_a_list_fits_the_terminal(tmp_path, no_others, terminal, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(good().replace("A loss of 1.0.", LONG))
+    (tmp_path / "worse.py").write_text(HEAD + "@ganbench.hookimpl\ndef ganbench_loses():\n    return []")
+    flags = ("--plugin", "mine.py", "--plugin", "worse.py")
+    told = click.unstyle(ganbench_here("plugins", "list", *flags, columns=60).out).splitlines()
+    assert max(map(len, told)) <= 60
+    assert "  good  (mine.py) A loss of 1.0, and of much more besides (…" in told
+
+
+def test_a_component_is_shown_as_wide_as_the_terminal(tmp_path, no_others, terminal):
+    (tmp_path / "mine.py").write_text(good().replace("A loss of 1.0.", LONG))
+    told = click.unstyle(
+        ganbench_here("plugins", "show", "good", "--plugin", tmp_path / "mine.py", columns=60).out
+    )
+    assert all(len(line) <= 60 or str(tmp_path) in line for line in told.splitlines())
+    assert LONG in " ".join(told.split())
+
+
+def test_a_suite_that_names_what_is_refused_is_bad_input(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        HEAD
+        + REFUSED["a misspelt arrow"][1]
+        + "@ganbench.hookimpl\ndef ganbench_techniques():\n    return [A]\n"
+    )
+    flags = ("--plugin", tmp_path / "mine.py", "--set", 'defaults.techniques=["a"]')
+    done = ganbench_here("run", TOY, *flags, "--out", tmp_path / "out")
+    assert done.code == 2
+    assert f"technique 'a' is refused: {REFUSED['a misspelt arrow'][2]}" in done.err
+    assert not (tmp_path / "out").exists()

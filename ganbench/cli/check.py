@@ -25,7 +25,7 @@ from ganbench.suite_file import printable, toml_value
 
 Event = dict[str, Any]
 _COLOURS = {"passed": "green", "failed": "red", "remark": "yellow", "not tried": "yellow"}
-_TAIL = 6  # lines of a traceback
+_TAIL = 12  # lines of a traceback
 _TOLD = 10_000  # bytes that hold the last check's beginning, most likely
 
 
@@ -182,7 +182,7 @@ def _print_one(finding: Event, width: int) -> None:
                                  subsequent_indent=" " * 6)  # fmt: skip
             click.echo(text)
     for line in finding.get("traceback", "").splitlines()[-_TAIL:]:
-        click.echo(f"      {printable(line, width - 6)}")
+        click.echo(f"      {printable(line, 1000)}")
 
 
 def _entry(outcome: str, text: str, width: int) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +19,7 @@ from ganbench.suite_file import printable
 
 if TYPE_CHECKING:
     from ganbench.loading import Loading
-    from ganbench.plugins import Catalogue, Registered
+    from ganbench.plugins import Catalogue
 
 
 @click.group()
@@ -27,6 +31,8 @@ plugins.add_command(check)
 plugins.add_command(new)
 
 
+_WHOLE = 10_000
+"""Characters of a line that nothing shortens, but for hostile ones."""
 _FILES = click.option(
     "--plugin", "files", multiple=True, metavar="FILE", help="A plugin that is a single file."
 )
@@ -38,6 +44,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_JSON
 def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
     """List plugins, their components, and what could not be loaded, with its traceback."""
+    from ganbench.hookspecs import PROJECT
     from ganbench.plugins import DISABLE, discover
 
     catalogue = discover(files)
@@ -48,17 +55,18 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(click.style("losses" if kind == "loss" else f"{kind}s", bold=True))
         width = max(map(len, components), default=0)
         for name, registered in sorted(components.items()):
-            click.echo(printable(f"  {name:<{width}}  {registered.summary}"))
+            owner = "" if registered.distribution == PROJECT else f"({registered.origin}) "
+            click.echo(printable(f"  {name:<{width}}  {owner}{registered.summary}", _columns()))
     click.echo(click.style("plugins", bold=True))
     for name, owner in catalogue.plugins.items():
-        click.echo(printable(f"  {name}: {owner}{_remark(catalogue.loading[name], owner)}"))
+        click.echo(_wrapped(f"  {name}: {owner}{_remark(catalogue.loading[name], owner)}"))
     for name, owner in catalogue.disabled.items():
-        click.echo(printable(f"  {name}: {owner}, disabled by {DISABLE}"))
+        click.echo(_wrapped(f"  {name}: {owner}, disabled by {DISABLE}"))
     for failure in catalogue.failures:
-        told = f"failed: {failure.plugin} of {failure.distribution}: {failure.reason}"
-        click.echo(click.style(printable(told, 1000), fg="red"))
+        told = f"failed: {failure.plugin} of {failure.distribution}: {failure.told}"
+        click.echo(click.style(_wrapped(told), fg="red"))
         for line in failure.traceback.splitlines():
-            click.echo(printable(f"    {line}"))
+            click.echo(printable(f"    {line}", _WHOLE))
 
 
 @plugins.command()
@@ -80,24 +88,42 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(described, indent=1))
         return
     for one in described:
-        click.echo(
-            click.style(printable(f"{one['kind']} {one['name']}"), bold=True) + f"  ({one['owner']})\n"
-        )
-        for line in one["doc"].splitlines():
-            click.echo(printable(line))
-        click.echo()
+        label = printable(f"{one['kind']} {one['name']}")
+        click.echo(_wrapped(f"{label}  ({one['owner']})").replace(label, click.style(label, bold=True), 1))
+        for line in ["", *_lines(one["doc"]), ""]:
+            click.echo(_wrapped(line, hanging=0))
         for option in one["options"]:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
-            click.echo(printable(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
+            click.echo(_wrapped(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
         for fact, value in one["facts"].items():
             told = value if isinstance(value, str) else json.dumps(value)
-            click.echo(printable(f"  {fact}: {told}", 1000))
+            click.echo(_wrapped(f"  {fact}: {told}"))
+
+
+def _columns() -> int:
+    """How long a line may be: as wide as the terminal, as long as it likes in a pipe."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else _WHOLE
+
+
+def _wrapped(line: str, hanging: int = 2) -> str:
+    """The line, in several where it is too long, indented as it is and by `hanging` more."""
+    indent = " " * (len(line) - len(line.lstrip()) + hanging)
+    safe = printable(line, _WHOLE)
+    return textwrap.fill(safe, _columns(), subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _lines(doc: str) -> Iterator[str]:
+    """The lines of a docstring; on a terminal, which wraps them anew, a paragraph is one."""
+    for number, paragraph in enumerate(doc.split("\n\n")):
+        joined = sys.stdout.isatty() and "\n " not in paragraph
+        yield from [""] if number else []
+        yield from [paragraph.replace("\n", " ")] if joined else paragraph.splitlines()
 
 
 def _listing(catalogue: Catalogue) -> dict[str, Any]:
     return {
         "components": {
-            kind: {name: _owner(registered) for name, registered in sorted(known.items())}
+            kind: {name: registered.origin for name, registered in sorted(known.items())}
             for kind, known in catalogue.components.items()
         },
         "plugins": catalogue.plugins,
@@ -111,7 +137,3 @@ def _remark(loading: Loading, owner: str) -> str:
     """What is worth telling of how a plugin was loaded. ganbench's own is loaded first, and torch with it."""
     slow = loading.slow and not owner.startswith("ganbench ")
     return f", slow to import: {loading.seconds:.1f} s" if slow else ""
-
-
-def _owner(registered: Registered) -> str:
-    return f"{registered.distribution} {registered.version}"
