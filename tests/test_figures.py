@@ -20,9 +20,10 @@ from ganbench.cli import cli
 from ganbench.errors import BadInput
 from ganbench.outcome import OUTCOMES
 from ganbench.report.figures import NAMES, figure, figures, theme, write_figure
-from ganbench.report.figures.base import ROWS
+from ganbench.report.figures.base import ROWS, looks
 from ganbench.report.figures.lines import band
 from ganbench.report.figures.maps import edges, logspaced
+from ganbench.report.figures.theme import LOOKS
 from ganbench.report.names import labels_of, short_labels, wrapped
 from ganbench.report.tables import p_value, told_p
 from ganbench.store import StackFolder, stack_folders
@@ -426,9 +427,77 @@ def test_labels_tell_variants_apart():
     assert max(map(len, labels)) <= 48
     names = ["same\u202e", "same", "same\n"]
     assert len(set(short_labels(names).values())) == 3
-    lines = wrapped("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n")
-    assert len(lines) == 2
-    assert max(map(len, lines)) <= 24
+    assert wrapped("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n") == [
+        "a-rather-long-name/",
+        "of-a-variant/that-goes-on/",
+        "and-on",
+    ]
+
+
+def test_options_are_never_cut():
+    options = "target-ls.real_target=0.9, target-ls.fake_target=0.1, optimizer.lr.discriminator=0.0316228"
+    (label,) = short_labels([f"r1 [{options}]"]).values()
+    assert label == f"r1 [{options}]"
+    assert wrapped(label).split("\n") == [
+        "r1",
+        "[target-ls.real_target=0.9,",
+        "target-ls.fake_target=0.1,",
+        "optimizer.lr.discriminator=",
+        "0.0316228]",
+    ]
+    (label,) = short_labels([f"r1 [{options}, {options}]"]).values()
+    assert label.startswith("r1 [target-ls.real_target=0.9,…")
+    assert label.endswith("…optimizer.lr.discriminator=0.0316228]")
+
+
+def looks_of(node):
+    """Label -> the place of its look, in the scales of a chart's colours and dashes."""
+    if isinstance(node, dict):
+        for channel in ("color", "strokeDash"):
+            found = node.get(channel)
+            if isinstance(found, dict) and found.get("field") == "label":
+                drawn, domain = found["legend"]["values"], found["scale"]["domain"]
+                yield {name: domain.index(name) % LOOKS for name in drawn}
+        node = list(node.values())
+    for item in node if isinstance(node, list) else []:
+        yield from looks_of(item)
+
+
+def test_a_variant_has_one_look_on_a_page(all_outcomes):
+    places = {label: index for index, label in enumerate(labels_of(all_outcomes).values())}
+    for name in ("survival", "metric-curves", "gradient-norms", "logit-gap"):
+        spec = figure(all_outcomes, name).spec()
+        spec.pop("datasets")
+        found = list(looks_of(spec))
+        assert len(found) >= 3
+        assert all(places[label] == place for look in found for label, place in look.items())
+
+
+def test_of_many_variants_no_two_in_a_chart_look_alike():
+    everyone = [f"v{index}" for index in range(100)]
+    look = looks(["v60", "v20", "v99", "v21"], everyone)["color"]["scale"]["domain"]
+    assert [look.index(name) for name in ("v60", "v20", "v99", "v21")] == [20, 21, 19, 22]
+    assert len(set(look)) == len(look) == 23
+
+
+@pytest.mark.parametrize(("width", "shown"), [(900, {"1 finished", "2 collapsed"}), (200, {"1", "2"})])
+def test_outcomes_are_written_out_where_they_fit(tmp_path, width, shown):
+    results = made(tmp_path, 1, 3)
+    results.runs["outcome"] = ["finished", "collapsed", "collapsed"]
+    write_figure(figure(results, "outcomes"), tmp_path / "o.svg", width=width)
+    texts = {node.text or "" for node in ElementTree.parse(tmp_path / "o.svg").iter() if "text" in node.tag}
+    assert {text for text in texts if text[:1] in ("1", "2") and "%" not in text} == shown
+
+
+def test_a_single_swept_option_is_shown_once(tmp_path, sweep):
+    alone = made(tmp_path, 1, 2, sweep={"r1.gamma": [0.01, 10**-1.5, 0.1]}, trace_steps=0)
+    assert {one.name for one in figures(alone)} & {"stability-map", "sensitivity"} == {"stability-map"}
+    with pytest.raises(BadInput, match="a single option was swept: the stability map shows it"):
+        figure(alone, "sensitivity")
+    assert ">0.0316228<" in vl_convert.vegalite_to_svg(figure(alone, "stability-map").spec(False))
+    spans = r"from \d+% to \d+% with \S+ and from \d+% to \d+% with \S+"
+    told = rf"The share of runs that finished varies {spans}, each taken alone, whatever the others were\."
+    assert re.fullmatch(told, figure(sweep, "sensitivity").finding)
 
 
 def test_names_with_a_slash_stay_whole(tmp_path):

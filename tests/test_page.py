@@ -15,7 +15,8 @@ from running import ganbench_here
 
 from ganbench import stats
 from ganbench.frames import load
-from ganbench.report.content import cautions
+from ganbench.report import ties
+from ganbench.report.content import cautions, leaves, settings
 from ganbench.report.figures import NAMES, Figure, figures
 from ganbench.report.onsets import onset_texts
 from ganbench.report.page import write_page
@@ -253,6 +254,23 @@ def test_failures_are_told_by_loss_and_tested(made):
     assert figure.table["failure_low"].iloc[0] == low
 
 
+def test_all_who_tie_are_named():
+    runs = pd.concat(
+        [
+            pd.DataFrame({"loss": loss, "outcome": ["diverged"] * k + ["finished"] * (n - k)})
+            for loss, k, n in (("target-ls", 4, 6), ("hinge", 3, 3), ("non-saturating", 2, 3))
+        ]
+    ).assign(techniques="plain", model="m", dataset="ring", onset_step=7)
+    runs["variant"] = runs["loss"] + np.where(np.arange(len(runs)) % 2, "/a", "/b")
+    (figure,) = failures_by_factor(type("Results", (), {"runs": runs})())
+    assert (
+        "hinge failed most, in 3 of 3 runs (100%), half of these seen by step 7, and target-ls and "
+        "non-saturating least, in 4 of 6 runs (67%) and 2 of 3 runs (67%); the difference is not significant"
+    ) in figure.finding
+    tied = pd.DataFrame({"failures": [2, 2], "runs": [3, 3], "failure_rate": [2 / 3, 2 / 3]})
+    assert ties.told(tied, lambda row: "67%") == "2 of 3 runs (67%) each"
+
+
 def test_levels_are_compared_within_a_dataset_and_a_model_only():
     runs = pd.DataFrame(
         {
@@ -311,6 +329,19 @@ def test_what_is_mixed_is_said_of_each_variant(made):
     ((what, rest),) = cautions(mixed)
     assert what == "Mixed executors"
     assert rest.startswith("(compiled: plain and technique-001; eager: technique-002). Runs of different")
+
+
+def test_settings_tell_what_is_not_as_usual():
+    adam = {"name": "adam", "lr": 10**-3.5, "betas": [0.5, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+    assert (
+        list(settings({"optimizer": {"g": adam, "d": adam}}))[2] == "adam lr=0.000316228 betas=[0.5, 0.999]"
+    )
+    usual = adam | {"betas": [0.9, 0.999]}
+    told = "g: adam lr=0.000316228, d: own lr=1 x=0.5"
+    assert list(settings({"optimizer": {"g": usual, "d": {"name": "own", "lr": 1, "x": 0.5}}}))[2] == told
+    assert list(leaves({"commit": None, "packages": {"torch": "2", "jax": None}})) == [
+        ("packages.torch", "2")
+    ]
 
 
 def test_a_page_of_a_suite_without_runs_makes_sense(tmp_path):

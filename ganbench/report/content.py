@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ganbench._version import __version__
+from ganbench.components import options_of
+from ganbench.files import plain
 from ganbench.frames import Results
 from ganbench.optimizers import OPTIMIZERS
 from ganbench.outcome import Thresholds
 from ganbench.outcome.curves import COUNTS
 from ganbench.report.names import labels_of, listed
+from ganbench.report.tables import setting
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
@@ -84,7 +87,7 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     yield str(config.get("steps", ""))
     yield str(config.get("batch", ""))
     optimizers = config.get("optimizer") or {}
-    told = {p: f"{o.get('name')} lr={o.get('lr')}" for p, o in optimizers.items() if isinstance(o, Mapping)}
+    told = {player: _optimizer(one) for player, one in optimizers.items() if isinstance(one, Mapping)}
     same = len(set(told.values())) == 1
     yield (
         next(iter(told.values())) if same else ", ".join(f"{player}: {text}" for player, text in told.items())
@@ -93,12 +96,30 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     yield ", ".join(str(metric.get("name", "")) for metric in metrics)
 
 
+def _optimizer(options: Mapping[str, Any]) -> str:
+    """Its name, its learning rate, and what else is not as it is by default."""
+    name = str(options.get("name", ""))
+    usual = options_of(OPTIMIZERS[name]()) if name in OPTIMIZERS else {}
+    told = {
+        option: value
+        for option, value in options.items()
+        if option == "lr" or (option != "name" and plain(value) != plain(usual.get(option)))
+    }
+    return " ".join([name, *(f"{option}={_setting(value)}" for option, value in told.items())])
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_setting, value))}]"
+    return setting(value) if isinstance(value, float) else str(value)
+
+
 def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """("a.b", text) of each leaf."""
+    """("a.b", text) of each leaf that is known."""
     for key, item in value.items():
         if isinstance(item, Mapping):
             yield from leaves(item, f"{prefix}{key}.")
-        else:
+        elif item is not None:
             yield f"{prefix}{key}", item if isinstance(item, str) else json.dumps(item)
 
 

@@ -26,6 +26,7 @@ _ESCAPES = str.maketrans(
         "–": r"\textendash{}",
         "…": r"\ldots{}",
         "±": r"$\pm$",
+        "°": r"$^\circ$",
     }
 )
 
@@ -36,12 +37,19 @@ def escape(value: Any) -> str:
     return re.sub("(?<=-)-", "{}-", text)  # two hyphens would be a dash
 
 
-def latex_table(frame: pd.DataFrame, caption: str = "", label: str = "") -> str:
-    r"""A frame as a table by booktabs; see `booktabs` for what it needs. Caption and label are plain text."""
+def latex_table(frame: pd.DataFrame, caption: str = "", label: str = "", notes: Iterable[str] = ()) -> str:
+    r"""A frame as a table by booktabs; see `booktabs` for what it needs. All of it is plain text."""
     numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
     rows = [[_cell(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
     right = [index for index, is_numeric in enumerate(numeric) if is_numeric]
-    return booktabs([escape(name) for name in frame.columns], rows, right, escape(caption), label)
+    return booktabs(
+        [escape(name) for name in frame.columns],
+        rows,
+        right,
+        escape(caption),
+        label,
+        [escape(n) for n in notes],
+    )
 
 
 def booktabs(
@@ -50,6 +58,7 @@ def booktabs(
     right: Iterable[int] = (),
     caption: str = "",
     label: str = "",
+    notes: Sequence[str] = (),
 ) -> str:
     r"""A table of cells that are LaTeX already.
 
@@ -59,18 +68,25 @@ def booktabs(
         right: columns to align right.
         caption: LaTeX too; without one there is a tabular alone, with one a floating table.
         label: for \ref, of a table that floats.
+        notes: sentences beneath it, LaTeX too.
     """
     aligned = set(right)
     columns = "".join("r" if index in aligned else "l" for index in range(len(headers)))
-    # Empty braces: a cell that begins with "[" or "*" would be an argument of the line end before it.
-    body = ["{}" + " & ".join(cells) + r" \\" for cells in rows]
-    head = " & ".join(headers) + r" \\"
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
+    body = [_row(cells) for cells in rows]
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _row(headers), r"\midrule", *body]
     lines += [r"\bottomrule", r"\end{tabular}"]
+    if notes:
+        lines += ["", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize", *notes, r"\end{minipage}"]
     if caption:
         told = [rf"\caption{{{caption}}}", *([rf"\label{{{_key(label)}}}"] if label else [])]
         lines = [r"\begin{table}", r"\centering", *told, *lines, r"\end{table}"]
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    """Empty braces before "[" or "*": they would be an argument of the line end before it."""
+    text = " & ".join(cells) + r" \\"
+    return "{}" + text if text.startswith(("[", "*")) else text
 
 
 def _cell(cell: Any) -> str:

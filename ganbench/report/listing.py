@@ -15,7 +15,7 @@ from rich.text import Text
 from ganbench.files import plain
 from ganbench.frames.ranking import Leaderboard
 from ganbench.report import latex
-from ganbench.report.names import whole_names
+from ganbench.report.names import listed, whole_names
 from ganbench.report.tables import escape, markdown_table, number, p_value, percent, plain_text
 from ganbench.report.terminal import break_label
 
@@ -34,6 +34,7 @@ class Listing:
         rows: cells in that order.
         notes: sentences below.
         frame: all numbers, for CSV and JSON.
+        caption: what it is, in LaTeX.
     """
 
     names: Sequence[str]
@@ -41,6 +42,7 @@ class Listing:
     rows: Sequence[Sequence[str]]
     notes: Sequence[str]
     frame: pd.DataFrame = field(repr=False)
+    caption: str
 
     def text(self, form: str) -> str:
         """As md, latex, csv or json."""
@@ -85,7 +87,8 @@ class Listing:
         right = range(len(self.names), len(self.names) + len(self.headers))
         headers = [latex.escape(header) for header in (*self.names, *self.headers)]
         rows = [[latex.escape(cell) for cell in row] for row in self.rows]
-        return latex.booktabs(headers, rows, right, " ".join(latex.escape(note) for note in self.notes))
+        notes = [latex.escape(note) for note in self.notes]
+        return latex.booktabs(headers, rows, right, latex.escape(self.caption), notes=notes)
 
 
 def _below(names: Sequence[str]) -> Text:
@@ -114,7 +117,10 @@ def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
     notes += [f"{plain_text(metric)}: {direction} is better." for metric, direction in metrics]
     notes += _how(frame, alpha)
     names = ["variant"] if alone else ["variant", "against"]
-    return Listing(names, ["P(better) [95%]", "p", "values", "n", "failed"], rows, notes, frame)
+    headers = ["P(better) [95%]", "p", "values", "n", "failed"]
+    baseline = f" with {short[others[0]]}" if alone else ""
+    by = f" by {listed([plain_text(metric) for metric, _ in metrics])}" if metrics else ""
+    return Listing(names, headers, rows, notes, frame, f"Variants compared{baseline}{by}.")
 
 
 def _compared(row: Mapping[Any, Any], alpha: float) -> list[str]:
@@ -160,4 +166,4 @@ def leaderboard_listing(board: Leaderboard) -> Listing:
         for row in board.frame.to_dict("records")
     ]
     headers = ["rank", "mean rank", "tasks", "failed", "failure rate"]
-    return Listing(["variant"], headers, rows, board.notes, board.frame)
+    return Listing(["variant"], headers, rows, board.notes, board.frame, "Variants by mean rank.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ganbench.frames import Results
@@ -11,6 +12,8 @@ from ganbench.report.terminal import break_label
 
 _PARTS = ("dataset", "model", "loss", "techniques")
 """Columns of the runs of which a label is made, "/" between them."""
+LONGEST, PART = 96, 44
+"""Characters of a label, and of a name or an option in it."""
 _SLASH = "\0"
 """Stands for a "/" within a name while labels are told apart."""
 
@@ -21,14 +24,15 @@ def labels_of(results: Results) -> dict[str, str]:
     return short_labels({variant: names for variant, *names in rows.to_numpy().tolist()})
 
 
-def short_labels(variants: Mapping[str, Sequence[str]] | Sequence[str], limit: int = 44) -> dict[str, str]:
+def short_labels(variants: Mapping[str, Sequence[str]] | Sequence[str]) -> dict[str, str]:
     """Variant -> what tells it from the others, as one line of plain text, unlike the other ones.
 
     "ring/mlp-gan/hinge/r1" becomes "hinge/r1" where all variants are of ring and mlp-gan.
     """
     labels: dict[str, str] = {}
     for variant, name in whole_names(variants).items():
-        label = shortened(plain_text(name) or "unnamed", limit)
+        parts = re.sub("[^/+, ]+", lambda part: shortened(part[0], PART), plain_text(name))
+        label = shortened(parts or "unnamed", LONGEST)
         taken = sum(other.split(" #")[0] == label for other in labels.values())
         labels[variant] = f"{label} #{taken + 1}" if taken else label
     return labels
@@ -55,17 +59,23 @@ def _masked(label: str, names: Sequence[str]) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters, with "…" in the middle of what is longer."""
+    """At most `limit` characters, with "…" in place of the middle of what is longer."""
     if len(text) <= limit:
         return text
-    head = limit // 2
-    return f"{text[:head]}…{text[-(limit - head - 1) :]}"
+    half = limit // 2
+    head, tail = text[:half], text[half + 1 - limit :]
+    return f"{_upto_break(head)}…{_upto_break(tail[::-1])[::-1].lstrip('/+, ')}"
 
 
-def wrapped(label: str, width: int = 24) -> str:
-    """The label on one or two lines of at most `width` characters."""
-    lines = break_label(label, width)
-    return "\n".join([lines[0], shortened(label[len(lines[0]) :].strip(), width)] if lines[1:] else lines)
+def _upto_break(text: str) -> str:
+    """Without the part of a name that it ends in; the whole text where it is a single one."""
+    found = re.match(".*[/+, ]", text)
+    return found[0].rstrip() if found else text
+
+
+def wrapped(label: str, width: int = 28) -> str:
+    """The label on lines of at most `width` characters."""
+    return "\n".join(break_label(label, width))
 
 
 def listed(names: Sequence[str], limit: int = 3) -> str:

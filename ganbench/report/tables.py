@@ -41,6 +41,11 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def setting(value: float) -> str:
+    """The value of an option, as it stands in variants' names."""
+    return f"{value:g}"
+
+
 def percent(rate: float) -> str:
     """A rate as a whole percentage, such as "20%"."""
     return f"{100 * rate:.0f}%"

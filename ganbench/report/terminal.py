@@ -52,9 +52,16 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
 
 
 def break_label(label: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, broken after "/", "+", "," or a space where possible."""
+    """Lines of at most `width` characters, broken after "/", "+", "," or a space where possible.
+
+    What is longer than a line is broken after "=", "_", or before a "." or "-" that letters follow.
+    """
     lines = [""]
-    for piece in re.findall(rf"[^/+, ]{{1,{width}}}[/+, ]*|[/+, ]+", label):
+    part = "[^/+, ]"
+    within = rf"{part}{{0,{width - 1}}}[=_]|{part}{{1,{width}}}(?=[.-][A-Za-z])"
+    for piece in re.findall(
+        rf"{part}{{1,{width}}}(?!{part})[/+, ]*|{within}|{part}{{1,{width}}}|[/+, ]+", label
+    ):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece

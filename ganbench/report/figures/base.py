@@ -13,7 +13,7 @@ import pandas as pd
 
 from ganbench.errors import BadInput
 from ganbench.frames import Results
-from ganbench.report.figures.theme import DASHES, theme
+from ganbench.report.figures.theme import DASHES, LOOKS, theme
 from ganbench.report.names import shortened
 from ganbench.report.tables import plain_text
 
@@ -31,6 +31,10 @@ ROW_MARGIN = 215
 """Pixels that the names of variants take beside a chart."""
 ROW = 30
 """Height in pixels of a row: two lines of a name, and some air."""
+_LEGEND_LABEL = (
+    "split(trim(replace(datum.label, regexp('(.{1,36}$|.{1,35}[/+, ]|.{36})', 'g'), '$1\\n')), '\\n')"
+)
+"""Long names take several lines."""
 _LINE = 12
 """Height in pixels of a line of a name."""
 FAINT = 0.12
@@ -182,6 +186,12 @@ def row_axis(field_name: str = "row") -> alt.Y:
     )
 
 
+def row_step(rows: Iterable[Mapping[str, Any]], least: int = ROW) -> alt.Step:
+    """The height of a row: room for the lines of the longest name."""
+    lines = max((str(row["row"]).count("\n") + 1 for row in rows), default=1)
+    return alt.Step(max(least, lines * _LINE + 6))
+
+
 def stacked(charts: Sequence[alt.LayerChart], margin: int = MARGIN) -> alt.TopLevelMixin:
     """Charts below each other; a single one is as wide as its container.
 
@@ -208,21 +218,41 @@ def legend_columns(wide_page: int, phone: int) -> alt.ExprRef:
     return alt.ExprRef(f"windowSize()[0] > 1000 ? {wide_page} : {phone}")
 
 
-def looks(labels: Sequence[str]) -> dict[str, Any]:
-    """Encodings that tell the lines of variants apart: colour and dash."""
-    domain, count = list(labels), len(labels)
+def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
+    """Encodings that tell the lines of variants apart: colour and dash.
+
+    Arguments:
+        labels: of the variants drawn.
+        everyone: of all variants, whose order gives each its look in all figures.
+    """
+    domain = _places(labels, everyone)
     legend = alt.Legend(
         title=None,
-        columns=legend_columns(*((3, 1) if max(map(len, domain)) > 24 else (5, 2))),
+        values=list(labels),
+        labelExpr=_LEGEND_LABEL,
+        columns=legend_columns(*((3, 1) if max(map(len, labels)) > 24 else (5, 2))),
         symbolType="stroke",
         symbolOpacity=1,
         symbolSize=320,
     )
-    dashes = [DASHES[i % len(DASHES)] for i in range(count)]
+    dashes = [DASHES[i % len(DASHES)] for i in range(len(domain))]
     return {
         "color": alt.Color("label:N", scale=alt.Scale(domain=domain), legend=legend),
         "strokeDash": alt.StrokeDash("label:N", scale=alt.Scale(domain=domain, range=dashes), legend=legend),
     }
+
+
+def _places(labels: Sequence[str], everyone: Sequence[str]) -> list[str]:
+    """Labels with those drawn at their looks: of two with the same one the later has the next free one."""
+    at = {label: index % LOOKS for index, label in enumerate(everyone)}
+    taken: dict[int, str] = {}
+    for label in labels:
+        place = at[label]
+        while place in taken:
+            place = (place + 1) % LOOKS
+        taken[place] = label
+    others = (label for label in everyone if label not in labels)
+    return [taken[place] if place in taken else next(others) for place in range(max(taken) + 1)]
 
 
 def tips(**fields: str) -> list[alt.Tooltip]:
@@ -234,6 +264,11 @@ def wide(span: Iterable[float], decades: float = 2.0) -> bool:
     """True where positive numbers span more than so many decades: a logarithmic axis shows them better."""
     known = [number for number in span if math.isfinite(number)]
     return bool(known) and min(known) > 0 and math.log10(max(known) / min(known)) > decades
+
+
+def scale_kind(log: bool) -> dict[str, Any]:
+    """Of a scale whose ends are those of its values."""
+    return {"type": "log"} if log else {"type": "linear", "zero": False}
 
 
 def broken(text: str, width: int = 44) -> list[str]:

@@ -6,7 +6,6 @@ import altair as alt
 
 from ganbench.frames import Results
 from ganbench.report.figures.base import (
-    ROW,
     ROWS,
     Figure,
     NothingToDraw,
@@ -16,6 +15,7 @@ from ganbench.report.figures.base import (
     picked,
     records,
     row_axis,
+    row_step,
     tips,
     values,
 )
@@ -79,7 +79,7 @@ def cost(results: Results) -> Figure:
         )
         .add_params(chosen)
     )
-    chart = bars.properties(width="container", height=alt.Step(ROW))
+    chart = bars.properties(width="container", height=row_step(rows))
     return Figure("cost", "Cost", finding, chart, table)
 
 

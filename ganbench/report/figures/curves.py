@@ -50,7 +50,7 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
         findings.append((task, left_out(len(kept), len(task.summary), "final value")))
     if not panels:
         raise NothingToDraw("no metric was measured")
-    lines = Lines(results.runs, panels, {variant: labels[variant] for variant in dict.fromkeys(shown)})
+    lines = Lines(results.runs, panels, labels, dict.fromkeys(shown))
     told = [
         _at_the_end(bands, task, labels) + left
         for bands, (task, left) in zip(lines.bands, findings, strict=True)
@@ -87,7 +87,7 @@ def _probe(results: Results, column: str, words: tuple[str, str, str], decades: 
         Panel(str(player), f"{axis}, {plain_text(player)}", own, decades=decades)
         for player, own in rows.groupby("player", sort=False, observed=True)
     ]
-    lines = Lines(results.runs, panels, {variant: labels[variant] for variant in kept})
+    lines = Lines(results.runs, panels, labels, kept)
     finding = _reach(lines, axis) + left_out(len(kept), len(order), "failure rate")
     return Figure(name, title, finding, lines.chart(), lines.table(column))
 

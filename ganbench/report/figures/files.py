@@ -66,4 +66,4 @@ def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: boo
 def _latex(figure: Figure) -> str:
     from ganbench.report.latex import latex_table
 
-    return latex_table(figure.table, caption=f"{figure.title}. {figure.finding}", label=f"tab:{figure.name}")
+    return latex_table(figure.table, f"{figure.title}.", f"tab:{figure.name}", [figure.finding])

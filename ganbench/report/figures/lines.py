@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +55,15 @@ class Lines:
     Arguments:
         runs: one row a run: key, variant, seed, outcome, onset_step.
         panels: of which rows of other variants are left out.
-        labels: of the variants to draw.
+        labels: of all variants.
+        drawn: the variants to draw.
     """
 
-    def __init__(self, runs: pd.DataFrame, panels: Sequence[Panel], labels: Mapping[str, str]) -> None:
-        self.labels = dict(labels)
+    def __init__(
+        self, runs: pd.DataFrame, panels: Sequence[Panel], labels: Mapping[str, str], drawn: Iterable[str]
+    ) -> None:
+        self.labels = {variant: labels[variant] for variant in drawn}
+        self._look = looks(list(self.labels.values()), list(labels.values()))
         self.runs = runs[runs["variant"].isin(self.labels)].set_index("key")
         self.panels = panels
         self.bands = [self._bands(panel) for panel in panels]
@@ -132,8 +136,7 @@ class Lines:
             for variant, own in bands.groupby("variant", sort=False)
         ]
         base = alt.Chart(values(rows)).transform_flatten(_BAND)
-        look = looks(list(self.labels.values()))
-        base = base.encode(x=x, color=look["color"], description="label:N")
+        base = base.encode(x=x, color=self._look["color"], description="label:N")
         shown = alt.when(chosen, empty=len(self.labels) <= FEW).then(alt.value(0.18))
         area = (
             base.transform_filter("isValid(datum.low) && isValid(datum.high)")
@@ -146,7 +149,7 @@ class Lines:
         )
         middle = base.mark_line(strokeWidth=2.2).encode(
             y=alt.Y("middle:Q", **axis),
-            strokeDash=look["strokeDash"],
+            strokeDash=self._look["strokeDash"],
             opacity=dim(chosen),
             tooltip=tips(variant="variant:N", step="step:Q", median="middle:Q", n="n:Q"),
         )
@@ -161,8 +164,8 @@ class Lines:
         over: alt.Parameter,
     ) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
         """Faint lines that stand out under the pointer, the points of that run, and where runs failed."""
-        color = looks(list(self.labels.values()))["color"]
-        base = alt.Chart(values(self._run_rows(singles))).encode(color=color, description="spoken:N")
+        base = alt.Chart(values(self._run_rows(singles)))
+        base = base.encode(color=self._look["color"], description="spoken:N")
         flat = base.transform_flatten(["step", "value"]).encode(
             x=x, y=alt.Y("value:Q", **axis), detail="run:N"
         )

@@ -17,12 +17,16 @@ from ganbench.report.figures.base import (
     NothingToDraw,
     layers,
     records,
+    scale_kind,
     stacked,
     tips,
     values,
 )
-from ganbench.report.tables import number, percent, plain_text
+from ganbench.report.names import listed
+from ganbench.report.tables import percent, plain_text, setting
 
+_SETTING = ".6~g"
+"""`tables.setting`, for axes: without a number of digits, logarithmic ones show twelve."""
 _TEXT_UP_TO = 10
 """Columns of a map whose cells have room for text."""
 
@@ -73,7 +77,7 @@ def _span(rows: pd.DataFrame, table: pd.DataFrame, column: str, name: str) -> st
     if (low, high) == (float(table[column].min()), float(table[column].max())):
         return ""
     told = plain_text(name)
-    return f"{told} = {number(low)}" if low == high else f"{told} from {number(low)} to {number(high)}"
+    return f"{told} = {setting(low)}" if low == high else f"{told} from {setting(low)} to {setting(high)}"
 
 
 def logspaced(points: Iterable[float]) -> bool:
@@ -102,10 +106,15 @@ def edges(points: Iterable[float], log: bool) -> dict[float, tuple[float, float]
 def _axis(points: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
     cells = edges(points, log)
     ends_ = [min(low for low, _ in cells.values()), max(high for _, high in cells.values())]
-    marks = sorted(cells)
-    marks = marks[:: max(1, -(-len(marks) // 9))]
-    scale = alt.Scale(type="log" if log else "linear", domain=ends_, nice=False, zero=False)
-    return scale, alt.Axis(values=marks, format="~g", grid=False, labelOverlap=True)
+    marks = _marks(cells)
+    scale = alt.Scale(domain=ends_, nice=False, **scale_kind(log))
+    return scale, alt.Axis(values=marks, format=_SETTING, grid=False, labelOverlap=True)
+
+
+def _marks(points: Iterable[float]) -> list[float]:
+    """At most nine of the values, for an axis."""
+    known = sorted(float(point) for point in points)
+    return known[:: max(1, -(-len(known) // 9))]
 
 
 def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
@@ -114,23 +123,25 @@ def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
     rows = []
     for row in records(table):
         (left, right), (low, high) = in_x[float(row["x"])], in_y[float(row["y"])]
+        at = {name: setting(row[name]) for name in ("x", "y")}
         rows.append(
             {
                 **{name: row[name] for name in ("x", "y", "runs", "stable", "share")},
+                **{f"{name}_told": text for name, text in at.items()},
                 **{"left": left, "right": right, "bottom": low, "top": high},
                 "mx": math.sqrt(left * right) if log_x else (left + right) / 2,
                 "my": math.sqrt(low * high) if log_y else (low + high) / 2,
                 "text": f"{100 * row['share']:.0f}",
                 "told": f"{row['stable']} of {row['runs']}",
-                "spoken": f"{x} {row['x']:g}, {y} {row['y']:g}: {row['stable']} of {row['runs']} finished",
+                "spoken": f"{x} {at['x']}, {y} {at['y']}: {row['stable']} of {row['runs']} finished",
             }
         )
     (scale_x, axis_x), (scale_y, axis_y) = _axis(table["x"], log_x), _axis(table["y"], log_y)
     base = alt.Chart(values(rows)).encode(
         description="spoken:N",
         tooltip=tips(
-            x="x:Q",
-            y="y:Q",
+            x="x_told:N",
+            y="y_told:N",
             finished="told:N",
             share="share:Q",
         ),
@@ -158,18 +169,17 @@ def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
 def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
     """One swept option: share of finished runs with its interval."""
     log = logspaced(table["x"])
-    marks = sorted(float(value) for value in table["x"].unique())
-    marks = marks[:: max(1, -(-len(marks) // 9))]
+    marks = _marks(table["x"].unique())
     rows = [
-        {**row, "told": told, "spoken": f"{x} {row['x']:g}: {told} finished"}
+        {**row, "told": told, "x_told": at, "spoken": f"{x} {at}: {told} finished"}
         for row in records(table)
-        for told in [f"{row['stable']} of {row['runs']}"]
+        for told, at in [(f"{row['stable']} of {row['runs']}", setting(row["x"]))]
     ]
     axis = alt.X(
         "x:Q",
         title=plain_text(x),
-        scale=alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=12),
-        axis=alt.Axis(values=marks, format="~g", labelOverlap=True),
+        scale=alt.Scale(nice=False, padding=12, **scale_kind(log)),
+        axis=alt.Axis(values=marks, format=_SETTING, labelOverlap=True),
     )
     scale = alt.Scale(domain=[0, 1])
     title = "runs that finished, with 95% interval"
@@ -177,7 +187,7 @@ def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
     base = alt.Chart(values(rows)).encode(
         x=axis,
         description="spoken:N",
-        tooltip=tips(x="x:Q", finished="told:N", share="share:Q", low="low:Q", high="high:Q"),
+        tooltip=tips(x="x_told:N", finished="told:N", share="share:Q", low="low:Q", high="high:Q"),
     )
     spans = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", scale=scale, axis=percents, title=title), y2="high:Q"
@@ -190,16 +200,20 @@ def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
 def sensitivity(results: Results) -> Figure:
     """The share of runs that finished over each swept option by itself, whatever the others were."""
     swept = _swept(results)
-    if not swept:
-        raise NothingToDraw("no option was swept")
+    if len(swept) < 2:
+        few = "a single option was swept: the stability map shows it" if swept else "no option was swept"
+        raise NothingToDraw(few)
     found = {name: results.stability_map(name) for name in swept}
     reach = {name: float(np.ptp(rows["share"])) for name, rows in found.items()}
     order = sorted(swept, key=lambda name: -reach[name])
     told = [
-        f"{plain_text(name)} from {percent(rows['share'].min())} to {percent(rows['share'].max())}"
+        f"from {percent(rows['share'].min())} to {percent(rows['share'].max())} with {plain_text(name)}"
         for name, rows in ((name, found[name]) for name in order)
     ]
-    finding = f"The share of runs that finished reaches, by each swept option alone, {'; '.join(told)}."
+    finding = (
+        f"The share of runs that finished varies {listed(told, limit=len(told))}, each taken alone, whatever "
+        "the others were."
+    )
     table = pd.concat([found[name].assign(option=name) for name in order], ignore_index=True)
     table = table[["option", "x", "runs", "stable", "share", "low", "high"]].rename(columns={"x": "value"})
     chart = stacked([_curve(found[name], name).properties(height=200) for name in order])

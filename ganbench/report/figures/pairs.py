@@ -9,7 +9,6 @@ import pandas as pd
 
 from ganbench.frames import Results
 from ganbench.report.figures.base import (
-    ROW,
     ROWS,
     Figure,
     NothingToDraw,
@@ -22,10 +21,11 @@ from ganbench.report.figures.base import (
     picked,
     records,
     row_axis,
+    row_step,
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, shortened, wrapped
+from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number, p_value, plain_text, told_p
 
 MOST = 14
@@ -118,7 +118,7 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     several = table["other"].nunique() > 1
     rows = []
     for pair in records(table):
-        against = f"\nv {shortened(labels[pair['other']], 22)}" if several else ""
+        against = f"\n{wrapped('v ' + labels[pair['other']])}" if several else ""
         row = wrapped(labels[pair["variant"]]) + against
         rows.append({**_told(pair), "row": row, "order": order.index(pair["variant"])})
     scale = alt.Scale(domain=[0, 1])
@@ -137,9 +137,7 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
         x=alt.datum(1, scale=scale), text=alt.Text("p:N")
     )
     middle = alt.Chart(values([{"x": 0.5}])).mark_rule(strokeDash=[3, 3]).encode(x="x:Q")
-    return layers(middle, spans, points, texts).properties(
-        width="container", height=alt.Step(44 if several else ROW)
-    )
+    return layers(middle, spans, points, texts).properties(width="container", height=row_step(rows))
 
 
 def _shape() -> alt.Shape:
@@ -194,7 +192,7 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
         .mark_rect(filled=False, strokeWidth=1.6)
         .encode(stroke=alt.value("#808890"))
     )
-    return layers(cells, outlines, texts).properties(width="container", height=alt.Step(ROW))
+    return layers(cells, outlines, texts).properties(width="container", height=row_step(rows))
 
 
 def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import pandas as pd
 from ganbench.errors import BadInput
 from ganbench.frames import Results
 from ganbench.outcome import OUTCOMES
+from ganbench.report import ties
 from ganbench.report.content import unjudged
 from ganbench.report.figures.base import (
-    ROW,
     ROWS,
     Figure,
     NothingToDraw,
@@ -26,11 +26,18 @@ from ganbench.report.figures.base import (
     picked,
     records,
     row_axis,
+    row_step,
     tips,
     values,
 )
 from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import percent, told_p
+
+_FITTING = (
+    "width * datum.share > 6 * length(datum.text) + 6 ? datum.text "
+    ": width * datum.share > 6 * length(toString(datum.runs)) + 6 ? toString(datum.runs) : ''"
+)
+"""The second cue beside the colour, as far as the bar has room: count and outcome, or the count alone."""
 
 
 def failure_rates(results: Results) -> Figure:
@@ -70,7 +77,7 @@ def failure_rates(results: Results) -> Figure:
     )
     points = base.mark_point(filled=True, size=75, opacity=1).encode(x=alt.X("failure_rate:Q", scale=scale))
     texts = base.mark_text(align="left", dx=10).encode(x=alt.datum(1, scale=scale), text="text:N")
-    chart = layers(bars, points, texts).properties(width="container", height=alt.Step(ROW))
+    chart = layers(bars, points, texts).properties(width="container", height=row_step(rows))
     return Figure("failure-rates", "Failure rates", finding, chart, table)
 
 
@@ -89,14 +96,13 @@ def _rates_finding(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
         )
     if len(table) == 1:
         row = table.iloc[0]
-        return f"{_of(row.to_dict())} runs failed ({_interval(row)})."
-    worst = table[table["failure_rate"] == table["failure_rate"].max()]
-    best = table[table["failure_rate"] == table["failure_rate"].min()]
+        return f"{_of(row.to_dict())} runs failed ({_interval(row.to_dict())})."
+    worst, least = ties.worst(table), ties.least(table)
     if len(worst) == len(table):
-        return f"All variants failed equally often: {_told(worst)}."
+        return f"All variants failed equally often: {ties.told(worst, _interval)}."
     return (
-        f"{_named(worst, labels)} failed most: {_told(worst)}; {_named(best, labels)} least: {_told(best)}; "
-        f"{failures} of all {runs} runs failed."
+        f"{_named(worst, labels)} failed most: {ties.told(worst, _interval)}; {_named(least, labels)} least: "
+        f"{ties.told(least, _interval)}; {failures} of all {runs} runs failed."
     )
 
 
@@ -125,13 +131,7 @@ def _named(rows: pd.DataFrame, labels: Mapping[str, str]) -> str:
     return listed([labels[variant] for variant in rows["variant"]])
 
 
-def _told(rows: pd.DataFrame) -> str:
-    row = rows.iloc[0]
-    each = "each " if len(rows) > 1 else ""
-    return f"{each}{_of(row.to_dict())} runs ({_interval(row)})"
-
-
-def _interval(row: pd.Series) -> str:
+def _interval(row: Mapping[Any, Any]) -> str:
     low, high = percent(row["failure_low"]), percent(row["failure_high"])
     return f"{percent(row['failure_rate'])}, 95% interval {low} to {high}"
 
@@ -152,12 +152,16 @@ def outcomes(results: Results) -> Figure:
     table["place"] = table["outcome"].map({name: index for index, name in enumerate(OUTCOMES)})
     table = table.sort_values(["order", "place"], ignore_index=True)
     labels = labels_of(results)
-    rows = [{**row, "row": wrapped(labels[row["variant"]]), "text": _segment(row)} for row in records(table)]
+    rows = [
+        {**row, "row": wrapped(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
+        for row in records(table)
+    ]
+    scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%", tickCount=5)
     present = [name for name in OUTCOMES if name in set(table["outcome"])]
     chosen = picked("outcome")
     base = alt.Chart(values(rows)).encode(
         y=row_axis(),
-        x=alt.X("share:Q", stack="zero", axis=alt.Axis(format="%", tickCount=5), title="share of runs"),
+        x=alt.X("share:Q", stack="zero", scale=scale, axis=axis, title="share of runs"),
         order=alt.Order("place:Q"),
         tooltip=tips(variant="variant:N", outcome="outcome:N", runs="runs:Q", share="share:Q"),
     )
@@ -175,19 +179,12 @@ def outcomes(results: Results) -> Figure:
         ),
         opacity=dim(chosen),
     )
-    texts = base.mark_text(fontSize=10).encode(
-        x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="text:N", detail="outcome:N"
+    texts = base.transform_calculate(fitting=_FITTING).mark_text(fontSize=10)
+    texts = texts.encode(
+        x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="fitting:N", detail="outcome:N"
     )
-    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=alt.Step(ROW))
+    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=row_step(rows))
     return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
-
-
-def _segment(row: dict[str, object]) -> str:
-    """The second cue beside the colour: count and outcome, as far as there is room."""
-    share, count, outcome = float(str(row["share"])), row["runs"], str(row["outcome"])
-    if share >= 0.35:
-        return f"{count} {outcome}"
-    return f"{count} {outcome[:3]}" if share >= 0.15 else f"{count}" if share >= 0.05 else ""
 
 
 def _outcomes_finding(outcome: pd.Series) -> str:

@@ -24,6 +24,8 @@ from ganbench.report.figures.base import (
     picked,
     records,
     row_axis,
+    row_step,
+    scale_kind,
     stacked,
     tasks,
     tips,
@@ -136,7 +138,7 @@ def _chart(
         description="spoken:N",
     )
     axis = value_axis(finite, f"{task.name} ({task.direction} is better)")
-    axis["scale"] = alt.Scale(type="log" if wide(finite) else "linear", zero=False, nice=False, padding=8)
+    axis["scale"] = alt.Scale(nice=False, padding=8, **scale_kind(wide(finite)))
     x = alt.X("x:Q", **axis)
     drawn = [*_estimate_layers(base, x, axis["scale"]), _finished(base, x)]
     if first:
@@ -144,7 +146,7 @@ def _chart(
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
         drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
-    return layers(*drawn).properties(height=alt.Step(44))
+    return layers(*drawn).properties(height=row_step(rows, 44))
 
 
 def _shown(table: pd.DataFrame) -> np.ndarray:

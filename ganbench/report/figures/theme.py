@@ -11,7 +11,8 @@ from typing import Any
 
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 DASHES = ([1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 4])
-"""Of unlike number to the colours: 40 variants look different."""
+"""Of unlike number to the colours: `LOOKS` variants look different."""
+LOOKS = 8 * len(DASHES)
 
 _LIGHT = {
     "background": "#ffffff",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -98,7 +99,7 @@ def _figure(
     finding += left_out(len(kept), len(order), "share at the end")
     curves = curves[curves["variant"].isin(kept)]
     marks = _on_curve(marks[marks["variant"].isin(kept)], curves)
-    chart = _chart(curves, marks, {variant: names[variant] for variant in kept}, event)
+    chart = _chart(curves, marks, kept, names, event)
     table = pd.concat([curves.assign(kind="curve"), marks.assign(kind="run")], ignore_index=True)
     return Figure(event.name, event.title, finding, chart, table)
 
@@ -139,9 +140,10 @@ def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chart(
-    curves: pd.DataFrame, marks: pd.DataFrame, labels: dict[str, str], event: _Event
+    curves: pd.DataFrame, marks: pd.DataFrame, kept: Sequence[str], names: dict[str, str], event: _Event
 ) -> alt.LayerChart:
-    look, chosen = looks(list(labels.values())), picked()
+    labels = {variant: names[variant] for variant in kept}
+    look, chosen = looks(list(labels.values()), list(names.values())), picked()
     x = alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
     gap = min(_GAP, _SPREAD / len(labels))
     apart = {variant: gap * (index - (len(labels) - 1) / 2) for index, variant in enumerate(labels)}

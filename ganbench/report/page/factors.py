@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from ganbench import stats
 from ganbench.frames import Results
+from ganbench.report import ties
 from ganbench.report.figures import Figure
+from ganbench.report.names import listed
 from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import percent, plain_text, told_p
 
@@ -97,18 +99,21 @@ def _against_last(table: pd.DataFrame) -> list[float]:
 
 
 def _finding(title: str, table: pd.DataFrame) -> str:
-    worst, best, plural = table.iloc[0], table.iloc[-1], f"{title}{'es' if title.endswith('s') else 's'}"
-    sure = "is significant" if worst["p_against_least"] <= ALPHA else "is not significant"
-    onset = (
-        "" if pd.isna(worst["median_onset"]) else f", half of these seen by step {worst['median_onset']:.0f}"
-    )
+    plural = f"{title}{'es' if title.endswith('s') else 's'}"
+    worst, least = ties.worst(table), ties.least(table)
+    p, onset = worst["p_against_least"].min(), worst["median_onset"].iloc[0]
+    seen = "" if pd.isna(onset) or len(worst) > 1 else f", half of these seen by step {onset:.0f}"
     return (
-        f"Of the {plural} on {worst['within']}, {plain_text(worst[title])} failed most, in {_told(worst)}"
-        f"{onset}, and {plain_text(best[title])} least, in {_told(best)}; the difference {sure} "
-        f"({told_p(worst['p_against_least'])}, exact test of counts pooled over all else, "
-        f"Bonferroni-corrected for all pairs of {len(table)} {plural})."
+        f"Of the {plural} on {worst['within'].iloc[0]}, {_named(worst[title])} failed most, in "
+        f"{ties.told(worst, _rate)}{seen}, and {_named(least[title])} least, in {ties.told(least, _rate)}; "
+        f"the difference is {'' if p <= ALPHA else 'not '}significant ({told_p(p)}, exact test of counts "
+        f"pooled over all else, Bonferroni-corrected for all pairs of {len(table)} {plural})."
     )
 
 
-def _told(row: Any) -> str:
-    return f"{row['failures']} of {row['runs']} runs ({percent(row['failure_rate'])})"
+def _named(levels: pd.Series) -> str:
+    return listed([plain_text(level) for level in levels])
+
+
+def _rate(row: Mapping[Any, Any]) -> str:
+    return percent(row["failure_rate"])
