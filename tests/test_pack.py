@@ -84,6 +84,19 @@ def test_another_run_that_finds_all_trained_changes_nothing(published, tmp_path)
     assert pack(published, tmp_path / "other.zip").digest == one.digest
 
 
+def test_folders_merged_either_way_have_one_digest(tmp_path):
+    cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]")
+    one, other = (trained(tmp_path / seed, "--set", f"defaults.seeds=[{seed}]", *cell) for seed in ("0", "1"))
+    for source, target in ((one, other), (other, one)):
+        for folder in stack_folders(source):
+            shutil.copytree(folder.path, target / "stacks" / folder.path.name, dirs_exist_ok=True)
+    digests = {
+        pack(trained(root.parent, "--seeds", "2", *cell), root.parent / "a.zip").digest
+        for root in (one, other)
+    }
+    assert len(digests) == 1
+
+
 def test_what_tells_when_and_where_is_left_out(root, tmp_path):
     one = pack(root, tmp_path / "one.zip")
     write_lock(
