@@ -45,6 +45,16 @@ class Stack:
     seconds: float
     memory: int
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the lock tells of it."""
+        return {
+            **{name: self.config["engine"][name] for name in ("device", "mapper", "executor")},
+            "keys": self.config["keys"],
+            "varying": list(self.config["values"][0]),
+            "seconds": self.seconds,
+        }
+
 
 @dataclass
 class Plan:
@@ -65,14 +75,21 @@ class Plan:
         longest = max((stack.seconds for stack in self.stacks), default=0.0)
         return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
 
-    def lock(self) -> dict[str, Any]:
-        """The resolved suite, as it is written beside the results."""
+    def lock(self, earlier: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """The resolved suite, as it is written beside the results.
+
+        Arguments:
+            earlier: stacks of the lock that was there before; those of runs that are not planned anew stay.
+        """
+        keys = [run.key for run in self.runs]
+        planned = {key for stack in self.stacks for key in stack.config["keys"]}
+        kept = [e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])]
         return {
             "schema": SCHEMA,
             "suite": self.suite.name,
             "description": self.suite.description,
             "source": str(self.suite.path.resolve()),
-            "keys": [run.key for run in self.runs] + [row["key"] for row in self.failed],
+            "keys": keys + [row["key"] for row in self.failed],
             "labels": [run.variant.label for run in self.runs] + [row["label"] for row in self.failed],
             "seeds": list(self.suite.seeds),
             "compare": self.suite.compare,
@@ -82,15 +99,7 @@ class Plan:
                 {"label": v.label, "config": v.config, "swept": v.swept} for v in self.suite.variants
             ],
             "failed": self.failed,
-            "stacks": [
-                {
-                    **{name: stack.config["engine"][name] for name in ("device", "mapper", "executor")},
-                    "keys": stack.config["keys"],
-                    "varying": list(stack.config["values"][0]),
-                    "seconds": stack.seconds,
-                }
-                for stack in self.stacks
-            ],
+            "stacks": [*kept, *(stack.entry for stack in self.stacks)],
         }
 
 

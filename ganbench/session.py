@@ -21,7 +21,7 @@ from ganbench.plan import Plan
 from ganbench.plugins import Catalogue
 from ganbench.pool import Pool
 from ganbench.rows import failed_rows, rejudge
-from ganbench.store import StackFolder, stack_folders, write_lock
+from ganbench.store import StackFolder, read_lock, stack_folders, write_lock
 from ganbench.suite import canonical
 
 Event = dict[str, Any]
@@ -60,7 +60,8 @@ class Session:
         with FolderLock(self.root) as lock, Loggers(self.loggers, self.watcher.warn) as self._loggers:
             command = shlex.join(["ganbench", *sys.argv[1:]])
             kept = still_own(self.root, self.plan.suite.verdict)
-            suite = {**self.plan.lock(), **kept, "command": command}
+            earlier = (read_lock(self.root) or {}).get("stacks", ())
+            suite = {**self.plan.lock(earlier), **kept, "command": command}
             write_lock(self.root, suite)
             self._loggers.tell("opened", self.root, suite)
             self._live = Live(self.root, suite)

@@ -34,6 +34,24 @@ def keys(out: Path, *args, suite=TOY) -> list[str]:
     return list(ganbench.load(out).runs.sort_values(["variant", "seed"])["key"])
 
 
+def in_stacks_of_the_lock(out: Path) -> list[str]:
+    """Run keys."""
+    lock = json.loads((out / "suite.lock.json").read_text())
+    return sorted(key for stack in lock["stacks"] for key in stack["keys"])
+
+
+def test_the_lock_keeps_the_stacks_of_earlier_calls(tmp_path):
+    once = keys(tmp_path, "--seeds", 1)
+    before = (tmp_path / "suite.lock.json").read_bytes()
+    assert in_stacks_of_the_lock(tmp_path) == sorted(once)
+    keys(tmp_path, "--seeds", 1)
+    assert (tmp_path / "suite.lock.json").read_bytes() == before, "nothing was trained"
+    twice = keys(tmp_path, "--seeds", 2)
+    assert in_stacks_of_the_lock(tmp_path) == sorted(twice)
+    keys(tmp_path, "--seeds", 2, "--steps", 1)
+    assert set(twice).isdisjoint(in_stacks_of_the_lock(tmp_path)), "of another suite"
+
+
 # ---- together or one by one
 
 PLACE = ["stack", "stack_size", "executor", "mapper"]
