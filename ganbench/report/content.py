@@ -6,13 +6,12 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ganbench._version import __version__
-from ganbench.components import options_of
 from ganbench.files import plain
 from ganbench.frames import Results
-from ganbench.optimizers import OPTIMIZERS
 from ganbench.outcome import Thresholds
 from ganbench.outcome.curves import COUNTS
 from ganbench.report.names import labels_of, listed
@@ -99,13 +98,22 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
 def _optimizer(options: Mapping[str, Any]) -> str:
     """Its name, its learning rate, and what else is not as it is by default."""
     name = str(options.get("name", ""))
-    usual = options_of(OPTIMIZERS[name]()) if name in OPTIMIZERS else {}
+    usual = _defaults(name)
     told = {
         option: value
         for option, value in options.items()
         if option == "lr" or (option != "name" and plain(value) != plain(usual.get(option)))
     }
     return " ".join([name, *(f"{option}={_setting(value)}" for option, value in told.items())])
+
+
+@cache
+def _defaults(optimizer: str) -> dict[str, Any]:
+    """Its options as they are by default; nothing of one that is not ours."""
+    from ganbench.components import options_of  # nothing else here needs pydantic
+    from ganbench.optimizers import OPTIMIZERS
+
+    return options_of(OPTIMIZERS[optimizer]()) if optimizer in OPTIMIZERS else {}
 
 
 def _setting(value: Any) -> str:
