@@ -309,6 +309,12 @@ def test_band_counts_stopped_runs_as_worst():
     assert alive["n"].tolist() == [4, 3, 2]
 
 
+def test_band_of_what_no_run_could_measure_is_empty():
+    rows = pd.DataFrame({"key": list("ab"), "step": [1, 1], "value": [math.nan] * 2})
+    found = band(rows, 2, math.nan)
+    assert (found["n"].tolist(), found["middle"].isna().tolist()) == ([0], [True])
+
+
 def test_band_joins_runs_that_were_thinned_differently():
     rows = pd.DataFrame({"key": list("aaabb"), "step": [0, 5, 10, 0, 4], "value": [1.0, 2, 3, 1, 5]})
     assert band(rows, 2, math.nan)["n"].tolist() == [2, 1, 1]

@@ -230,7 +230,8 @@ def band(rows: pd.DataFrame, total: int, stopped: float) -> pd.DataFrame:
         line[alive] = value[np.searchsorted(at, steps[alive], side="right") - 1]
     some = ~np.isnan(grid).all(axis=0)
     low, lower, upper, high = np.full((4, len(steps)), np.nan)
-    low[some], lower[some] = np.nanquantile(grid[:, some], [0.25, 0.5], axis=0, method="lower")
-    upper[some], high[some] = np.nanquantile(grid[:, some], [0.5, 0.75], axis=0, method="higher")
+    if some.any():
+        low[some], lower[some] = np.nanquantile(grid[:, some], [0.25, 0.5], axis=0, method="lower")
+        upper[some], high[some] = np.nanquantile(grid[:, some], [0.5, 0.75], axis=0, method="higher")
     found = {"step": steps, "low": low, "middle": (lower + upper) / 2, "high": high}
     return pd.DataFrame(found | {"n": (~np.isnan(grid)).sum(axis=0)})
