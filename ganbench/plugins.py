@@ -209,7 +209,7 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, p
     for kind, cls in provided:
         why = refusal(kind, cls) or _taken(catalogue, kind, cls)
         if why:
-            refused = (kind, str(getattr(cls, "name", "")))
+            refused = (str(getattr(cls, "kind", kind)), str(getattr(cls, "name", "")))
             catalogue.failures.append(Failure(name, owner, why.reason, mend=why.mend, component=refused))
         else:
             catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)

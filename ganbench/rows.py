@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ganbench.blame import owner_shown
 from ganbench.components import create
 from ganbench.outcome import Thresholds, Verdict, judge
 from ganbench.store import EVALS, StackFolder
@@ -131,7 +132,7 @@ def _named(verdict: Verdict, config: Mapping[str, Any], variant: Mapping[str, An
     if verdict.outcome != "diverged" or " loss " not in verdict.reason:
         return verdict
     name = variant["loss"]["name"]
-    owner = config["versions"].get(f"loss {name}", "?")
+    owner = owner_shown(config["versions"].get(f"loss {name}", "?"))
     return verdict._replace(reason=f"{verdict.reason} (loss {name!r} of {owner})")
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from ganbench._version import __version__
+from ganbench.blame import owner_shown
 from ganbench.files import plain
 from ganbench.frames import Results
 from ganbench.outcome import Thresholds
@@ -160,4 +161,4 @@ def _versions(text: str) -> Iterator[tuple[str, str]]:
     except ValueError:
         return
     if isinstance(found, dict):
-        yield from ((str(key), str(value)) for key, value in found.items())
+        yield from ((str(key), owner_shown(str(value))) for key, value in found.items())
