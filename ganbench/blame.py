@@ -42,11 +42,6 @@ def mend_of(error: BaseException) -> str:
     return RAISED
 
 
-def owner_shown(recorded: str) -> str:
-    """An owner as stacks record it, for people: a single file has no version."""
-    return recorded.removesuffix(" 0") if recorded.endswith(".py 0") else recorded
-
-
 def trace_of(error: BaseException) -> str:
     """The traceback, of the author's files alone; empty where none of them raised."""
     told = traceback.TracebackException.from_exception(error)

@@ -1,12 +1,17 @@
-"""What a stack is called where it is shown: by all of its variants, not by the first alone."""
+"""What stacks and owners of components are called where they are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
+def owner_shown(recorded: str) -> str:
+    """An owner as stacks record it, for people: a single file has no version."""
+    return recorded.removesuffix(" 0") if recorded.endswith(".py 0") else recorded
+
+
 def stack_label(labels: Sequence[str]) -> str:
-    """The label that variants share, with "[3 values of r1.gamma]" in place of what is swept.
+    """The label that a stack's variants share, with "[3 values of r1.gamma]" in place of what is swept.
 
     Arguments:
         labels: of the stack's runs, each as often as it has seeds.

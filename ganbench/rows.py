@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.blame import owner_shown
 from ganbench.components import create
+from ganbench.labels import owner_shown
 from ganbench.outcome import Thresholds, Verdict, judge
 from ganbench.store import EVALS, StackFolder
 

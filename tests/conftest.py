@@ -37,6 +37,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs CUDA"))
 
 
+@pytest.fixture
+def without_page(monkeypatch):
+    """Runs in this process write an empty report.html: each takes a second, and others test what is in it."""
+
+    def page(results, folder, warn):
+        path = folder / "report.html"
+        path.touch()
+        return [path]
+
+    monkeypatch.setattr("ganbench.report.markdown._page", page)
+
+
 @pytest.fixture(scope="session")
 def toys():
     """A catalogue of the core's executors and the toys, whatever else is installed."""

@@ -18,6 +18,8 @@ import torch
 from torch.nn import functional as F
 import ganbench
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 @dataclass(frozen=True)
 class Broken(ganbench.Loss):
     """Breaks."""

@@ -316,14 +316,14 @@ class Watch(ganbench.Metric):
     """Keeps what it sees."""
 
     name = "watch"
-    values = {}
+    values = {"watched": "higher"}
 
     def __init__(self, seen: list) -> None:
         self.seen = seen
 
     def measure(self, evaluation: ganbench.Evaluation) -> Mapping[str, float]:
         self.seen.append(evaluation)
-        return {}
+        return {"watched": 0.0}
 
 
 @pytest.mark.parametrize("bound", [False, True])

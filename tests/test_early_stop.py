@@ -18,6 +18,8 @@ import ganbench
 from ganbench.outcome import Thresholds
 from ganbench.store import stack_folders
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 TOUCHY = ("--set", "verdict.explode_ratio=1.5", "--set", "verdict.explode_steps=5")
 """By these thresholds, half of the seeds explode just after step 200."""
 TOYS = (

@@ -18,6 +18,8 @@ from ganbench.files import FolderLock
 from ganbench.outcome import Thresholds
 from ganbench.store import stack_folders
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 ONE = (
     *("--set", 'matrix.loss=["toy-loss"]', "--set", 'matrix.techniques=[["toy-penalty"]]'),
     *("--engine", "loop", "--workers", 1),

@@ -29,6 +29,8 @@ from ganbench.sharing.plugin_files import naming
 from ganbench.sharing.verify import Verified, verify
 from ganbench.store import StackFolder, read_lock, stack_folders, write_lock
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 
 def trained(folder: Path, *options: str) -> Path:
     with mock.patch("ganbench.report.write_report"):  # it is tested elsewhere, and takes most of the time

@@ -16,6 +16,8 @@ from ganbench import loading, plugins
 from ganbench.errors import BadInput
 from ganbench.hookspecs import API_VERSION
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 __all__ = ["find", "modules_are_put_back"]  # fixtures
 
 

@@ -11,7 +11,7 @@ import pytest
 from running import TOY, ganbench_here
 from toys import ToyLoss
 
-from ganbench import blame, plugins
+from ganbench import labels, plugins
 from ganbench.errors import BadInput
 from ganbench.plugins import Registered, discover
 
@@ -296,7 +296,7 @@ def test_what_the_wrong_hook_gives_is_refused_as_what_it_is(find):
     [("./a b/l.py 0", "./a b/l.py"), ("ganbench 0.1.0", "ganbench 0.1.0"), ("x 0", "x 0")],
 )
 def test_an_owner_on_record_is_shown_without_the_version_of_a_file(recorded, shown):
-    assert blame.owner_shown(recorded) == shown
+    assert labels.owner_shown(recorded) == shown
 
 
 def test_a_technique_may_be_made_for_the_run(find):

@@ -34,6 +34,8 @@ from ganbench.files import write_atomic
 from ganbench.pool import Pool
 from ganbench.store import stack_folders
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 SUITE = ("run", TOY, "--steps", 600, "--set", "defaults.evaluate.every=150", "--engine", "loop")
 """Four stacks, about a second of training."""
 OFTEN = ("--plugin", SUITES / "often.py")

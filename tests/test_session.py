@@ -14,6 +14,8 @@ from running import TESTS, TOY, assert_same_rows, files_below, ganbench_here, ro
 
 import ganbench
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 DOUBLE = ("--set", 'defaults.precision="float64"')
 ONE = ("--set", 'matrix.loss=["toy-loss"]', "--set", 'matrix.techniques=[["toy-penalty"]]')
 

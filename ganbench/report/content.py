@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from ganbench._version import __version__
-from ganbench.blame import owner_shown
 from ganbench.files import plain
 from ganbench.frames import Results
+from ganbench.labels import owner_shown
 from ganbench.outcome import Thresholds
 from ganbench.outcome.curves import COUNTS
 from ganbench.report.names import labels_of, listed
