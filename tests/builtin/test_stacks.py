@@ -194,16 +194,17 @@ def first_home(world, technique):
     raise AssertionError(f"{technique} fits no model here")
 
 
+@pytest.mark.parametrize("steps", [CHUNK + 6, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("technique", TECHNIQUES)
-def test_every_technique(world, technique):
+def test_every_technique(world, technique, steps):
     model, names = first_home(world, technique)
-    steps = 5 if model == "dcgan" else 200
-    check_solo_is_stacked(world, model, plain_loss(model), names, steps)
+    check_solo_is_stacked(world, model, plain_loss(model), names, 5 if model == "dcgan" else steps)
 
 
+@pytest.mark.parametrize("steps", [CHUNK + 6, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("names", PAIRS, ids="+".join)
-def test_some_together(world, names):
-    check_solo_is_stacked(world, "mlp-gan", "non-saturating", names, steps=200)
+def test_some_together(world, names, steps):
+    check_solo_is_stacked(world, "mlp-gan", "non-saturating", names, steps)
 
 
 FAINT = {"minibatch-discrimination"}
@@ -274,7 +275,7 @@ SWEEPS = [*((path, values, "") for path, values in OPTIMIZER_SWEEPS), *swept_opt
 @pytest.mark.parametrize(("path", "values", "technique"), SWEEPS, ids=[path for path, *_ in SWEEPS])
 def test_a_swept_value_is_that_option(world, path, values, technique):
     model, names = first_home(world, technique) if technique else ("mlp-gan", ())
-    steps = 3 if model == "dcgan" else 100
+    steps = 3 if model == "dcgan" else 60
     loss = "wasserstein" if path in CRITICS else plain_loss(model)
     changes = FAST.get(path, {})
     made, data = program(world, model, loss, names, **changes)
