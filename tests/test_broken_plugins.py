@@ -11,14 +11,14 @@ from running import TOY, Done, assert_same_rows, ganbench_here, ganbench_process
 
 import ganbench
 
+pytestmark = pytest.mark.usefixtures("without_page")
+
 LOSS = '''
 from dataclasses import dataclass
 import os, sys
 import torch
 from torch.nn import functional as F
 import ganbench
-
-pytestmark = pytest.mark.usefixtures("without_page")
 
 @dataclass(frozen=True)
 class Broken(ganbench.Loss):
