@@ -156,7 +156,7 @@ def test_one_trains_while_the_others_wait(tmp_path: Path) -> None:
 def test_several_processes_train_once(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from ganbench_builtin.datasets import Digits\n"
+        "from ganbench_builtin.datasets.digits import Digits\n"
         "from ganbench_builtin.extractors import classifier as c\n"
         "train, here = c.train, Path(sys.argv[1])\n"
         "def counted(net, data):\n"
