@@ -31,7 +31,7 @@ DISABLE = "GANBENCH_DISABLE_PLUGINS"
 STRICT = "GANBENCH_STRICT_PLUGINS"
 """Set to 1, a plugin that is broken is bad input, whoever needs it."""
 
-_OTHER_NAME = "choose another name"
+_OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
 _MENDS = {
     "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
     "TooSlow": "import what takes long inside the functions that need it",

@@ -60,7 +60,7 @@ class Session:
         with FolderLock(self.root) as lock, Loggers(self.loggers, self.watcher.warn) as self._loggers:
             command = shlex.join(["ganbench", *sys.argv[1:]])
             kept = still_own(self.root, self.plan.suite.verdict)
-            earlier = (read_lock(self.root) or {}).get("stacks", ())
+            earlier = (read_lock(self.root) or {}).get("stacks") or ()
             suite = {**self.plan.lock(earlier), **kept, "command": command}
             write_lock(self.root, suite)
             self._loggers.tell("opened", self.root, suite)
