@@ -126,10 +126,10 @@ def _comes_to_its_end(process: subprocess.Popen[bytes], told: IO[str], timeout: 
 def _latest(told: IO[str], size: int) -> str:
     """The check that began last. Read without moving the place at which the process writes."""
     lines = os.pread(told.fileno(), _TOLD, max(0, size - _TOLD)).decode("utf-8", "replace").splitlines()
-    begun = next((line for line in reversed(lines) if line.startswith('{"event": "check"')), "{}")
-    with contextlib.suppress(ValueError):
+    begun = next((line for line in reversed(lines) if line.startswith('{"event": "check"')), "")
+    with contextlib.suppress(ValueError):  # nothing has begun, or the line is not written to its end
         event = json.loads(begun)
-        return printable(f"{event['component']}: {event['check']}") if event else ""
+        return printable(f"{event['component']}: {event['check']}")
     return ""
 
 
