@@ -20,6 +20,16 @@ MEMORY_SHARE = 0.6
 """Of the device's memory, the part that stacks may take."""
 
 
+CUDA_EXECUTORS = ("cuda-graph", "cuda-graph-uncompiled", "compiled", "eager")
+"""Executors that a GPU tries, in this order: the quickest first (predicted, not measured)."""
+
+
+def executors_from(name: str, device: str) -> tuple[str, ...]:
+    """The executor, and those to try after it where it cannot prepare a stack."""
+    after = CUDA_EXECUTORS if device == "cuda" else ()
+    return (name, *after[after.index(name) + 1 if name in after else 0 :])
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user said about how to train.
@@ -108,7 +118,7 @@ def _candidates(measured: Cost, settings: Settings, catalogue: Catalogue) -> lis
     if settings.engine != "auto":
         return [settings.engine]
     if settings.device == "cuda":
-        return ["cuda-graph"]
+        return [CUDA_EXECUTORS[0]]
     compiled: Any = catalogue.get("executor", "compiled").cls()
     # a mapped convolution is a grouped one, which CPUs are slower at than at the plain ones
     return ["loop"] if measured.convolutional or compiled.available("cpu") else ["loop", "compiled"]

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from ganbench.assemble import Program, Values
 from ganbench.components import Data
 from ganbench.executors.eager import Eager
-from ganbench.mapping import Looped, Mapped, Runs
+from ganbench.mapping import Mapped, Runs, one_by_one
 from ganbench.memory import is_out_of_memory
 from ganbench.plugins import Catalogue
 
@@ -37,7 +37,7 @@ def why_not_mappable(
     generator = torch.get_rng_state()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        looped, mapped = Looped(program, runs, data, device), Mapped(program, runs, data, device, Eager())
+        looped, mapped = one_by_one(program, runs, data, device), Mapped(program, runs, data, device, Eager())
         looped.advance(STEPS)  # what raises here is a crash, not a matter of mapping
         try:
             mapped.advance(STEPS)

@@ -20,7 +20,7 @@ from ganbench.components import Data, Executor
 from ganbench.draws import CHUNK, Order, draw_chunk
 from ganbench.game import Batch
 from ganbench.probes import Seen, row, rows
-from ganbench.step import State
+from ganbench.step import State, Step
 
 _ROLES = dict(zip(INDICES, ("order", "source-order"), strict=True))
 
@@ -114,12 +114,14 @@ class Trainer(ABC):
         return rows
 
 
-class Looped(Trainer):
-    """One run after another, eagerly, on a CPU."""
+class OneByOne(Trainer):
+    """One run after another, eagerly: each has a state of its own."""
 
-    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+    def __init__(
+        self, program: Program, runs: Runs, data: Data, device: torch.device, steps: Sequence[Step]
+    ) -> None:
         super().__init__(program, runs, data, device)
-        self._steps = [program.step_alone(values) for values in runs.values]
+        self._steps = steps
         self._states = [_initial(program, *run, device) for run in _each(runs)]
 
     def state(self) -> State:
@@ -132,6 +134,16 @@ class Looped(Trainer):
 
     def _load(self, chunk: list[dict[str, Tensor]]) -> None:
         self._chunk = chunk
+
+    def _restore(self, state: State) -> None:
+        self._states = [unstacked(state, run) for run in range(len(self._steps))]
+
+
+class Looped(OneByOne):
+    """By ordinary autograd over modules that own their parameters: the fastest on a CPU, where they lie."""
+
+    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+        super().__init__(program, runs, data, device, [program.step_alone(values) for values in runs.values])
 
     def _advance(self, first: int, steps: int) -> Tensor:
         numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
@@ -163,8 +175,35 @@ class Looped(Trainer):
         self._states[run] = state
         return seen
 
-    def _restore(self, state: State) -> None:
-        self._states = [unstacked(state, run) for run in range(len(self._steps))]
+
+class PureLooped(OneByOne):
+    """By the pure step that `Mapped` maps, on any device. It never looks at a number, so no GPU waits."""
+
+    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+        super().__init__(program, runs, data, device, [program.step(values) for values in runs.values])
+
+    def _advance(self, first: int, steps: int) -> Tensor:
+        numbers = torch.arange(
+            self.step + 1, self.step + steps + 1, dtype=torch.float64, device=self.device
+        ).unbind()
+        rows = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
+        return torch.stack(rows, dim=1).to("cpu")
+
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> Tensor:
+        step, state = self._steps[run], self._states[run]
+        probes = []
+        for k, number in enumerate(numbers, first):
+            raws = [{role: tensor[k, run] for role, tensor in turn.items()} for turn in self._chunk]
+            batches = [self.program.batch(raw, self.tables, number) for raw in raws]
+            state, seen = step(state, batches, number)
+            probes.append(row(seen, self.program.columns))
+        self._states[run] = state
+        return torch.stack(probes)
+
+
+def one_by_one(program: Program, runs: Runs, data: Data, device: torch.device) -> OneByOne:
+    """The runs one after another, by what is quickest on the device."""
+    return (Looped if device.type == "cpu" else PureLooped)(program, runs, data, device)
 
 
 class Mapped(Trainer):

@@ -14,11 +14,12 @@ from torch.utils import _pytree as pytree
 
 from ganbench.assemble import Program
 from ganbench.draws import CHUNK
+from ganbench.engine import executors_from
 from ganbench.environment import environment
 from ganbench.errors import BadInput
 from ganbench.evaluate import Evaluator, Row
 from ganbench.mappable import why_not_mappable
-from ganbench.mapping import Looped, Mapped, Runs, Trainer
+from ganbench.mapping import Mapped, Runs, Trainer, one_by_one
 from ganbench.memory import is_out_of_memory
 from ganbench.outcome import Verdict
 from ganbench.plugins import Catalogue
@@ -89,25 +90,38 @@ class StackTraining:
             begun = engine["chunk"]
             raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
         trainer = self._mapped(program, runs, device) if engine["mapper"] == "map" else None
-        return trainer or Looped(program, runs, self._data, device), evaluator
+        return trainer or one_by_one(program, runs, self._data, device), evaluator
 
     def _mapped(self, program: Program, runs: Runs, device: torch.device) -> Trainer | None:
-        """The mapped trainer, prepared; None, with the reason on record, where that cannot be."""
-        config = self._config
+        """The mapped trainer, prepared by the first executor that can; None where none can.
+
+        What became of the plan is put on record, with the reason.
+        """
+        config, engine = self._config, self._config["engine"]
         reason = why_not_mappable(config["variants"][0], config["values"], self.catalogue, self._data)
-        if not reason:
-            executor: Any = self.catalogue.get("executor", config["engine"]["executor"]).cls()
+        if reason:
+            self._record("loop", "eager", reason)
+            return None
+        failed: list[str] = []
+        for name in executors_from(engine["executor"], device.type):
+            executor: Any = self.catalogue.get("executor", name).cls()
             trainer = Mapped(program, runs, self._data, device, executor)
             try:
                 trainer.load_chunk()
-                return trainer
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
-                reason = f"the executor failed: {str(error).strip().partition(chr(10))[0]}"
-        config["engine"] |= {"mapper": "loop", "executor": "eager", "why": reason}
-        self.folder.write_config(config)
+                failed.append(f"the executor {name} failed: {str(error).strip().partition(chr(10))[0]}")
+            else:
+                if failed:
+                    self._record("map", name, "; ".join(failed))
+                return trainer
+        self._record("loop", "eager", "; ".join(failed))
         return None
+
+    def _record(self, mapper: str, executor: str, reason: str) -> None:
+        self._config["engine"] |= {"mapper": mapper, "executor": executor, "why": reason}
+        self.folder.write_config(self._config)
 
     def _begin(self) -> None:
         self.folder.write_env(environment(self._trainer.device))

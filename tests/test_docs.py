@@ -17,7 +17,16 @@ from ganbench.describe import describe, meanings, wrapped
 
 DOCS = Path(__file__).parent.parent / "docs"
 CITED = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.|\b(19|20)\d\d\b")
-PAPERLESS = {"eager", "cuda-graph", "identity", "arrays", "image-folder", "map-folders", "unpaired-folders"}
+PAPERLESS = {
+    "eager",
+    "cuda-graph",
+    "cuda-graph-uncompiled",
+    "identity",
+    "arrays",
+    "image-folder",
+    "map-folders",
+    "unpaired-folders",
+}
 """Components that no paper is of."""
 
 

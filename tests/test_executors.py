@@ -6,7 +6,7 @@ from torch.utils import _pytree as pytree
 from toys import variant
 
 from ganbench.assemble import Program
-from ganbench.executors import Compiled, CudaGraph, Eager
+from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
 from ganbench.executors.compiled import _skinny_product
 from ganbench.mapping import Mapped, Runs
 
@@ -105,7 +105,7 @@ def on_cuda(toys, blob, structure, executor):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("structure", STRUCTURES)
-@pytest.mark.parametrize("executor", [Eager(), Compiled(), CudaGraph(compiled=False), CudaGraph()], ids=repr)
+@pytest.mark.parametrize("executor", [Eager(), Compiled(), UncompiledCudaGraph(), CudaGraph()], ids=repr)
 def test_cuda_executors_agree(toys, blob, structure, executor):
     # A GPU's draws are its own: the reference runs on the GPU too, and goes eagerly.
     reference = on_cuda(toys, blob, structure, Eager())
@@ -117,7 +117,7 @@ def test_cuda_executors_agree(toys, blob, structure, executor):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("executor", [Eager(), Compiled(), CudaGraph(compiled=False), CudaGraph()], ids=repr)
+@pytest.mark.parametrize("executor", [Eager(), Compiled(), UncompiledCudaGraph(), CudaGraph()], ids=repr)
 def test_the_loop_never_waits_for_the_gpu(toys, blob, executor):
     trainer = on_cuda(toys, blob, "gan", executor)
     trainer.load_chunk()

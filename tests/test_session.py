@@ -257,7 +257,7 @@ def test_an_executor_that_breaks_is_replaced_by_the_loop(tmp_path):
     run(tmp_path / "out", *ONE, *DOUBLE, "--engine", "narrow", "--plugin", plugin)
     [config] = configs(tmp_path / "out")
     assert (config["engine"]["mapper"], config["engine"]["executor"]) == ("loop", "eager")
-    assert config["engine"]["why"] == "the executor failed: no graph"
+    assert config["engine"]["why"] == "the executor narrow failed: no graph"
     run(tmp_path / "loop", *ONE, *DOUBLE, "--engine", "loop")
     found, looped = rows(tmp_path / "out"), rows(tmp_path / "loop")
     assert set(found["runs"]["mapper"]) == {"loop"}

@@ -1,4 +1,4 @@
-"""Capture the compiled step as a CUDA graph."""
+"""Capture the step as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -19,33 +19,55 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class CudaGraph(Executor):
-    """One launch a step: the step captured as a CUDA graph, compiled first unless `compiled` is off."""
+    """One launch a step: the compiled step, captured as a CUDA graph."""
 
     name = "cuda-graph"
-    compiled: bool = True
 
     def available(self, device: str) -> str | None:
         """CUDA only."""
-        return None if device.startswith("cuda") else "CUDA graphs need a CUDA device"
+        return _available(device)
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The graph's replay. Warming up takes steps, so the state is put back before the capture."""
-        import torch
+        """The graph's replay."""
+        return _captured(Compiled().prepare(step, state), state)
 
-        run = (Compiled() if self.compiled else Eager()).prepare(step, state)
-        kept = [tensor.clone() for tensor in state]
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                _put_back(state, kept)
-                run()
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+
+@dataclass(frozen=True)
+class UncompiledCudaGraph(Executor):
+    """One launch a step: the step as it is, captured as a CUDA graph. Needs no compiler."""
+
+    name = "cuda-graph-uncompiled"
+
+    def available(self, device: str) -> str | None:
+        """CUDA only."""
+        return _available(device)
+
+    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+        """The graph's replay."""
+        return _captured(Eager().prepare(step, state), state)
+
+
+def _available(device: str) -> str | None:
+    return None if device.startswith("cuda") else "CUDA graphs need a CUDA device"
+
+
+def _captured(run: Callable[[], None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+    """Warming up takes steps, so the state is put back before the capture."""
+    import torch
+
+    kept = [tensor.clone() for tensor in state]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARM_UP):
+            _put_back(state, kept)
             run()
-        _put_back(state, kept)
-        return graph.replay
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    _put_back(state, kept)
+    return graph.replay
 
 
 def _put_back(state: tuple[Tensor, ...], kept: list[Tensor]) -> None:

@@ -21,7 +21,7 @@ def does_what_the_step_does(case: Case) -> None:
     Mend: return a function that updates the tensors of `state` where they lie.
     """
     state, run = _prepared(case)
-    expected = _fresh()
+    expected = _fresh(state[0].device)
     for _ in range(3):
         run()
         _step(*expected)
@@ -37,20 +37,20 @@ def leaves_the_state_until_called(case: Case) -> None:
     Mend: put back what tracing or warming up has changed.
     """
     state, _ = _prepared(case)
-    if not same(state, _fresh()):
+    if not same(state, _fresh(state[0].device)):
         raise Unmet("`prepare` has changed the state")
 
 
 def _prepared(case: Case) -> tuple[State, Callable[..., None]]:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    why = case.component.available(device)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    why = case.component.available(device.type)
     if why:
         raise NotTried(why)
     state = _fresh(device)
     return state, case.component.prepare(_step, state)
 
 
-def _fresh(device: str = "cpu") -> State:
+def _fresh(device: torch.device) -> State:
     return torch.arange(4.0, device=device), torch.arange(4.0, device=device) + 1
 
 
