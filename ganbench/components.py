@@ -55,6 +55,14 @@ class Component(ABC):
         extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
     )
 
+    @classmethod
+    def asked_every_step(cls) -> bool:
+        """Whether training asks it anew in every step, so that its numbers can be swept inside a stack.
+
+        Data are loaded and networks built once a stack.
+        """
+        return False
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -218,6 +226,11 @@ class Loss(Component):
     pairs: ClassVar[bool] = False
     """Whether it reads real_logits on the generator's turn too (relativistic losses)."""
 
+    @classmethod
+    def asked_every_step(cls) -> bool:
+        """It is: each turn calls a method."""
+        return True
+
 
 class Technique(Component):
     """A stabiliser. It wraps one or more arrows; what it does not wrap it returns as is."""
@@ -231,6 +244,11 @@ class Technique(Component):
     """Names of techniques that it cannot be used without."""
     differentiates: ClassVar[bool] = False
     """Whether its field differentiates the field that it wraps: then that is pure in the loop as well."""
+
+    @classmethod
+    def asked_every_step(cls) -> bool:
+        """Unless it wraps networks, which are built once."""
+        return (cls.network, cls.networks) == (Technique.network, Technique.networks)
 
     def within(self, steps: int) -> Technique:
         """This technique in a run of `steps` steps: for schedules that end with the run."""
@@ -431,14 +449,9 @@ def options_of(component: Any) -> dict[str, Any]:
 def sweepable(cls: type[Component]) -> frozenset[str]:
     """Names of the options that can be swept inside a stack.
 
-    Those typed float, of components that are asked anew in every step. Data are loaded and networks built
-    once a stack, so options of data sets and models, and of techniques that wrap networks, are structural.
+    Those typed float, of components that are asked anew in every step; the others are structural.
     """
-    builds_networks = issubclass(cls, Technique) and (
-        (cls.network, cls.networks) != (Technique.network, Technique.networks)
-    )
-    asked_once = issubclass(cls, Model | Dataset | Metric | Extractor | Executor | Logger)
-    if asked_once or builds_networks or not dataclasses.is_dataclass(cls):
+    if not cls.asked_every_step() or not dataclasses.is_dataclass(cls):
         return frozenset()
     hints = typing.get_type_hints(cls)
     return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)

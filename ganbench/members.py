@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-_HOME = "ganbench.components"
+_HOME = "ganbench.components."
 _PLAIN = (bool, int, float, str, tuple, list, dict)
 _TYPO = 0.75
 """How alike two names are that differ by a letter, or by two that changed places."""
@@ -15,13 +15,13 @@ _TYPO = 0.75
 
 def known(cls: type) -> set[str]:
     """Public names that components of its kind have."""
-    bases = [base for base in cls.__mro__ if base.__module__ == _HOME]
+    bases = [base for base in cls.__mro__ if base.__module__.startswith(_HOME)]
     return {name for base in bases for name in (*vars(base), *_annotated(base)) if not name.startswith("_")}
 
 
 def own(cls: type) -> dict[str, Any]:
     """Public members of its own that are no options, by name."""
-    bodies = [base for base in reversed(cls.__mro__) if base.__module__ != _HOME]
+    bodies = [base for base in reversed(cls.__mro__) if not base.__module__.startswith(_HOME)]
     options = {name for base in bodies for name in _annotated(base)}
     members = {name: value for base in bodies for name, value in vars(base).items()}
     foreign = options | known(cls)

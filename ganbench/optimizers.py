@@ -22,6 +22,11 @@ class Optimizer(Component):
 
     kind = "optimizer"
 
+    @classmethod
+    def asked_every_step(cls) -> bool:
+        """It is: each turn moves its player."""
+        return True
+
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
