@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganbench.describe import describe
-from ganbench.plugins import Catalogue, discover
+from ganbench.plugins.describe import describe
+from ganbench.plugins.discovery import Catalogue, discover
 
 PLURALS = {
     "model": "Models",

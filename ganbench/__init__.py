@@ -12,10 +12,8 @@ from ganbench._version import __version__
 from ganbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from ganbench.components import (
-        Data,
-        Dataset,
-        DataSpec,
+    from ganbench.components.data import Data, Dataset, DataSpec
+    from ganbench.components.kinds import (
         Evaluation,
         Executor,
         Extractor,
@@ -25,10 +23,10 @@ if TYPE_CHECKING:
         Model,
         Technique,
     )
-    from ganbench.draws import Draw
-    from ganbench.frames import load
-    from ganbench.game import input_grad
+    from ganbench.game.draws import Draw
+    from ganbench.game.fields import input_grad
     from ganbench.hookspecs import hookimpl
+    from ganbench.results import load
 
 __all__ = [
     "BadInput",
@@ -51,10 +49,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Draw": "draws",
+    "Draw": "game.draws",
     "hookimpl": "hookspecs",
-    "input_grad": "game",
-    "load": "frames",
+    "input_grad": "game.fields",
+    "load": "results",
 }
 
 

@@ -1,7 +1,7 @@
 """The plugin contract, on one page. A plugin implements the hooks it needs with `@hookimpl`.
 
 A plugin is a module (or a package) named by an entry point in the group `ganbench`. Each component
-hook returns a list of component classes (see `ganbench.components`). The observer hooks are told of
+hook returns a list of component classes (see `ganbench.components.kinds`). The observer hooks are told of
 a run's life, in the process that the user started, one call at a time.
 
 A plugin may say at its top, before it imports anything, for which version of this contract it was written:
@@ -16,7 +16,8 @@ from typing import Any
 
 import pluggy
 
-from ganbench.components import Dataset, Executor, Extractor, Logger, Loss, Metric, Model, Technique
+from ganbench.components.data import Dataset
+from ganbench.components.kinds import Executor, Extractor, Logger, Loss, Metric, Model, Technique
 
 PROJECT = "ganbench"
 API_VERSION = 1

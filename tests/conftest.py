@@ -52,10 +52,10 @@ def without_page(monkeypatch):
 @pytest.fixture(scope="session")
 def toys():
     """A catalogue of the core's executors and the toys, whatever else is installed."""
-    from ganbench import plugins
+    from ganbench.plugins import discovery
 
-    with mock.patch.object(plugins, "_entry_points", return_value=[]):
-        catalogue = plugins.discover([TOYS])
+    with mock.patch.object(discovery, "_entry_points", return_value=[]):
+        catalogue = discovery.discover([TOYS])
     assert catalogue.failures == []
     return catalogue
 
@@ -68,6 +68,6 @@ def blob(toys):
 @pytest.fixture(scope="session")
 def builtins():
     """A catalogue as users have it."""
-    from ganbench import plugins
+    from ganbench.plugins import discovery
 
-    return plugins.discover()
+    return discovery.discover()

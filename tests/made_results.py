@@ -1,4 +1,4 @@
-"""Synthetic results on disk, written by ganbench.store's own writers: no training, any size, any name."""
+"""Synthetic results on disk, written by ganbench.storage.stack_folder's own writers: no training, any size, any name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ganbench.store import StackFolder, write_lock
+from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.suite_lock import write_lock
 
 METRICS = {"modes": "higher", "energy-distance": "lower"}
 """Metric -> which direction is better, of `make`."""

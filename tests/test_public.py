@@ -33,21 +33,33 @@ NAMES = [
     "load",
 ]
 TORCHLESS = [
-    "suite",
-    "store",
-    "frames",
+    "suites.load",
+    "storage.stack_folder",
+    "results",
     "stats",
     "report",
-    "outcome",
-    "optimizers",
+    "judging.run_rows",
     "components",
     "plugins",
+    "running.watch",
+    "text",
     "hookspecs",
     "errors",
     "executors",
 ]
-CORE = ["draws", "game", "step", "components", "plugins"]
-SLOWER_CORE = ["rules", "nets", "mapping", "executors"]
+CORE = [
+    "game/test_draws",
+    "game/test_game",
+    "game/test_step",
+    "components/test_components",
+    "plugins/test_discovery",
+]
+SLOWER_CORE = [
+    "game/test_update_rules",
+    "game/test_nets",
+    "engine/test_trainers",
+    "executors/test_executors",
+]
 
 
 def python(code: str, *arguments: str, **environment: str) -> str:
@@ -128,13 +140,13 @@ sys.path.insert(0, sys.argv[1])
 import conftest  # blocks the built-ins
 from pathlib import Path
 import torch
-from ganbench import plugins
-from ganbench.assemble import Program
-from ganbench.draws import draw, stream
+from ganbench.plugins import discovery
+from ganbench.engine.program import Program
+from ganbench.game.draws import draw, stream
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs, unstacked
+from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 
-catalogue = plugins.discover([Path(sys.argv[1]) / "toys.py"])
+catalogue = discovery.discover([Path(sys.argv[1]) / "toys.py"])
 assert set(catalogue.plugins) == {"core", "toys"}, catalogue.plugins
 blocked = [failure for failure in catalogue.failures if failure.plugin == "builtin"]
 assert all("blocked" in failure.reason for failure in blocked)
@@ -177,7 +189,7 @@ PYTEST = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
 
 
 def core_tests(*names: str) -> str:
-    files = [str(TESTS / f"test_{name}.py") for name in names]
+    files = [str(TESTS / f"{name}.py") for name in names]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
     return python(PYTEST, *options, *files, **{BLOCK: "1"})
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganbench
-from ganbench.draws import stream
+from ganbench.game.draws import stream
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.page import Part, page
 from benchmarks.collapse.subjects import SUBJECTS
 from benchmarks.collapse.verdicts import METRICS, judged
+from ganbench.engine.data import cache_root
 from ganbench.errors import BadInput, nearest
-from ganbench.plugins import discover
-from ganbench.sources import cache_root
+from ganbench.plugins.discovery import discover
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from benchmarks.collapse.faults import FAULTS, Fault, healthy
 from benchmarks.collapse.subjects import Subject
-from ganbench.assemble import as_float
-from ganbench.components import Evaluation, Metric, create
-from ganbench.draws import stream
-from ganbench.plugins import Catalogue
+from ganbench.components.base import create
+from ganbench.components.kinds import Evaluation, Metric
+from ganbench.engine.tables import as_float
+from ganbench.game.draws import stream
+from ganbench.plugins.discovery import Catalogue
 
 DEVIATIONS = 4.0
 """A value stands out if it is beyond all healthy ones, and by so many standard deviations off their mean."""

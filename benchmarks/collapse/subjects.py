@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.assemble import as_float
-from ganbench.components import Data
+from ganbench.components.data import Data
+from ganbench.engine.tables import as_float
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.grid import Grid
 from ganbench_builtin.datasets.ring import Ring

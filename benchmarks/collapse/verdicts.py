@@ -10,7 +10,9 @@ import pandas as pd
 
 from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.faults import FAULTS, Fault, healthy, untrained
-from ganbench.outcome import Thresholds, Verdict, judge
+from ganbench.judging.outcomes import Verdict
+from ganbench.judging.thresholds import Thresholds
+from ganbench.judging.verdict import judge
 
 BUDGET = 5000
 EVERY = 500

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed import equal, measure
+from benchmarks.speed import equal, throughput
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.machine import ROOT, describe
-from benchmarks.speed.measure import Effort
 from benchmarks.speed.sides import Bench
 from benchmarks.speed.table import Results
+from benchmarks.speed.throughput import Effort
 from ganbench.errors import BadInput, nearest
-from ganbench.plugins import discover
+from ganbench.plugins.discovery import discover
 
 QUICK = Effort(rounds=2, seconds=0.0, single_rounds=1, single_steps=64)
 
@@ -50,18 +50,18 @@ def _measure(name: str, device: torch.device, quick: bool, results: Results) -> 
     bench = Bench(CASES[name], discover(), device, compiled=not quick)
     _say(f"{name}: both sides equal?")
     results.differences[name] = equal.check(bench)
-    for runs, mapper in measure.sizes(bench):
+    for runs, mapper in throughput.sizes(bench):
         if quick and runs > 2:
             continue
         _say(f"{name}: {runs} runs {mapper}")
-        results.throughputs.append(measure.throughput(bench, runs, effort, mapper))
+        results.throughputs.append(throughput.throughput(bench, runs, effort, mapper))
     if device.type == "cuda":
-        results.throughputs.append(measure.captured(bench, effort))
+        results.throughputs.append(throughput.captured(bench, effort))
     if not bench.case.convolutional:
         _say(f"{name}: a single run")
-        results.singles.append(measure.single(bench, effort))
+        results.singles.append(throughput.single(bench, effort))
     _say(f"{name}: probes")
-    results.probes.append(measure.probe_cost(bench, effort))
+    results.probes.append(throughput.probe_cost(bench, effort))
 
 
 def _parser() -> argparse.ArgumentParser:

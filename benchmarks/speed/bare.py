@@ -6,13 +6,14 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganbench.assemble import Program, Values
-from ganbench.components import Data
-from ganbench.game import Batch, Field, Game, bound_field, functional_field
-from ganbench.plugins import Catalogue
-from ganbench.probes import Seen
-from ganbench.rules import Count, Rule
-from ganbench.step import ALONE, MASKED, Guard, State, Step, clocks
+from ganbench.components.data import Data
+from ganbench.engine.program import Program, Values
+from ganbench.game import Batch, Field, Game
+from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.probes import Seen
+from ganbench.game.step import ALONE, MASKED, Guard, State, Step, clocks
+from ganbench.game.update_rules import Count, Rule
+from ganbench.plugins.discovery import Catalogue
 
 
 class Bare(Program):
@@ -39,7 +40,7 @@ def _blind(game: Game) -> Game:
 
 
 def bare_step(program: Program, field: Field, rule: Rule, guard: Guard) -> Step:
-    """`ganbench.step.train_step` without its measurements. Its one probe is the last loss."""
+    """`ganbench.game.step.train_step` without its measurements. Its one probe is the last loss."""
 
     def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
         for turn, batch, clock in zip(program.turns, batches, clocks(program.turns, number), strict=True):

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ganbench.assemble import Program
-from ganbench.components import Data
-from ganbench.draws import stream
-from ganbench.plugins import Catalogue
+from ganbench.components.data import Data
+from ganbench.engine.program import Program
+from ganbench.game.draws import stream
+from ganbench.plugins.discovery import Catalogue
 
 ADAM = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]}
 COUNTS = (1, 4, 16, 64)

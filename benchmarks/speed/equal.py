@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.speed.sides import Bench, advance
-from ganbench.mapping import Trainer
+from ganbench.engine.trainers import Trainer
 
 STEPS = 20
 TOLERANCE = 1e-9

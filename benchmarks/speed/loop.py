@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.draws import stream
+from ganbench.game.draws import stream
 
 
 class HandWritten:

@@ -12,12 +12,12 @@ from torch import nn
 from benchmarks.speed.bare import Bare
 from benchmarks.speed.cases import Case
 from benchmarks.speed.loop import HandWritten
-from ganbench import cost
-from ganbench.assemble import Program
-from ganbench.components import Data
-from ganbench.draws import CHUNK, isolated
-from ganbench.mapping import Looped, Mapped, Runs, Trainer
-from ganbench.plugins import Catalogue
+from ganbench.components.data import Data
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs, Trainer
+from ganbench.game.draws import CHUNK, isolated
+from ganbench.planning import cost
+from ganbench.plugins.discovery import Catalogue
 
 
 @dataclass

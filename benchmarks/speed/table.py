@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.speed.cases import CASES
-from benchmarks.speed.measure import ProbeCost, Single, Throughput
-from benchmarks.speed.timing import Spread
+from benchmarks.speed.interleaved import Spread
+from benchmarks.speed.throughput import ProbeCost, Single, Throughput
 
 
 @dataclass

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ganbench.errors import BadInput
-from ganbench.suite_file import printable, toml_value
+from ganbench.suites.toml_file import printable, toml_value
 
 Event = dict[str, Any]
 _COLOURS = {"passed": "green", "failed": "red", "remark": "yellow", "not tried": "yellow"}
@@ -86,7 +86,7 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told, tempfile.TemporaryFile() as errors:
         arguments = [name, json.dumps(settings), str(told.fileno())]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ganbench.checking", *arguments],
+            [sys.executable, "-P", "-m", "ganbench.testing.subprocess", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,

@@ -11,8 +11,8 @@ from ganbench.cli.report import tell_all, tell_warning
 from ganbench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from ganbench.frames import Results
     from ganbench.report.listing import Listing
+    from ganbench.results import Results
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 _KEYS = ("dataset", "model", "loss", "techniques", "batch", "steps")
@@ -46,8 +46,8 @@ def compare(
     folders: tuple[Path, ...], metric: str | None, baseline: str | None, alpha: float, form: str
 ) -> int:
     """Who beats whom in the results in DIR..., by how much, and how surely."""
-    from ganbench.frames import load
     from ganbench.report.listing import comparison_listing
+    from ganbench.results import load
 
     results = load(*folders)
     chosen = None if baseline is None else baseline_of(baseline, results)

@@ -21,8 +21,8 @@ from ganbench.cli.report import tell_all
 )
 def export(folders: tuple[Path, ...], form: str, out: Path | None) -> int:
     """Write the runs, evaluations and traces in DIR... as one file each."""
-    from ganbench.frames import load
-    from ganbench.frames.exporting import export_to
+    from ganbench.results import load
+    from ganbench.results.exporting import export_to
 
     target = out or folders[0] / "export"
     results = load(*folders)

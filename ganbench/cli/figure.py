@@ -43,9 +43,9 @@ def figure(
     Figures: failure-rates, outcomes, final-values, comparisons, survival, time-to-threshold, metric-curves,
     gradient-norms, logit-gap, examples, stability-map, sensitivity, cost.
     """
-    from ganbench.frames import load
     from ganbench.report.figures import figure as make
     from ganbench.report.figures import write_figure
+    from ganbench.results import load
 
     given = {option: value for option, value in options.items() if value is not None}
     if not math.isfinite(given.get("threshold", 0.0)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ganbench.judging import Judged
+    from ganbench.running.rejudge import Judged
 
 
 @click.command()
@@ -22,9 +22,9 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
 
     They stay in force when the suite is run again, until its own thresholds change.
     """
-    from ganbench.frames import load
-    from ganbench.judging import judge_folder
     from ganbench.report import write_report
+    from ganbench.results import load
+    from ganbench.running.rejudge import judge_folder
 
     load(folder)  # is there anything?
     judged = judge_folder(folder, overrides, reset)
@@ -38,7 +38,7 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
 
 def summary(judged: Judged) -> dict[str, Any]:
     """What judging again came to, as plain data."""
-    from ganbench.judging import verdict_of
+    from ganbench.running.rejudge import verdict_of
 
     return {
         "thresholds": judged.thresholds,
@@ -58,7 +58,7 @@ def summary(judged: Judged) -> dict[str, Any]:
 
 
 def _show(judged: Judged) -> None:
-    from ganbench.suite_file import printable
+    from ganbench.suites.toml_file import printable
 
     for one in summary(judged)["changed"]:
         told = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"

@@ -18,8 +18,8 @@ from ganbench.cli.compare import folders_argument, format_option, metric_option,
 @format_option
 def leaderboard(folders: tuple[Path, ...], metric: str | None, by_model: bool, form: str) -> int:
     """Rank variants over all suites and data sets in DIR..., failures first."""
-    from ganbench.frames import load
     from ganbench.report.listing import leaderboard_listing
+    from ganbench.results import load
 
     results = load(*folders)
     show(leaderboard_listing(results.leaderboard(metric, by_model)), results, form)

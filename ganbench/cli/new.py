@@ -23,7 +23,7 @@ def new(kind: str, name: str, parent: Path) -> None:
 
     KIND is model, loss, technique, dataset, metric, extractor, executor, logger or suite.
     """
-    from ganbench.plugins import discover
+    from ganbench.plugins.discovery import discover
     from ganbench.scaffold import create_plugin
 
     made, folder = create_plugin(kind, name, parent, discover())

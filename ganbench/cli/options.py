@@ -12,9 +12,9 @@ import click
 from ganbench.errors import BadInput
 
 if TYPE_CHECKING:
-    from ganbench.engine import Settings
-    from ganbench.plugins import Catalogue
-    from ganbench.suite import Suite
+    from ganbench.planning.choice import Settings
+    from ganbench.plugins.discovery import Catalogue
+    from ganbench.suites.load import Suite
 
 _OPTIONS = (
     click.option(
@@ -59,11 +59,11 @@ class Request:
 
     def resolve(self) -> tuple[Suite, Catalogue, Settings, list[str], Path]:
         """Suite, catalogue, settings, single-file plugins, folder of results."""
-        from ganbench.engine import settings
-        from ganbench.judging import in_force
-        from ganbench.plugins import discover
-        from ganbench.session import results_root
-        from ganbench.suite import find_suite, load_suite, plugin_files
+        from ganbench.planning.choice import settings
+        from ganbench.plugins.discovery import discover
+        from ganbench.running.rejudge import in_force
+        from ganbench.running.session import results_root
+        from ganbench.suites.load import find_suite, load_suite, plugin_files
 
         for file in self.plugin_files:
             if not Path(file).is_file():

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.cli.options import Request, suite_options
-from ganbench.labels import stack_label
+from ganbench.text import stack_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table
 
-    from ganbench.plan import Plan, Stack
+    from ganbench.planning.plan import Plan, Stack
 
 _COLUMNS = ("runs", "steps", "trained", "time", "memory")
 
@@ -28,7 +28,7 @@ _COLUMNS = ("runs", "steps", "trained", "time", "memory")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(suite: str, as_json: bool, **options: Any) -> int:
     """Show what `ganbench run SUITE` would train, and what that would cost. Trains nothing."""
-    from ganbench.plan import make_plan
+    from ganbench.planning.plan import make_plan
 
     with redirect_stdout(sys.stderr):  # what components print must not mix with the plan
         resolved, catalogue, settings, _, root = Request(suite, **options).resolve()

@@ -15,11 +15,11 @@ import click
 from ganbench.cli.check import check
 from ganbench.cli.new import new
 from ganbench.errors import BadInput, nearest
-from ganbench.suite_file import printable
+from ganbench.suites.toml_file import printable
 
 if TYPE_CHECKING:
-    from ganbench.loading import Loading
-    from ganbench.plugins import Catalogue
+    from ganbench.plugins.discovery import Catalogue
+    from ganbench.plugins.loading import Loading
 
 
 @click.group()
@@ -45,7 +45,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
     """List plugins, their components, and what could not be loaded, with its traceback."""
     from ganbench.hookspecs import PROJECT
-    from ganbench.plugins import DISABLE, discover
+    from ganbench.plugins.discovery import DISABLE, discover
 
     catalogue = discover(files)
     if as_json:
@@ -75,8 +75,8 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
 @_JSON
 def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
     """Show the components called NAME: what they are, where they come from, their options."""
-    from ganbench.describe import describe
-    from ganbench.plugins import discover
+    from ganbench.plugins.describe import describe
+    from ganbench.plugins.discovery import discover
 
     catalogue = discover(files)
     found = {kind: known[name] for kind, known in catalogue.components.items() if name in known}

@@ -21,8 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ganbench.plan import Plan
-from ganbench.session import Watcher
+from ganbench.planning.plan import Plan
+from ganbench.running.session import Watcher
 
 LINE_SECONDS = 10.0
 """Time between lines about one stack."""

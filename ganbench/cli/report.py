@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ganbench.frames import Results
+    from ganbench.results import Results
 
 
 @click.command()
@@ -29,9 +29,9 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
     """
     from rich.console import Console
 
-    from ganbench.frames import load
     from ganbench.report import summary_table, write_report
     from ganbench.report.content import notes
+    from ganbench.results import load
 
     results = load(*folders)
     if metric is not None:

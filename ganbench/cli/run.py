@@ -17,8 +17,8 @@ from ganbench.errors import BadInput
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ganbench.frames import Results
-    from ganbench.session import Session
+    from ganbench.results import Results
+    from ganbench.running.session import Session
 
 
 @click.command()
@@ -40,10 +40,10 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     What is already trained is not trained again; an interrupted suite goes on where it stopped.
     """
     from ganbench.cli.progress import watcher
-    from ganbench.loggers import chosen
-    from ganbench.plan import cautions, make_plan
-    from ganbench.pool import Pool
-    from ganbench.session import Session
+    from ganbench.planning.plan import cautions, make_plan
+    from ganbench.running.loggers import chosen
+    from ganbench.running.pool import Pool
+    from ganbench.running.session import Session
 
     if not timeout > 0:
         raise BadInput(f"--timeout: {timeout:g} is not a time in seconds")
@@ -65,8 +65,8 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
 def _conclude(session: Session, root: Path, as_json: bool) -> int:
     """The table, where things are, what went wrong; the exit code."""
     from ganbench.cli.report import report_of, tell_all, tell_warning
-    from ganbench.frames import load
     from ganbench.report import write_report
+    from ganbench.results import load
 
     results = load(root)
     if as_json:

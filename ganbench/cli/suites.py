@@ -16,7 +16,7 @@ def suites(context: click.Context, as_json: bool) -> None:
         return
     import tomllib
 
-    from ganbench.plugins import discover
+    from ganbench.plugins.discovery import discover
 
     found = {}
     for name, path in sorted(discover().suites.items()):
@@ -36,8 +36,8 @@ def suites(context: click.Context, as_json: bool) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the suite file of that NAME."""
-    from ganbench.plugins import discover
-    from ganbench.suite import find_suite
+    from ganbench.plugins.discovery import discover
+    from ganbench.suites.load import find_suite
 
     click.echo(find_suite(name, discover()).read_text(encoding="utf-8"), nl=False)
 
@@ -45,6 +45,6 @@ def show(name: str) -> None:
 @suites.command()
 def schema() -> None:
     """Print the JSON schema of suite files."""
-    from ganbench.suite import json_schema
+    from ganbench.suites.load import json_schema
 
     click.echo(json.dumps(json_schema(), indent=1))

@@ -96,8 +96,8 @@ def _retrained(
     found: Verified, count: int, scratch: Path, files: tuple[str, ...], workers: int | None
 ) -> list[Compared]:
     """What the sampled runs came to; the checks are added to what was found."""
-    from ganbench.engine import settings
-    from ganbench.plugins import discover
+    from ganbench.planning.choice import settings
+    from ganbench.plugins.discovery import discover
     from ganbench.sharing.retrain import retrain
     from ganbench.sharing.verify import Check
 
@@ -112,7 +112,7 @@ def _retrained(
 
 
 def _show(found: Verified, compared: list[Compared]) -> None:
-    from ganbench.suite_file import printable
+    from ganbench.suites.toml_file import printable
 
     click.echo(printable(f"archive {found.archive}: {found.manifest.get('suite')}"))
     click.echo(f"digest  {found.digest}")
@@ -129,6 +129,6 @@ def _show(found: Verified, compared: list[Compared]) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    from ganbench.suite_file import printable
+    from ganbench.suites.toml_file import printable
 
     return textwrap.wrap(printable(text, 2000), max(width, 20), break_on_hyphens=False) or [""]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ganbench.watching import Failure, Follower, Frame, Training
+    from ganbench.running.watch import Failure, Follower, Frame, Training
 
 FAILURES = 8
 """Lines of failures at most: one an outcome and variant."""
@@ -43,7 +43,7 @@ def watch(folder: Path, once: bool, interval: float, as_json: bool) -> int:
     """
     from rich.console import Console
 
-    from ganbench.watching import Follower
+    from ganbench.running.watch import Follower
 
     follower, console = Follower(folder), Console(highlight=False)
     if once or as_json or not console.is_terminal or console.is_dumb_terminal:
@@ -75,7 +75,7 @@ def _follow(follower: Follower, console: Console, interval: float) -> None:
 
 def plain(frame: Frame) -> dict[str, Any]:
     """A frame as JSON has it: what is not finite is null."""
-    from ganbench.files import plain
+    from ganbench.storage.atomic import plain
 
     told: dict[str, Any] = plain(dataclasses.asdict(frame))
     return told
@@ -249,6 +249,6 @@ def _number(value: float | None) -> str:
 
 
 def _safe(text: str, limit: int = 200) -> str:
-    from ganbench.suite_file import printable
+    from ganbench.suites.toml_file import printable
 
     return printable(text, limit)

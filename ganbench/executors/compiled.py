@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ganbench.components import Executor
+from ganbench.components.kinds import Executor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
     """Batched product as sums of elementwise ones, which fuse with their neighbours, where it is skinny."""
     import torch
 
-    from ganbench.once import once
+    from ganbench.game.compute_once import once
 
     (rows, inner), columns = a.shape[1:], b.shape[2]
     if inner <= SKINNY:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ganbench.components import Executor
+from ganbench.components.kinds import Executor
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,13 +10,13 @@ from functools import cache
 from typing import Any
 
 from ganbench._version import __version__
-from ganbench.files import plain
-from ganbench.frames import Results
-from ganbench.labels import owner_shown
-from ganbench.outcome import Thresholds
-from ganbench.outcome.curves import COUNTS
+from ganbench.judging.collapse import COUNTS
+from ganbench.judging.thresholds import Thresholds
 from ganbench.report.names import labels_of, listed
 from ganbench.report.tables import setting
+from ganbench.results import Results
+from ganbench.storage.atomic import plain
+from ganbench.text import owner_shown
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
@@ -111,8 +111,8 @@ def _optimizer(options: Mapping[str, Any]) -> str:
 @cache
 def _defaults(optimizer: str) -> dict[str, Any]:
     """Its options as they are by default; nothing of one that is not ours."""
-    from ganbench.components import options_of  # nothing else here needs pydantic
-    from ganbench.optimizers import OPTIMIZERS
+    from ganbench.components.base import options_of
+    from ganbench.components.optimizers import OPTIMIZERS
 
     return options_of(OPTIMIZERS[optimizer]()) if optimizer in OPTIMIZERS else {}
 

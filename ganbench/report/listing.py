@@ -12,12 +12,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ganbench.files import plain
-from ganbench.frames.ranking import Leaderboard
 from ganbench.report import latex
 from ganbench.report.names import listed, whole_names
 from ganbench.report.tables import escape, markdown_table, number, p_value, percent, plain_text
 from ganbench.report.terminal import break_label
+from ganbench.results.ranking import Leaderboard
+from ganbench.storage.atomic import plain
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 _LEAST = 14  # characters of a label, at least

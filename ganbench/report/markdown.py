@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from ganbench.errors import BadInput
-from ganbench.files import write_atomic
-from ganbench.frames import Results
 from ganbench.report import content
 from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
+from ganbench.results import Results
+from ganbench.storage.atomic import write_atomic
 
 MOST_FAILURES = 200
 """Failed runs listed in the report; all of them are in runs.csv."""

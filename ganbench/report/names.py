@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ganbench.frames import Results
-from ganbench.frames.labels import told_apart
 from ganbench.report.tables import plain_text
 from ganbench.report.terminal import break_label
+from ganbench.results import Results
+from ganbench.results.labels import told_apart
 
 _PARTS = ("dataset", "model", "loss", "techniques")
 """Columns of the runs of which a label is made, "/" between them."""

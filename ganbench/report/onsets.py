@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ganbench.frames import Results
-from ganbench.outcome import Thresholds
+from ganbench.judging.thresholds import Thresholds
+from ganbench.results import Results
 
 BY_METRICS = ("collapsed", "unstable")
 """Outcomes that evaluations show, not traces."""

@@ -24,9 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ganbench.errors import BadInput, Problem
-from ganbench.files import write_atomic
-from ganbench.store import LOCK_NAME
-from ganbench.suite_file import printable
+from ganbench.storage.atomic import write_atomic
+from ganbench.storage.suite_lock import LOCK_NAME
+from ganbench.suites.toml_file import printable
 
 FORMAT = "ganbench-results"
 SCHEMA = 1

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ganbench.frames import load
+from ganbench.results import load
 from ganbench.sharing.verify import VERDICT, Verified, same
-from ganbench.store import StackFolder, read_lock, write_lock
+from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.suite_lock import read_lock, write_lock
 
 FIRST = 10
 """Steps at the beginning whose losses must agree everywhere."""

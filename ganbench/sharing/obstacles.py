@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadInput
-from ganbench.identity import Identities
-from ganbench.plugins import Catalogue
+from ganbench.planning.run_key import Identities
+from ganbench.plugins.discovery import Catalogue
 from ganbench.sharing.plugin_files import held, needed
 
 

@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 
 from ganbench._version import __version__
 from ganbench.errors import BadInput, Problem
-from ganbench.files import FolderLock, plain
-from ganbench.frames import load
+from ganbench.results import load
 from ganbench.sharing.archive import SUITE, Content, write_archive
 from ganbench.sharing.plugin_files import gathered, naming, without_places
-from ganbench.store import LOCK_NAME, StackFolder, read_lock, stack_folders
-from ganbench.suite import canonical
-from ganbench.suite_file import printable
+from ganbench.storage.atomic import plain
+from ganbench.storage.lock import FolderLock
+from ganbench.storage.stack_folder import StackFolder, stack_folders
+from ganbench.storage.suite_lock import LOCK_NAME, read_lock
+from ganbench.suites.load import canonical
+from ganbench.suites.toml_file import printable
 
 _PLAIN = ("config.json", "env.json", "status.json", "evals.parquet", "runs.parquet")
 _IDENTIFYING = (

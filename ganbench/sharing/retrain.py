@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganbench.engine import Settings
-from ganbench.environment import environment
-from ganbench.identity import Identities
-from ganbench.judging import completed
-from ganbench.plugins import Catalogue
-from ganbench.rows import STOPPED, judged_again
+from ganbench.engine.data import Sources
+from ganbench.judging.run_rows import STOPPED, judged_again
+from ganbench.planning.choice import Settings
+from ganbench.planning.run_key import Identities
+from ganbench.plugins.discovery import Catalogue
+from ganbench.running.rejudge import completed
 from ganbench.sharing.compare import Compared, compare
 from ganbench.sharing.obstacles import obstacle
 from ganbench.sharing.plugin_files import needed
 from ganbench.sharing.verify import Check, Verified
-from ganbench.sources import Sources
-from ganbench.store import StackFolder, read_lock
-from ganbench.suite import canonical
+from ganbench.storage.environment import environment
+from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.suite_lock import read_lock
+from ganbench.suites.load import canonical
 
 DECIDING = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
 """What of an environment rounding depends on."""
@@ -108,7 +109,7 @@ def retrain(
 
 def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
     """Train stacks to their ends. Name -> reason of those that failed."""
-    from ganbench.pool import Pool
+    from ganbench.running.pool import Pool
 
     failed: dict[str, str] = {}
     with Pool(min(workers, len(paths)), plugin_files) as pool:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.identity import SCHEMA, parts, run_key
-from ganbench.judging import completed
-from ganbench.rows import judged_again
+from ganbench.judging.run_rows import judged_again
+from ganbench.planning.run_key import SCHEMA, parts, run_key
+from ganbench.running.rejudge import completed
 from ganbench.sharing.archive import Archive, oversized
 from ganbench.sharing.plugin_files import held, needed
-from ganbench.store import StackFolder, read_lock, stack_folders
+from ganbench.storage.stack_folder import StackFolder, stack_folders
+from ganbench.storage.suite_lock import read_lock
 
 VERDICT = ("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark")
 """Columns of a row of runs that judging gives."""

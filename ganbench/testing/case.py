@@ -12,16 +12,19 @@ from typing import Any
 import torch
 
 from ganbench._version import __version__
-from ganbench.assemble import Program
-from ganbench.components import Component, Data, Loss, Metric, Model, Technique, create, sweepable
+from ganbench.components.base import Component, create, sweepable
+from ganbench.components.data import Data
+from ganbench.components.kinds import Loss, Metric, Model, Technique
+from ganbench.engine.game_view import View
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Runs
 from ganbench.errors import BadInput
-from ganbench.game import Batch, Field, Flow, functional_field
-from ganbench.mapping import Looped, Runs
-from ganbench.plugins import Catalogue, Registered
-from ganbench.step import State
+from ganbench.game import Batch, Field, Flow
+from ganbench.game.fields import functional_field
+from ganbench.game.step import State
+from ganbench.plugins.discovery import Catalogue, Registered
 from ganbench.testing import toys
 from ganbench.testing.findings import NotTried, told
-from ganbench.view import View
 
 CPU = torch.device("cpu")
 BATCH = 8

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ganbench.testing.findings import Check, Finding, checks_of
 
 if TYPE_CHECKING:
-    from ganbench.components import Component, Data
+    from ganbench.components.base import Component
+    from ganbench.components.data import Data
     from ganbench.testing.case import Case
 
 

@@ -8,10 +8,10 @@ import json
 import re
 from typing import Any
 
-from ganbench import members
-from ganbench.components import create, options_of
-from ganbench.describe import meanings
+from ganbench.components import spelling
+from ganbench.components.base import create, options_of
 from ganbench.errors import BadInput, nearest
+from ganbench.plugins.describe import meanings
 from ganbench.testing.case import Case
 from ganbench.testing.findings import Remark, Unmet, check
 
@@ -65,9 +65,9 @@ def types_its_options(case: Case) -> None:
 
     Mend: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
     """
-    for name, value in members.untyped(case.cls).items():
+    for name, value in spelling.untyped(case.cls).items():
         if not isinstance(value, bool):  # as `pairs` is: a mark
-            raise Unmet(members.why_untyped(name, value))
+            raise Unmet(spelling.why_untyped(name, value))
 
 
 @check()
@@ -76,7 +76,7 @@ def spells_its_members(case: Case) -> None:
 
     Mend: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
     """
-    told = [members.misnamed(name, meant) for name, meant in members.misspelt(case.cls).items()]
+    told = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
     if told:
         raise Unmet("; ".join(told))
 

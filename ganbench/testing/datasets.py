@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganbench.components import Data
+from ganbench.components.data import Data
+from ganbench.engine.data import data_root, digest
 from ganbench.errors import BadInput
-from ganbench.sources import data_root, digest
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, told
-from ganbench.testing.watch import generators_untouched, offline
+from ganbench.testing.untouched import generators_untouched, offline
 
 
 @check("dataset")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check
-from ganbench.testing.watch import furthest, same
+from ganbench.testing.untouched import furthest, same
 
 State = tuple[Tensor, Tensor]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganbench.components import Data
+from ganbench.components.data import Data
 from ganbench.errors import BadInput
 from ganbench.testing.case import DATA, Case
 from ganbench.testing.findings import NotTried, Unmet, check
-from ganbench.testing.watch import furthest, generators_untouched, same, tensors_untouched
+from ganbench.testing.untouched import furthest, generators_untouched, same, tensors_untouched
 
 Extract = Callable[[Tensor], Tensor]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ganbench import components
-from ganbench.blame import RAISED, mend_of
+from ganbench.components import kinds
 from ganbench.errors import BadInput, Broken
+from ganbench.plugins.author_errors import RAISED, mend_of
 
 if TYPE_CHECKING:
     from ganbench.testing.case import Case
@@ -155,7 +155,7 @@ def told(error: BaseException, cls: type | None = None) -> str:
 def _place(error: BaseException, cls: type | None) -> str:
     """The innermost line of the files that define the class and its bases, as " (file.py:12)"."""
     modules = (sys.modules.get(base.__module__) for base in (cls.__mro__ if cls else ()))
-    files = {getattr(module, "__file__", None) for module in modules} - {components.__file__}
+    files = {getattr(module, "__file__", None) for module in modules} - {kinds.__file__}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in files:
             return f" ({Path(frame.filename).name}:{frame.lineno})"

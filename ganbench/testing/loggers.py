@@ -10,7 +10,7 @@ from typing import Any
 
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check
-from ganbench.testing.watch import generators_untouched
+from ganbench.testing.untouched import generators_untouched
 
 KEY = "0" * 64
 SUITE: dict[str, Any] = {"schema": 1, "suite": "toys", "keys": [KEY], "labels": ["toy-gan"], "seeds": [0]}

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganbench import members
+from ganbench.components import spelling
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, told
-from ganbench.testing.watch import generators_untouched, same, tensors_untouched
+from ganbench.testing.untouched import generators_untouched, same, tensors_untouched
 
 EXTREMES = (0.0, 1.0, -1.0, 50.0, -50.0, 100.0, -100.0)
 """Logits, and what else a model gives, the mildest first."""
@@ -85,8 +85,8 @@ def _names_its_players(case: Case) -> None:
     """Unmet where a player of the game has no method."""
     lacking = case.trial.without_objective
     if lacking:
-        near = {name: members.closest(name, lacking) for name in members.own(case.cls)}
-        told = [members.misnamed(name, meant) for name, meant in near.items() if meant]
+        near = {name: spelling.closest(name, lacking) for name in spelling.own(case.cls)}
+        told = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
         players = ", ".join(case.trial.program.model.players())
         reason = "; ".join([f"the loss has no objective for {lacking[0]!r}", *told])
         raise Unmet(reason, f"name each method as its player: {players}")

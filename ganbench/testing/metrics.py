@@ -9,14 +9,16 @@ from unittest import mock
 
 import torch
 
-from ganbench.components import Data, Evaluation, bind
+from ganbench.components.base import bind
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.evaluate import Evaluator
+from ganbench.engine.trainers import Runs, stacked
 from ganbench.errors import BadInput
-from ganbench.evaluate import Evaluator
-from ganbench.mapping import Runs, stacked
-from ganbench.refusals import of_values
+from ganbench.plugins.validation import of_values
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check
-from ganbench.testing.watch import generators_untouched, same, tensors_untouched
+from ganbench.testing.untouched import generators_untouched, same, tensors_untouched
 
 SAMPLES = 40
 

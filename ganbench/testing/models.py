@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from ganbench.draws import draw, stream
+from ganbench.game.draws import draw, stream
 from ganbench.testing.case import Case, Trial
 from ganbench.testing.findings import NotTried, Remark, Unmet, check
-from ganbench.testing.watch import generators_untouched, same
+from ganbench.testing.untouched import generators_untouched, same
 
 SAMPLES = 12
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ganbench.components import Component, Data
-    from ganbench.plugins import Catalogue
+    from ganbench.components.base import Component
+    from ganbench.components.data import Data
+    from ganbench.plugins.discovery import Catalogue
     from ganbench.testing import Finding
     from ganbench.testing.case import Trial
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ganbench.components import Component, Data
-from ganbench.plugins import Catalogue, discover
+from ganbench.components.base import Component
+from ganbench.components.data import Data
+from ganbench.plugins.discovery import Catalogue, discover
 from ganbench.testing.case import Case
 from ganbench.testing.findings import Check, Finding, checks_of
 

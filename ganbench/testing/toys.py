@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.components import Data, DataSpec, Loss, Model
-from ganbench.draws import Draw, stream
+from ganbench.components.data import Data, DataSpec
+from ganbench.components.kinds import Loss, Model
 from ganbench.errors import BadInput
-from ganbench.nets import Nets
+from ganbench.game.draws import Draw, stream
+from ganbench.game.nets import Nets
 
 SIZE = 64
 """Training samples; a quarter as many are held out."""

@@ -8,15 +8,15 @@ import math
 import torch
 from torch.utils import _pytree as pytree
 
-from ganbench import members
-from ganbench.components import Loss
-from ganbench.mappable import why_not_mappable
-from ganbench.refusals import of_arrows
-from ganbench.step import State, clocks
+from ganbench.components import spelling
+from ganbench.components.kinds import Loss
+from ganbench.engine.mappable import why_not_mappable
+from ganbench.game.step import State, clocks
+from ganbench.plugins.validation import of_arrows
 from ganbench.testing.case import Case, Trial, raised
 from ganbench.testing.findings import NotTried, Unmet, check
 from ganbench.testing.losses import sound
-from ganbench.testing.watch import furthest, generators_untouched, same, tensors_untouched
+from ganbench.testing.untouched import furthest, generators_untouched, same, tensors_untouched
 
 STEPS = 20
 TRAINED = ("model", "loss", "technique")
@@ -31,7 +31,7 @@ def is_of_a_known_family(case: Case) -> None:
     family, others = case.cls.family, case.families()  # type: ignore[attr-defined]
     if family in others:
         return
-    meant = members.closest(family, others)
+    meant = spelling.closest(family, others)
     seen = f"no installed component is of its family {family!r}"
     if not meant:
         raise NotTried(seen)

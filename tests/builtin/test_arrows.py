@@ -7,15 +7,16 @@ import torch
 from torch.utils import _pytree as pytree
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, create
-from ganbench.describe import ARROWS, wrapped
-from ganbench.draws import draw, isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data
+from ganbench.engine.program import Program
 from ganbench.errors import BadInput
-from ganbench.game import functional_field
-from ganbench.nets import Nets, named_buffers, purified
-from ganbench.plugins import discover
-from ganbench.rules import Clock, per_player
+from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.fields import functional_field
+from ganbench.game.nets import Nets, named_buffers, purified
+from ganbench.game.update_rules import Clock, per_player
+from ganbench.plugins.describe import ARROWS, wrapped
+from ganbench.plugins.discovery import discover
 from ganbench_builtin import techniques
 from ganbench_builtin.techniques.ema import EMA
 

@@ -10,14 +10,15 @@ import torch
 from torch import nn
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, DataSpec, create
-from ganbench.draws import draw, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data, DataSpec
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.game import functional_field
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import BoundNets, Nets, named_buffers
+from ganbench.game.draws import draw, stream
+from ganbench.game.fields import functional_field
+from ganbench.game.nets import BoundNets, Nets, named_buffers
 from ganbench_builtin.losses.hinge import Hinge
 from ganbench_builtin.models.cyclegan import CycleGAN
 from ganbench_builtin.models.mlp_gan import MLPGAN

@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from running import RING, InlinePool, ganbench_here
+from run_cli import RING, InlinePool, ganbench_here
 
 import ganbench
 

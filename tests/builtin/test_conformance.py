@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 from test_stacks import SMALL
 
-from ganbench.components import KINDS
-from ganbench.plugins import discover
+from ganbench.components.kinds import KINDS
+from ganbench.plugins.discovery import discover
 from ganbench.testing import Case, checks_of
 from ganbench.testing.run import quietly
-from ganbench.testing.watch import offline
+from ganbench.testing.untouched import offline
 
 CATALOGUE = discover()
 SLOW = {

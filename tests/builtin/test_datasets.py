@@ -13,7 +13,7 @@ import torch
 from data_files import generators_left_alone
 from torchvision.datasets import MNIST
 
-from ganbench.components import create, options_of
+from ganbench.components.base import create, options_of
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets import ALL
 from ganbench_builtin.datasets.digits import Digits

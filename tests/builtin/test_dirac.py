@@ -10,11 +10,11 @@ import pytest
 import torch
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.draws import CHUNK
-from ganbench.mapping import Looped, Runs
-from ganbench.plugins import discover
-from ganbench_builtin.techniques._penalty import EPSILON
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Runs
+from ganbench.game.draws import CHUNK
+from ganbench.plugins.discovery import discover
+from ganbench_builtin.techniques._gradient_penalty import EPSILON
 
 CPU = torch.device("cpu")
 STEP_SIZE = 0.2

@@ -15,12 +15,13 @@ from torch import nn
 from toys import variant
 
 import ganbench
-from ganbench.assemble import Program
-from ganbench.components import Data, Evaluation
-from ganbench.evaluate import Evaluator
-from ganbench.mapping import Looped, Runs, unstacked
-from ganbench.nets import Layout
-from ganbench.view import View
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.evaluate import Evaluator
+from ganbench.engine.game_view import View
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Runs, unstacked
+from ganbench.game.nets import Layout
 from ganbench_builtin.metrics import singular_values
 from ganbench_builtin.metrics._dynamics import ascent_field, flatten, unflatten
 from ganbench_builtin.metrics.discriminator_gap import DiscriminatorGap

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganbench.components import Data, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.ring import Ring

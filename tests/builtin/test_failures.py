@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from running import ganbench_here
+from run_cli import ganbench_here
 
 import ganbench
 

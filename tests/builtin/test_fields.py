@@ -9,13 +9,15 @@ from torch import nn
 from torch.nn import functional as F
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, create
-from ganbench.draws import isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
-from ganbench.game import Flow, Game, bound_field, functional_field
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import Layout, Nets, named_buffers, purified
+from ganbench.game import Flow, Game
+from ganbench.game.draws import isolated, stream
+from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench_builtin.losses.elbo import ELBO
 from ganbench_builtin.losses.wasserstein import Wasserstein
 from ganbench_builtin.models.dirac_gan import DiracGAN

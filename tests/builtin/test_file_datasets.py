@@ -13,9 +13,10 @@ import torchvision.datasets as theirs
 from data_files import RNG, generators_left_alone, npz, pixels, refusal, same, save
 from PIL import Image
 
-from ganbench.components import Data, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data
+from ganbench.engine.data import digest
 from ganbench.errors import BadInput
-from ganbench.sources import digest
 from ganbench_builtin.datasets import _decoded
 from ganbench_builtin.datasets._pictures import LabelMap, Pixels
 from ganbench_builtin.datasets._split import held_out

@@ -15,15 +15,17 @@ from torch.nn import functional as F
 from torch.utils import _pytree as pytree
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, DataSpec, Evaluation, create
-from ganbench.draws import CHUNK, draw, isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data, DataSpec
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs, unstacked
-from ganbench.nets import Nets, named_buffers, purified
-from ganbench.step import ALONE, train_step
-from ganbench.suite import load_suite
+from ganbench.game.draws import CHUNK, draw, isolated, stream
+from ganbench.game.nets import Nets, named_buffers, purified
+from ganbench.game.step import ALONE, train_step
+from ganbench.suites.load import load_suite
 from ganbench_builtin.metrics.label_agreement import LabelAgreement
 from ganbench_builtin.models.acgan import ACGAN
 from ganbench_builtin.models.cgan import CGAN

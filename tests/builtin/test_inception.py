@@ -11,7 +11,8 @@ import torch
 import torch_fidelity.feature_extractor_inceptionv3 as inceptionv3
 from torch import Tensor
 
-from ganbench.components import Data, Evaluation
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.extractors.inception import Inception, _as_rgb

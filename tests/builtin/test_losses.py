@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import distributions as D
 
-from ganbench.components import DataSpec
-from ganbench.nets import Nets
+from ganbench.components.data import DataSpec
+from ganbench.game.nets import Nets
 from ganbench_builtin.losses import ALL
 from ganbench_builtin.losses.elbo import ELBO
 from ganbench_builtin.losses.hinge import Hinge

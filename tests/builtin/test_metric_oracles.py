@@ -16,7 +16,8 @@ import sklearn.metrics.pairwise
 import sklearn.neighbors
 import torch
 
-from ganbench.components import Data, Evaluation
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
 from ganbench_builtin.metrics.density_coverage import DensityCoverage
 from ganbench_builtin.metrics.diversity import Diversity
 from ganbench_builtin.metrics.energy import EnergyDistance

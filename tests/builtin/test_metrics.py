@@ -12,7 +12,9 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from ganbench.components import Data, Evaluation, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.grid import Grid
 from ganbench_builtin.datasets.point import Point

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from ganbench.components import DataSpec, create, options_of
-from ganbench.draws import draw, isolated, stream
+from ganbench.components.base import create, options_of
+from ganbench.components.data import DataSpec
 from ganbench.errors import BadInput
-from ganbench.nets import Layout, Nets, named_buffers, purified
+from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench_builtin.models.dcgan import DCGAN
 from ganbench_builtin.models.dirac_gan import DiracGAN
 from ganbench_builtin.models.mlp_gan import MLPGAN

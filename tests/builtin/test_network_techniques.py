@@ -11,13 +11,14 @@ from torch import nn
 from toys import variant
 
 import ganbench
-from ganbench.assemble import Program
-from ganbench.components import Data, DataSpec, create
-from ganbench.draws import isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data, DataSpec
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import Nets, named_buffers
+from ganbench.game.draws import isolated, stream
+from ganbench.game.nets import Nets, named_buffers
 from ganbench_builtin.losses.hinge import Hinge
 from ganbench_builtin.models.acgan import ACGAN
 from ganbench_builtin.models.cgan import CGAN
@@ -348,4 +349,4 @@ def test_a_stack_of_images_is_its_runs(builtins, names):
 
 def test_what_builds_networks_cannot_be_swept():
     for cls in (Packing, MinibatchDiscrimination, MinibatchStddev, OrthogonalInit, SpectralNorm):
-        assert not ganbench.components.sweepable(cls)
+        assert not ganbench.components.base.sweepable(cls)

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import DataSpec, create
+from ganbench.components.base import create
+from ganbench.components.data import DataSpec
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import BoundNets, Nets, named_buffers
+from ganbench.game.nets import BoundNets, Nets, named_buffers
 from ganbench_builtin.losses.hinge import Hinge
 from ganbench_builtin.losses.minimax import Minimax
 from ganbench_builtin.losses.non_saturating import NonSaturating

@@ -18,7 +18,7 @@ import torchvision.datasets as theirs
 from data_files import Malicious, generators_left_alone, pixels, refusal, same
 from scipy.io import savemat
 
-from ganbench.sources import digest
+from ganbench.engine.data import digest
 from ganbench_builtin.datasets import _files, cifar10, cifar100
 from ganbench_builtin.datasets._inert import Inert, read_inert
 from ganbench_builtin.datasets.cifar10 import Cifar10

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import create
+from ganbench.components.base import create
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
 from ganbench_builtin.losses.relativistic import Relativistic
 from ganbench_builtin.losses.relativistic_average import RelativisticAverage
 

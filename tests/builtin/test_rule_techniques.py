@@ -10,13 +10,13 @@ import pytest
 import torch
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import bind, create, options_of
+from ganbench.components.base import bind, create, options_of
+from ganbench.components.optimizers import SGD, Adam
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.optimizers import SGD, Adam
-from ganbench.rules import Clock, per_player
+from ganbench.game.update_rules import Clock, per_player
 from ganbench_builtin.techniques.conjugate_gradient import ConjugateGradient
 from ganbench_builtin.techniques.ema import EMA
 from ganbench_builtin.techniques.extra_adam import ExtraAdam

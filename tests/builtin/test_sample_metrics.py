@@ -11,14 +11,16 @@ import pytest
 import scipy.spatial.distance
 import scipy.stats
 import torch
-from running import ganbench_here
+from run_cli import ganbench_here
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, Evaluation, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.evaluate import Evaluator
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Runs
 from ganbench.errors import BadInput
-from ganbench.evaluate import Evaluator
-from ganbench.mapping import Looped, Runs
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.ring import Ring
 from ganbench_builtin.metrics import ALL

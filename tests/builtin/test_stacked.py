@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from ganbench.components import Data, Evaluation, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.mnist import Mnist

@@ -18,13 +18,14 @@ import torch
 from torch.utils import _pytree as pytree
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, create, sweepable
-from ganbench.draws import CHUNK, stream
+from ganbench.components.base import create, sweepable
+from ganbench.components.data import Data
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs, unstacked
-from ganbench.plugins import discover
+from ganbench.game.draws import CHUNK, stream
+from ganbench.plugins.discovery import discover
 from ganbench_builtin import losses, models, techniques
 
 CPU = torch.device("cpu")

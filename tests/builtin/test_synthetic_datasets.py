@@ -15,7 +15,9 @@ import sklearn.datasets
 import torch
 from torch import Tensor
 
-from ganbench.components import Data, Dataset, Evaluation, create, options_of
+from ganbench.components.base import create, options_of
+from ganbench.components.data import Data, Dataset
+from ganbench.components.kinds import Evaluation
 from ganbench.errors import BadInput
 from ganbench_builtin.datasets.digits import Digits
 from ganbench_builtin.datasets.digits_maps import DigitsMaps

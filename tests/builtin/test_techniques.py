@@ -6,19 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ganbench.components import DataSpec, create, options_of
-from ganbench.draws import isolated
+from ganbench.components.base import create, options_of
+from ganbench.components.data import DataSpec
+from ganbench.components.optimizers import SGD, Adam
 from ganbench.errors import BadInput
 from ganbench.game import Flow
-from ganbench.nets import Nets, named_buffers
-from ganbench.optimizers import SGD, Adam
-from ganbench.rules import Clock, per_player
+from ganbench.game.draws import isolated
+from ganbench.game.nets import Nets, named_buffers
+from ganbench.game.update_rules import Clock, per_player
 from ganbench_builtin.losses.elbo import ELBO
 from ganbench_builtin.losses.non_saturating import NonSaturating
 from ganbench_builtin.models.mlp_gan import MLPGAN
 from ganbench_builtin.models.mlp_vae import MLPVAE
 from ganbench_builtin.techniques import ALL
-from ganbench_builtin.techniques._penalty import EPSILON
+from ganbench_builtin.techniques._gradient_penalty import EPSILON
 from ganbench_builtin.techniques.ema import EMA
 from ganbench_builtin.techniques.gradient_clipping import GradientClipping
 from ganbench_builtin.techniques.r1 import R1

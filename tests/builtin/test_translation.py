@@ -15,13 +15,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, DataSpec, Evaluation
-from ganbench.draws import draw, isolated, stream
+from ganbench.components.data import Data, DataSpec
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import Nets, named_buffers, purified
+from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin.losses.least_squares import LeastSquares
 from ganbench_builtin.metrics.cycle_error import CycleError
 from ganbench_builtin.metrics.map_iou import MapIoU

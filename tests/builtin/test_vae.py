@@ -12,13 +12,14 @@ from scipy import stats
 from torch import distributions as D
 from toys import variant
 
-from ganbench.assemble import Program
-from ganbench.components import Data, DataSpec, create
-from ganbench.draws import draw, isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data, DataSpec
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.mapping import Looped, Mapped, Runs
-from ganbench.nets import Nets, named_buffers, purified
+from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin import losses, techniques
 from ganbench_builtin.losses.beta_tc import BetaTC, terms
 from ganbench_builtin.losses.beta_vae import BetaVAE

@@ -9,10 +9,12 @@ import pytest
 import torch
 from scipy import stats
 
-from ganbench.components import Data, DataSpec, Evaluation, create
-from ganbench.draws import draw, isolated, stream
+from ganbench.components.base import create
+from ganbench.components.data import Data, DataSpec
+from ganbench.components.kinds import Evaluation
 from ganbench.errors import BadInput
-from ganbench.nets import Nets, named_buffers, purified
+from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin.metrics.active_units import ActiveUnits
 from ganbench_builtin.metrics.decoder_variance import DecoderVariance
 from ganbench_builtin.metrics.mutual_information import MutualInformation

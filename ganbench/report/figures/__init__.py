@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.frames import Results
 from ganbench.report.figures import cost, curves, examples, maps, pairs, rates, spread, times
 from ganbench.report.figures.base import Figure, NothingToDraw
 from ganbench.report.figures.files import write_figure
 from ganbench.report.figures.theme import theme
+from ganbench.results import Results
 
 __all__ = ["NAMES", "Figure", "NothingToDraw", "figure", "figures", "theme", "write_figure"]
 

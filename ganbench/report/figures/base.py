@@ -12,10 +12,10 @@ import altair as alt
 import pandas as pd
 
 from ganbench.errors import BadInput
-from ganbench.frames import Results
 from ganbench.report.figures.theme import DASHES, LOOKS, theme
 from ganbench.report.names import shortened
 from ganbench.report.tables import plain_text
+from ganbench.results import Results
 
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import altair as alt
 
-from ganbench.frames import Results
 from ganbench.report.figures.base import (
     ROWS,
     Figure,
@@ -21,6 +20,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number, plain_text
+from ganbench.results import Results
 
 _KINDS = {"training": "seconds", "evaluation": "evaluation_seconds"}
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ganbench.frames import Results
-from ganbench.frames.values import averaged
 from ganbench.report.figures.base import (
     LINES,
     Figure,
@@ -23,6 +21,8 @@ from ganbench.report.figures.base import (
 from ganbench.report.figures.lines import Lines, Panel
 from ganbench.report.names import labels_of, listed
 from ganbench.report.tables import number, plain_text
+from ganbench.results import Results
+from ganbench.results.values import averaged
 
 POINTS = 100
 """Steps drawn of a run."""

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from ganbench.frames import Results, averaged
-from ganbench.outcome.curves import COUNTS
+from ganbench.judging.collapse import COUNTS
 from ganbench.report.figures.base import (
     Figure,
     NothingToDraw,
@@ -28,6 +27,7 @@ from ganbench.report.figures.theme import DASHES
 from ganbench.report.names import labels_of, listed, shortened
 from ganbench.report.onsets import BY_METRICS, onset_texts
 from ganbench.report.tables import plain_text
+from ganbench.results import Results, averaged
 
 POINTS = 300
 """Steps drawn of a trace."""
@@ -104,7 +104,7 @@ def _long(step: pd.Series, what: str, series: Any, value: pd.Series) -> pd.DataF
 
 
 def _judged(reason: str, metrics: Sequence[str]) -> str:
-    """The metric that the reason of a verdict speaks of (see ganbench.outcome.curves)."""
+    """The metric that the reason of a verdict speaks of (see ganbench.judging.collapse)."""
     named = [name for name in metrics if f"{name.replace('_', '-')} was " in reason]
     counted = [name for name in COUNTS if name in metrics]
     return max(named, key=len) if named else str([*counted, *metrics, ""][0])

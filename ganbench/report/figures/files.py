@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.files import write_atomic
 from ganbench.report.figures.base import Figure
+from ganbench.storage.atomic import write_atomic
 
 WIDTH = 480
 """Pixels of the default: two columns of a paper."""

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from ganbench.errors import BadInput, nearest
-from ganbench.frames import Results
 from ganbench.report.figures.base import (
     Figure,
     NothingToDraw,
@@ -24,6 +23,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import listed
 from ganbench.report.tables import percent, plain_text, setting
+from ganbench.results import Results
 
 _SETTING = ".6~g"
 """`tables.setting`, for axes: without a number of digits, logarithmic ones show twelve."""

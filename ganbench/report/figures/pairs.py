@@ -7,7 +7,6 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from ganbench.frames import Results
 from ganbench.report.figures.base import (
     ROWS,
     Figure,
@@ -27,6 +26,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number, p_value, plain_text, told_p
+from ganbench.results import Results
 
 MOST = 14
 """Variants in a matrix; of more, the ends of the ranking are drawn."""

@@ -9,8 +9,7 @@ import altair as alt
 import pandas as pd
 
 from ganbench.errors import BadInput
-from ganbench.frames import Results
-from ganbench.outcome import OUTCOMES
+from ganbench.judging.outcomes import OUTCOMES
 from ganbench.report import ties
 from ganbench.report.content import unjudged
 from ganbench.report.figures.base import (
@@ -32,6 +31,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import percent, told_p
+from ganbench.results import Results
 
 _FITTING = (
     "width * datum.share > 6 * length(datum.text) + 6 ? datum.text "

@@ -9,7 +9,6 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from ganbench.frames import Results
 from ganbench.report.figures.base import (
     CROSS,
     ROW_MARGIN,
@@ -35,6 +34,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of, listed, wrapped
 from ganbench.report.tables import number
+from ganbench.results import Results
 
 _LANES = {"final": 0.28, "best": 0.72}
 """Where in a variant's row the two stand, 0 its top and 1 its foot."""

@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 
 from ganbench.errors import BadInput, Problem
-from ganbench.frames import Results
-from ganbench.frames.survival import to_failure
 from ganbench.report.figures.base import (
     CROSS,
     FEW,
@@ -32,6 +30,8 @@ from ganbench.report.figures.base import (
 from ganbench.report.names import labels_of, listed
 from ganbench.report.onsets import seen_by_evaluation
 from ganbench.report.tables import number, plain_text, told_p
+from ganbench.results import Results
+from ganbench.results.survival import to_failure
 
 _STEPS: list[Any] = ["step", "survival", "y", "low", "high", "at_risk"]
 _TICK = "M0-1L0 1"

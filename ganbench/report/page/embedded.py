@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.files import plain
+from ganbench.storage.atomic import plain
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from ganbench import stats
-from ganbench.frames import Results
 from ganbench.report import ties
 from ganbench.report.figures import Figure
 from ganbench.report.names import listed
 from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import percent, plain_text, told_p
+from ganbench.results import Results
 
 FACTORS = {"loss": "loss", "techniques": "technique", "model": "model"}
 """Column of the runs -> what it is called."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ganbench.frames import Results
 from ganbench.report.content import further_metrics
 from ganbench.report.figures import Figure, NothingToDraw, figure
 from ganbench.report.page.overview import value_row
+from ganbench.results import Results
 
 OPEN = 3
 """Metrics that are shown unfolded."""

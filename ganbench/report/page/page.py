@@ -10,8 +10,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from ganbench.files import plain, write_atomic
-from ganbench.frames import Results
 from ganbench.report import content
 from ganbench.report.figures import NAMES, Figure, figures, theme
 from ganbench.report.page import embedded
@@ -21,6 +19,8 @@ from ganbench.report.page.overview import headlines, summary_groups
 from ganbench.report.page.pictures import examples
 from ganbench.report.page.sections import answered
 from ganbench.report.tables import plain_text
+from ganbench.results import Results
+from ganbench.storage.atomic import plain, write_atomic
 
 NAME = "report.html"
 LARGEST_LOCK = 500_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ganbench.frames import Results
 from ganbench.report.onsets import onset_texts
+from ganbench.results import Results
 
 MOST_RUNS = 12
 MOST_BYTES = 1_500_000

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganbench.components import Data
-from ganbench.draws import stream
+from ganbench.components.data import Data
+from ganbench.game.draws import stream
 
 TEST_SIZE = 10_000
 

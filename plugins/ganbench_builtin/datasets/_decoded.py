@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganbench.engine.data import cache_root
 from ganbench.errors import BadInput, Problem
-from ganbench.files import write_atomic
-from ganbench.sources import cache_root
+from ganbench.storage.atomic import write_atomic
 from ganbench_builtin.datasets._folders import Item
 
 _VERSION = 1

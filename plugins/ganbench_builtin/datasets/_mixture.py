@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.components import Data
-from ganbench.draws import stream
+from ganbench.components.data import Data
+from ganbench.game.draws import stream
 
 TEST_SIZE = 10_000
 

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components import Data, Dataset
-from ganbench.draws import stream
+from ganbench.components.data import Data, Dataset
+from ganbench.game.draws import stream
 from ganbench_builtin.datasets._mixture import mixture
 
 

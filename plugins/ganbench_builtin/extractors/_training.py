@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.components import Data, DataSpec
-from ganbench.draws import isolated, stream
+from ganbench.components.data import Data, DataSpec
+from ganbench.game.draws import isolated, stream
 
 FEATURES = 64
 _SEED = 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ganbench.components import Data, Extractor
+from ganbench.components.data import Data
+from ganbench.components.kinds import Extractor
 
 
 @dataclass(frozen=True)

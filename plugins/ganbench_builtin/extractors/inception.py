@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.components import Data, Extractor
-from ganbench.draws import isolated
+from ganbench.components.data import Data
+from ganbench.components.kinds import Extractor
 from ganbench.errors import BadInput, Problem
+from ganbench.game.draws import isolated
 from ganbench_builtin.datasets._files import download
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"

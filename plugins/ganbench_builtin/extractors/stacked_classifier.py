@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganbench.components import Data, Extractor
-from ganbench.draws import stream
+from ganbench.components.data import Data
+from ganbench.components.kinds import Extractor
 from ganbench.errors import BadInput, Problem
+from ganbench.game.draws import stream
 from ganbench_builtin.datasets._stacking import CHANNELS, are_stacks, channels, digits_of, number
 from ganbench_builtin.extractors._training import FEATURES
 from ganbench_builtin.extractors.classifier import Classifier, TrainedClassifier

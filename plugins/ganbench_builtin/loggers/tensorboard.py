@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 import ganbench
-from ganbench.store import StackFolder, slug
+from ganbench.storage.stack_folder import StackFolder, slug
 from ganbench_builtin.loggers._told import by_run, facts, lacking
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganbench.components import Evaluation
+from ganbench.components.kinds import Evaluation
+from ganbench.engine.game_view import View
 from ganbench.game import Batch, Joint
-from ganbench.nets import Layout
-from ganbench.view import View
+from ganbench.game.nets import Layout
 
 
 def game(evaluation: Evaluation) -> View:

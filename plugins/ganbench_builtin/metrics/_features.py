@@ -11,7 +11,8 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench_builtin.datasets._stacking import are_stacks
 
 T = TypeVar("T")

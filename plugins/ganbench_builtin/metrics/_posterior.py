@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganbench.components import Evaluation, Metric
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench.errors import BadInput
 from ganbench_builtin.models._vae import kl_dimensions
 

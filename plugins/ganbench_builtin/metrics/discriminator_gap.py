@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components import Evaluation, Metric
+from ganbench.components.kinds import Evaluation, Metric
+from ganbench.engine.game_view import View
 from ganbench.errors import BadInput
-from ganbench.view import View
 from ganbench_builtin.metrics._dynamics import game
 
 _LOGITS = ("real_logits", "fake_logits")

@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components import Evaluation, Metric
+from ganbench.components.kinds import Evaluation, Metric
+from ganbench.components.optimizers import SGD, Adam
+from ganbench.engine.game_view import View
 from ganbench.game import Batch, Joint
-from ganbench.optimizers import SGD, Adam
-from ganbench.rules import Clock, per_player
-from ganbench.view import View
+from ganbench.game.update_rules import Clock, per_player
 from ganbench_builtin.metrics._dynamics import game
 
 _OPTIMIZERS: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}

@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components import Evaluation, Metric
-from ganbench.view import View
+from ganbench.components.kinds import Evaluation, Metric
+from ganbench.engine.game_view import View
 from ganbench_builtin.metrics._dynamics import game
 
 _LATENTS = ("prior", "noise")

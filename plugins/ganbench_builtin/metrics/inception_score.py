@@ -10,7 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench_builtin.metrics._features import classifier_for
 
 

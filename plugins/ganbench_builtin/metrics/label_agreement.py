@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench_builtin.metrics._features import classifier_for
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation, Metric
 
 
 @dataclass(frozen=True)

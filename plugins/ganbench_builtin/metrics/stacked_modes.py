@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.components import Data, Evaluation, Metric
+from ganbench.components.data import Data
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench_builtin.datasets._stacking import CLASSES, are_stacks
 
 

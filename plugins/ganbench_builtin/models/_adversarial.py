@@ -8,7 +8,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Turn
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 
 
 class Adversarial(ganbench.Model):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import ganbench
 from ganbench.game import Turn
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.models._aside import aside
 from ganbench_builtin.models._conv import generator, initialise, square, trunk
 from ganbench_builtin.models._mlp import mlp

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Objective
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 
 TERMS = ("kl", "kl_dimensions")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ganbench_builtin.techniques._augment import eighth, flip, integer, shifted
-from ganbench_builtin.techniques._penalty import Critic
+from ganbench_builtin.techniques._gradient_penalty import Critic
 
 COLUMNS = 3
 """Uniform numbers that an image takes."""

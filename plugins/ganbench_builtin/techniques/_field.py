@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.nets import Named
+from ganbench.game.nets import Named
 
 
 def whole(

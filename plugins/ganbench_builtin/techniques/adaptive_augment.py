@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 import ganbench
 from ganbench.game import Play
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._augment import TRANSFORMS, Kind, Transform, needs_images
 from ganbench_builtin.techniques._fits import needs_network, needs_players
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
 
 if TYPE_CHECKING:
-    from ganbench.components import Build
+    from ganbench.components.kinds import Build
 
 
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Joint
-from ganbench.rules import Clock, Memory, Rule
+from ganbench.game.update_rules import Clock, Memory, Rule
 
 
 @dataclass(frozen=True)

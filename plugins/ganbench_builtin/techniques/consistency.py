@@ -12,7 +12,7 @@ from torch import Tensor
 import ganbench
 from ganbench_builtin.techniques._augment import needs_images
 from ganbench_builtin.techniques._consistency import COLUMNS, inconsistency, jittered
-from ganbench_builtin.techniques._penalty import Critic, GradientPenalty
+from ganbench_builtin.techniques._gradient_penalty import Critic, GradientPenalty
 
 
 @dataclass(frozen=True)

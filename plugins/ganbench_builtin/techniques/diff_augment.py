@@ -11,7 +11,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Play
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._augment import TRANSFORMS, Transform, needs_images
 from ganbench_builtin.techniques._fits import needs_network
 from ganbench_builtin.techniques._seen import changed, draws_of_calls

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import ganbench
 from ganbench.game import Joint
-from ganbench.rules import Clock, Memory, Rule
+from ganbench.game.update_rules import Clock, Memory, Rule
 from ganbench_builtin.techniques._clock import choose
 
 

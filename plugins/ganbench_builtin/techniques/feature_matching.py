@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 import ganbench
 from ganbench.game import Objective
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._fits import needs_network, needs_players
 
 

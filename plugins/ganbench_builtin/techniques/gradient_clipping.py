@@ -11,8 +11,8 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.nets import Named
-from ganbench.rules import clip_by_norm
+from ganbench.game.nets import Named
+from ganbench.game.update_rules import clip_by_norm
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.components import bind
+from ganbench.components.base import bind
 from ganbench.game import Play
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._fits import needs_network
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Objective
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._fits import needs_players
 
 LOGISTIC = ("minimax", "non-saturating")

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 import ganbench
 from ganbench.game import Objective
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._fits import needs_players
 
 if TYPE_CHECKING:
-    from ganbench.components import Build
+    from ganbench.components.kinds import Build
 
 
 class _Anchors(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import ganbench
-from ganbench_builtin.techniques._penalty import Critic, GradientPenalty, between, norms
+from ganbench_builtin.techniques._gradient_penalty import Critic, GradientPenalty, between, norms
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 
 import ganbench
 from ganbench.game import Joint
-from ganbench.rules import Clock, Memory, Rule
+from ganbench.game.update_rules import Clock, Memory, Rule
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Objective
-from ganbench.nets import Nets
+from ganbench.game.nets import Nets
 from ganbench_builtin.techniques._fits import needs_network
 
 Which = Literal["generator", "discriminator", "both"]

@@ -12,7 +12,7 @@ import ganbench
 from ganbench_builtin.techniques._fits import is_discriminator, needs_players
 
 if TYPE_CHECKING:
-    from ganbench.components import Build
+    from ganbench.components.kinds import Build
 
 
 class _Packed(nn.Module):

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from ganbench_builtin.techniques._penalty import Critic, GradientPenalty, squares
+from ganbench_builtin.techniques._gradient_penalty import Critic, GradientPenalty, squares
 
 
 @dataclass(frozen=True)

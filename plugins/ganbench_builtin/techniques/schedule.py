@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 import ganbench
-from ganbench.components import bind
+from ganbench.components.base import bind
 from ganbench.game import Joint
-from ganbench.once import once
-from ganbench.rules import Clock, Count, Memory, Rule
+from ganbench.game.compute_once import once
+from ganbench.game.update_rules import Clock, Count, Memory, Rule
 from ganbench_builtin.techniques._clock import clamp, cos
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.nets import Named
+from ganbench.game.nets import Named
 from ganbench_builtin.techniques._field import dot, whole
 
 

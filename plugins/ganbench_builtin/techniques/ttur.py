@@ -9,7 +9,7 @@ from pydantic import Field
 
 import ganbench
 from ganbench.game import Joint
-from ganbench.rules import Clock, Memory, Rule
+from ganbench.game.update_rules import Clock, Memory, Rule
 from ganbench_builtin.techniques._fits import needs_players
 
 

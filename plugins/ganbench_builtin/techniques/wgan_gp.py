@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench_builtin.techniques._penalty import Critic, GradientPenalty, between, norms
+from ganbench_builtin.techniques._gradient_penalty import Critic, GradientPenalty, between, norms
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench_builtin.techniques._penalty import Critic, GradientPenalty, between, squares
+from ganbench_builtin.techniques._gradient_penalty import Critic, GradientPenalty, between, squares
 
 
 @dataclass(frozen=True)

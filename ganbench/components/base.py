@@ -1,0 +1,101 @@
+"""What every kind of component has: a name, and options that are validated once."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import reprlib
+import typing
+from abc import ABC
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ganbench.components import spelling
+from ganbench.errors import BadInput, Problem, nearest
+
+
+class Component(ABC):
+    """What every kind has: a name, options (dataclass fields), and a docstring citing its paper."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    places: ClassVar[tuple[str, ...]] = ()
+    """Options that say where files lie on this machine: they do not identify a run."""
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    @classmethod
+    def asked_every_step(cls) -> bool:
+        """Whether training asks it anew in every step, so that its numbers can be swept inside a stack.
+
+        Data are loaded and networks built once a stack.
+        """
+        return False
+
+
+def create(cls: type[Component], options: Mapping[str, Any], where: str = "") -> Any:
+    """A validated component. Unknown or ill-typed options raise BadInput, all of them at once.
+
+    Options are read as JSON and strictly: a list may be a tuple, but "1" and true are not numbers.
+    """
+    try:
+        return _adapter(cls).validate_json(json.dumps(dict(options), default=str), strict=True)
+    except ValidationError as error:
+        raise BadInput(_problems(error, cls, where)) from None
+
+
+def options_of(component: Any) -> dict[str, Any]:
+    """All options of a component with their values, JSON-able."""
+    return _adapter(type(component)).dump_python(component, mode="json")  # type: ignore[no-any-return, arg-type]
+
+
+def sweepable(cls: type[Component]) -> frozenset[str]:
+    """Names of the options that can be swept inside a stack.
+
+    Those typed float, of components that are asked anew in every step; the others are structural.
+    """
+    if not cls.asked_every_step() or not dataclasses.is_dataclass(cls):
+        return frozenset()
+    hints = typing.get_type_hints(cls)
+    return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)
+
+
+def bind(component: Any, values: Mapping[str, Any]) -> Any:
+    """A copy of `component` with `values` in place of its options, unvalidated (they may be tensors)."""
+    bound = copy.copy(component)
+    for name, value in values.items():
+        object.__setattr__(bound, name, value)
+    return bound
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def unknown_option(cls: type[Component], name: str) -> str:
+    """What is said of an option that a component does not have."""
+    if name in (values := spelling.untyped(cls)):
+        return spelling.why_untyped(name, values[name])
+    return f"unknown option; {nearest(name, [field.name for field in dataclasses.fields(cls)])}"  # type: ignore[arg-type]
+
+
+def _problems(error: ValidationError, cls: type[Component], where: str) -> list[Problem]:
+    problems = []
+    for item in error.errors():
+        path = ".".join([where, *map(str, item["loc"])] if where else map(str, item["loc"]))
+        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            problems.append(Problem(path, unknown_option(cls, str(item["loc"][-1]))))
+        elif item["type"] == "missing":
+            problems.append(Problem(path, "is missing"))
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            got = f" (got {reprlib.repr(item['input'])})" if item["loc"] else ""
+            problems.append(Problem(path, message + got))
+    return problems

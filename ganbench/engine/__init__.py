@@ -1,0 +1,1 @@
+"""One stack on a device: its program, how it is trained, evaluated and resumed."""

@@ -1,0 +1,131 @@
+"""What components give back, looked at where it comes from, so that whoever gave it can be named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from numbers import Real
+from typing import Any
+
+from torch import Tensor, nn
+
+from ganbench.components.data import DataSpec
+from ganbench.components.kinds import Metric, Technique
+from ganbench.errors import Broken, nearest
+from ganbench.game import Field, Flow, Objective, Out, Play
+from ganbench.game.update_rules import Rule
+from ganbench.suites.toml_file import brief
+
+Build = Callable[[DataSpec], dict[str, nn.Module]]
+
+_WRAPPED = "return the wrapped function"
+
+
+def scalar(kind: str, name: str, player: str, value: Any) -> Tensor:
+    """An objective's value, which is a tensor of no dimensions."""
+    if isinstance(value, Tensor) and value.dim() == 0:
+        return value
+    mend = "return one number, such as its .mean()"
+    if not isinstance(value, Tensor):
+        mend = "return its value" if value is None else "return a tensor of no dimensions, not its .item()"
+    raise Broken(kind, name, f"gave {shown(value)} on the {player}'s turn; {mend}")
+
+
+def out_of(kind: str, name: str, player: str, out: Any) -> Out:
+    """What `play` gave, which is a dict."""
+    if isinstance(out, dict):
+        return out
+    raise Broken(kind, name, f"gave {shown(out)} from play on the {player}'s turn; return a dict of tensors")
+
+
+def flow_of(technique: Technique, flow: Any) -> Flow:
+    """What a technique's field gave."""
+    if isinstance(flow, Flow):
+        return flow
+    mend = "return the flow, such as flow._replace(gradients=…)"
+    raise Broken("technique", technique.name, f"gave {shown(flow)} from its field; {mend}")
+
+
+def built(kind: str, name: str, nets: Any) -> dict[str, nn.Module]:
+    """The networks that a model makes, or a technique makes of them."""
+    if not isinstance(nets, Mapping | nn.ModuleDict):
+        raise Broken(kind, name, f"gave {shown(nets)} for its networks; return a dict of modules")
+    for net, module in nets.items():
+        if not isinstance(module, nn.Module):
+            raise Broken(kind, name, f"gave {shown(module)} for the network {net!r}; return the module")
+    return dict(nets.items())
+
+
+def wrapped_networks(technique: Technique, build: Build, spec: DataSpec) -> dict[str, nn.Module]:
+    """The networks as a technique has them made."""
+    return built("technique", technique.name, technique.networks(build, spec))
+
+
+def wrapped_objective(technique: Technique, inner: Objective) -> Objective:
+    """The objective as a technique wraps it."""
+    outer = _wrapped(technique, "objective", inner)
+    if outer is inner:
+        return inner
+    look = partial(scalar, "technique", technique.name)
+    return lambda player, nets, batch, out: look(player, outer(player, nets, batch, out))
+
+
+def wrapped_play(technique: Technique, inner: Play) -> Play:
+    """The play as a technique wraps it."""
+    outer = _wrapped(technique, "play", inner)
+    if outer is inner:
+        return inner
+    look = partial(out_of, "technique", technique.name)
+    return lambda player, nets, batch: look(player, outer(player, nets, batch))
+
+
+def wrapped_field(technique: Technique, inner: Field) -> Field:
+    """The field as a technique wraps it."""
+    outer = _wrapped(technique, "field", inner)
+    if outer is inner:
+        return inner
+    return lambda turn, joint, buffers, batch: flow_of(technique, outer(turn, joint, buffers, batch))
+
+
+def wrapped_rule(technique: Technique, inner: Rule) -> Rule:
+    """The rule as a technique wraps it."""
+    outer: Any = technique.rule(inner)
+    if isinstance(outer, Rule):
+        return outer
+    mend = "return the rule, such as inner._replace(apply=…)"
+    raise Broken("technique", technique.name, f"gave {shown(outer)} for its rule; {mend}")
+
+
+def measured(metric: Metric, given: Any) -> dict[str, float]:
+    """What a metric measured: a number for each of its values, and nothing else."""
+    first = next(iter(metric.values))
+    if not isinstance(given, Mapping):
+        what = f"gave {shown(given)}; return a dict of its values, such as {{{first!r}: 0.5}}"
+        raise Broken("metric", metric.name, what)
+    for name, value in given.items():
+        if name not in metric.values:
+            what = f"measured {brief(name)}, which is not among its `values`"
+            raise Broken("metric", metric.name, f"{what}; {nearest(str(name), metric.values)}")
+        if isinstance(value, bool) or not isinstance(value, Real):
+            what = f"gave {shown(value)} for {name!r}; return a Python number"
+            mend = ", such as its .item()" if isinstance(value, Tensor) else ""
+            raise Broken("metric", metric.name, what + mend)
+    for name in metric.values:
+        if name not in given:
+            mend = "return all of its `values`: inf or nan where that is the truth"
+            raise Broken("metric", metric.name, f"did not measure {name!r}; {mend}")
+    return {name: float(value) for name, value in given.items()}
+
+
+def shown(value: Any) -> str:
+    """A value as it can stand in a sentence."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return "None" if value is None else f"{brief(value)} ({type(value).__name__})"
+
+
+def _wrapped(technique: Technique, arrow: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    outer = getattr(technique, arrow)(inner)
+    if callable(outer):
+        return outer  # type: ignore[no-any-return]
+    raise Broken("technique", technique.name, f"gave {shown(outer)} for its {arrow}; {_WRAPPED}")

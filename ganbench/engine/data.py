@@ -1,0 +1,116 @@
+"""Data sets on this machine: where files lie, loading once a process, and what identifies the content."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganbench.components.base import create
+from ganbench.components.data import Data
+from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.atomic import write_atomic
+
+RESIDENT_SHARE = 0.3
+"""Of a GPU's memory, what one table of data may take; larger ones are streamed from the host."""
+
+_BLOCK = 2**24  # bytes hashed at a time: a table may be a file that does not fit in memory
+
+
+def data_root() -> Path | None:
+    """Where data files may lie: the folder that GANBENCH_DATA names, if it is set."""
+    named = os.environ.get("GANBENCH_DATA")
+    return Path(named) if named else None
+
+
+def cache_root() -> Path:
+    """Where what was computed once is kept: the folder that GANBENCH_CACHE names, or the user's cache."""
+    named = os.environ.get("GANBENCH_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("ganbench")
+
+
+class Sources:
+    """Loads each data set once, and tells its digest."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._loaded: dict[str, Data] = {}
+
+    def load(self, entry: Mapping[str, Any]) -> Data:
+        """The data of {"name", "options"}, on the CPU."""
+        key = repr((entry["name"], sorted(entry["options"].items())))
+        if key not in self._loaded:
+            cls = self._catalogue.get("dataset", entry["name"]).cls
+            self._loaded[key] = create(cls, entry["options"], entry["name"]).load(data_root())
+        return self._loaded[key]
+
+    def digest(self, entry: Mapping[str, Any]) -> str:
+        """SHA-256 of everything in the data."""
+        return digest(self.load(entry))
+
+
+def digest(data: Data) -> str:
+    """SHA-256 of everything in the data: types, shapes and values."""
+    hasher = hashlib.sha256()
+    for field in dataclasses.fields(data):
+        value = getattr(data, field.name)
+        if isinstance(value, Tensor):
+            hasher.update(f"{field.name} {value.dtype} {tuple(value.shape)}\n".encode())
+            for rows in torch.split(value, max(1, _BLOCK // max(1, value[:1].nbytes))):
+                hasher.update(rows.cpu().contiguous().numpy().tobytes())
+        else:
+            hasher.update(f"{field.name} {value!r}\n".encode())
+    return hasher.hexdigest()
+
+
+def on_device(data: Data, device: torch.device) -> Data:
+    """The same data on another device; what training reads stays behind where it would not fit."""
+    tensors: dict[str, Any] = {
+        field.name: value.to(device)
+        for field in dataclasses.fields(data)
+        if isinstance(value := getattr(data, field.name), Tensor)
+        and not (field.name in ("train", "maps", "source") and value.nbytes > _room(device))
+    }
+    return dataclasses.replace(data, **tensors)
+
+
+def _room(device: torch.device) -> float:
+    """Bytes of a device that one table may take. On a CPU whatever it takes lies there already."""
+    if device.type != "cuda":
+        return math.inf
+    return float(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[1])
+
+
+_VERSION = 1
+"""Of which samples are taken, and in what order: count up when that changes."""
+
+
+def cached(folder: Path, data: str, extractor: str, n: int, compute: Callable[[], Tensor]) -> Tensor:
+    """The features, n x d, from `folder`, or else computed and kept there.
+
+    A file that cannot be read is made anew; where none can be written, nothing is kept.
+
+    Arguments:
+        data, extractor: digests of what the features depend on.
+    """
+    identity = hashlib.sha256(f"{_VERSION}/{data}/{extractor}/{n}".encode()).hexdigest()
+    path = folder / f"{identity[:32]}.safetensors"
+    with contextlib.suppress(OSError, SafetensorError, KeyError):
+        return load_file(path)["features"]
+    features = compute()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {"features": features.contiguous()}
+        write_atomic(path, lambda temporary: save_file(kept, temporary))
+    return features

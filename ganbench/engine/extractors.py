@@ -1,0 +1,17 @@
+"""Feature extractors as a suite configures them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ganbench.components.base import create
+from ganbench.components.kinds import Extractor
+from ganbench.plugins.discovery import Catalogue
+
+
+def extractor_of(name: str, settings: Mapping[str, Any], catalogue: Catalogue) -> Extractor:
+    """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
+    options = settings.get("extractors", {}).get(name, {})
+    made: Extractor = create(catalogue.get("extractor", name).cls, options, name)
+    return made

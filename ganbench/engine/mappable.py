@@ -1,0 +1,69 @@
+"""Can a component be mapped over a stack? Found out, not trusted."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from ganbench.components.data import Data
+from ganbench.engine.program import Program, Values
+from ganbench.engine.trainers import Mapped, Runs, is_out_of_memory, one_by_one
+from ganbench.executors.eager import Eager
+from ganbench.plugins.discovery import Catalogue
+
+STEPS = 2
+TOLERANCE = 1e-8
+
+
+def why_not_mappable(
+    config: Mapping[str, Any], values: Sequence[Values], catalogue: Catalogue, data: Data
+) -> str | None:
+    """None where two runs, two steps and float64 give the same one by one and mapped; else a sentence.
+
+    Arguments:
+        values: swept values of the runs; the first and the last are tried.
+    """
+    device = data.test.device
+    program = Program({**config, "precision": "float64"}, catalogue, data)
+    runs = Runs((0, 1), (values[0], values[-1]))
+    generator = torch.get_rng_state()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        looped, mapped = one_by_one(program, runs, data, device), Mapped(program, runs, data, device, Eager())
+        looped.advance(STEPS)  # what raises here is a crash, not a matter of mapping
+        try:
+            mapped.advance(STEPS)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return f"it cannot be mapped: {_first_sentence(error)}{_line(error)}"
+    if not torch.equal(generator, torch.get_rng_state()):
+        return "it draws from torch's global generator"
+    slow = [str(warning.message) for warning in caught if "performance drop" in str(warning.message)]
+    if slow:
+        return f"it has an operation without a batching rule: {slow[0].partition('.')[0]}"
+    pairs = zip(pytree.tree_leaves(looped.state()), pytree.tree_leaves(mapped.state()), strict=True)
+    worst = max(((a - b).abs().max().item() for a, b in pairs if a.numel()), default=0.0)
+    if not worst < TOLERANCE:
+        return f"mapped and one by one it differs by {worst:.1g} after {STEPS} steps in float64"
+    return None
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].partition(". ")[0]
+
+
+def _line(error: Exception) -> str:
+    """Where outside of torch and the core it was raised, as " (file.py:12)"; empty where nowhere."""
+    core = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(core):
+            return f" ({Path(frame.filename).name}:{frame.lineno})"
+    return ""

@@ -1,0 +1,216 @@
+"""From a resolved variant to a program: the networks, the step of one run, and what it draws."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganbench.components import optimizers
+from ganbench.components.base import bind, create
+from ganbench.components.data import Data, DataSpec
+from ganbench.components.kinds import Loss, Model, Technique
+from ganbench.engine import boundary
+from ganbench.engine.tables import INDICES, floating, index_of
+from ganbench.errors import Broken
+from ganbench.game import Batch, Field, Game, Joint, Objective, Out, Play, probes
+from ganbench.game.draws import Draw, isolated
+from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.nets import Layout, Named, Nets, named_buffers, purified
+from ganbench.game.step import ALONE, MASKED, State, Step, train_step
+from ganbench.game.update_rules import Rule, per_player
+from ganbench.plugins.discovery import Catalogue
+
+Values = Mapping[str, Any]
+"""Swept values by path, e.g. {"r1.gamma": 0.1, "optimizer.generator.lr": 1e-4}: floats or 0-d tensors."""
+
+
+class Program:
+    """One structure of variant, ready to train: everything but the seed and the swept values.
+
+    Arguments:
+        config: a resolved variant (see `ganbench.suites.load`).
+        catalogue: where its components are.
+        data: the variant's data set, on the device.
+    """
+
+    def __init__(self, config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> None:
+        def made(kind: str, entry: Mapping[str, Any]) -> Any:
+            return create(catalogue.get(kind, entry["name"]).cls, entry["options"], entry["name"])
+
+        self.loss: Loss = made("loss", config["loss"])
+        self.model: Model = bind(made("model", config["model"]), {"pairs": self.loss.pairs})
+        techniques: list[Technique] = [
+            made("technique", entry).within(config["steps"]) for entry in config["techniques"]
+        ]
+        self.techniques = sorted(techniques, key=lambda technique: technique.order)
+        self.optimizers = {player: optimizer(table) for player, table in config["optimizer"].items()}
+        self.batch_size: int = config["batch"]
+        self.dtype: torch.dtype = getattr(torch, config["precision"])
+        self.spec = data.spec
+        self.turns = self.model.turns()
+        self.modules = self._template(training=True)
+        self.sampling_modules = self._template(training=False)
+        self.layout = Layout(self.model.players(), self.modules)
+        asked = frozenset(config.get("evaluate", {}).get("probes", ()))
+        self.extras = probes.Extras(self.layout, asked)
+        self.columns = probes.columns(self.model.players(), self.extras)
+
+    # -- one run's beginning
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Freshly initialised networks, wrapped by the techniques."""
+
+        def build(spec: DataSpec) -> dict[str, nn.Module]:
+            nets = boundary.built("model", self.model.name, self.model.networks(spec))
+            return {name: purified(net) for name, net in nets.items()}
+
+        for technique in self.techniques:
+            build = partial(boundary.wrapped_networks, technique, build)
+        return {name: net.to(self.dtype) for name, net in build(self.spec).items()}
+
+    def initial(self, seed: int, values: Values) -> State:
+        """The state before the first step, on the CPU."""
+        with isolated(seed, "init"):
+            nets = self.networks()
+        joint = self.layout.pack(nets)
+        buffers = {
+            net: {k: v.clone() for k, v in named.items()} for net, named in named_buffers(nets).items()
+        }
+        memory = self.rule(values).init(joint) | self.extras.memory(joint)
+        return State(joint, memory, buffers, torch.zeros((), dtype=torch.float64))
+
+    # -- one run's step
+
+    def step(self, values: Values) -> Step:
+        """The step of one run as a pure function: to be mapped over a stack."""
+        game, rule, wrap = self.bound(values)
+        field = wrap(functional_field(game, self.modules))
+        return train_step(self.turns, field, rule, MASKED, self.extras)
+
+    def step_alone(self, values: Values) -> Step:
+        """The same step, for one run executed eagerly on a CPU."""
+        game, rule, wrap = self.bound(values)
+        pure = any(technique.differentiates for technique in self.techniques)
+        modules = self.modules if pure else copy.deepcopy(self.modules)
+        field = wrap((functional_field if pure else bound_field)(game, modules))
+        return train_step(self.turns, field, rule, ALONE, self.extras)
+
+    def plain_field(self, values: Values) -> Field:
+        """The gradient field of the objectives, without what techniques make of it; pure."""
+        game, *_ = self.bound(values)
+        return functional_field(game, self.modules)
+
+    def rule(self, values: Values) -> Rule:
+        """The optimisers, wrapped by the techniques."""
+        rule = per_player({p: _bind(o, f"optimizer.{p}.", values) for p, o in self.optimizers.items()})
+        for technique in self.techniques:
+            rule = boundary.wrapped_rule(_bind(technique, f"{technique.name}.", values), rule)
+        return rule
+
+    def bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
+        """Game, rule, and how techniques wrap a field, with swept values in their places."""
+        loss = _bind(self.loss, f"{self.loss.name}.", values)
+        techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
+
+        def valued(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
+            own, terms = getattr(loss, player, None), self.model.terms(player, out)
+            given = [] if own is None else [boundary.scalar("loss", loss.name, player, own(out))]
+            if terms is not None:
+                given.append(boundary.scalar("model", self.model.name, player, terms))
+            if not given:
+                raise Broken("loss", loss.name, f"has no objective for the {player}, nor has the model")
+            return given[0] if len(given) == 1 else given[0] + given[1]
+
+        def played(player: str, nets: Nets, batch: Batch) -> Out:
+            return boundary.out_of("model", self.model.name, player, self.model.play(player, nets, batch))
+
+        def wrap(field: Field) -> Field:
+            for technique in techniques:
+                field = boundary.wrapped_field(technique, field)
+            return field
+
+        play: Play = played
+        objective: Objective = valued
+        for technique in techniques:
+            play = boundary.wrapped_play(technique, play)
+            objective = boundary.wrapped_objective(technique, objective)
+        game = Game(self.layout, self.turns, play, objective, probes.observe, self.model.conditioned)
+        return game, self.rule(values), wrap
+
+    # -- what it reads
+
+    def draws(self) -> dict[str, Draw]:
+        """Every random tensor of one turn, by role."""
+        declared = dict(self.model.draws(self.spec, self.batch_size))
+        for technique in self.techniques:
+            extra = technique.draws(self.spec, self.batch_size)
+            clash = sorted(extra.keys() & declared.keys())
+            if clash:
+                raise ValueError(f"technique {technique.name!r} declares a draw that is taken: {clash[0]!r}")
+            declared |= extra
+        return declared
+
+    def batch(self, raw: Batch, tables: Batch, step: Tensor) -> Batch:
+        """A turn's batch: its draws, the step, and the rows of `tables` that its indices name."""
+        batch = {name: tensor for name, tensor in raw.items() if name not in INDICES}
+        for name, table in tables.items():
+            batch[name] = table.index_select(0, raw[index_of(name)])
+        return floating(batch, self.dtype) | {"step": step.to(self.dtype)}
+
+    # -- what it can show
+
+    def sample(self, joint: Joint, buffers: Named, batch: Batch) -> Tensor:
+        """Generated samples at one run's point, networks in evaluation mode."""
+        with torch.no_grad():
+            return self.model.sample(self.sampling_nets(joint, buffers), batch)
+
+    def inspect(self, joint: Joint, buffers: Named, batch: Batch) -> Out:
+        """What the model shows of itself at one run's point, networks in evaluation mode."""
+        with torch.no_grad():
+            return self.model.inspect(self.sampling_nets(joint, buffers), batch)
+
+    def sampling_nets(self, joint: Joint, buffers: Named) -> Nets:
+        """The networks at one run's point, in evaluation mode; their buffers never move."""
+        return Nets(self.sampling_modules, self.named(joint), buffers, moving=False)
+
+    def named(self, joint: Joint) -> Named:
+        """Network -> name -> parameter, of one run's point."""
+        named: Named = {}
+        for player, flat in joint.items():
+            named |= self.layout.named(player, self.layout.views(player, flat))
+        return named
+
+    def _template(self, training: bool) -> dict[str, nn.Module]:
+        """Modules that lend their structure; their own parameters are never used."""
+        with isolated(0, "template"):
+            nets = self.networks()
+        return {name: net.train(training).requires_grad_(False) for name, net in nets.items()}
+
+
+def optimizer(table: Mapping[str, Any]) -> optimizers.Optimizer:
+    """The optimiser that a resolved table describes."""
+    options = {key: value for key, value in table.items() if key != "name"}
+    made: optimizers.Optimizer = create(optimizers.OPTIMIZERS[table["name"]], options, "optimizer")
+    return made
+
+
+def _bind(component: Any, prefix: str, values: Values) -> Any:
+    """The component with the swept values whose path begins with `prefix`; "betas.0" sets an entry."""
+    own = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
+    plain = {path: value for path, value in own.items() if "." not in path}
+    return bind(component, plain | _entries(component, own)) if own else component
+
+
+def _entries(component: Any, own: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Tuple options of which single entries are swept."""
+    tuples: dict[str, list[Any]] = {}
+    for path, value in own.items():
+        name, _, index = path.partition(".")
+        if index:
+            tuples.setdefault(name, list(getattr(component, name)))[int(index)] = value
+    return {name: tuple(entries) for name, entries in tuples.items()}

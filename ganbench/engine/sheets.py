@@ -1,0 +1,76 @@
+"""Sample sheets: what one run draws from the same latents at a step, as a small picture."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganbench.components.data import Data
+
+IMAGES = 16
+"""Samples on a sheet of images."""
+COLUMNS = 4
+"""Images in a row."""
+POINTS = 1000
+"""Samples on a sheet of points."""
+_SIDE = 160  # pixels of a sheet of points
+_MARGIN = 0.15  # around the data, as a share of their extent
+_DATA, _SAMPLES = 205, 30  # grey levels
+
+
+def wanted(data: Data) -> int:
+    """How many samples a sheet of such data shows; 0 where no sheet can be drawn of them."""
+    shape = data.spec.shape
+    if len(shape) == 3 and shape[0] in (1, 3):
+        return IMAGES
+    return POINTS if shape == (2,) else 0
+
+
+def with_pairs(samples: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The samples, and below them rows of held-out images, each above the row of what was made of it."""
+    shown = len(samples) // 2 // COLUMNS * COLUMNS
+    rows = (part[:shown].unflatten(0, (-1, COLUMNS)) for part in (inputs, outputs))
+    return torch.cat([samples, torch.stack(list(rows), dim=1).flatten(0, 2)])
+
+
+def sheet(samples: Tensor, data: Data) -> bytes:
+    """A PNG of samples: images in rows of four, or points over a thousand of the data's.
+
+    What is not finite is black in images, and left out among points.
+    """
+    from PIL import Image
+
+    pixels = _points(samples, data) if samples.dim() == 2 else _grid(samples)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _grid(images: Tensor) -> np.ndarray:
+    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8."""
+    scaled = ((images.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
+    n, channels, height, width = scaled.shape
+    count = math.ceil(n / COLUMNS)
+    sheet = torch.full((count * COLUMNS, channels, height + 1, width + 1), 127.0)
+    sheet[:n, :, :height, :width] = scaled
+    rows = sheet.view(count, COLUMNS, channels, height + 1, width + 1).permute(0, 3, 1, 4, 2)
+    whole = rows.reshape(count * (height + 1), COLUMNS * (width + 1), channels)[:-1, :-1]
+    return whole.squeeze(-1).byte().numpy()
+
+
+def _points(samples: Tensor, data: Data) -> np.ndarray:
+    """Dots on white, in the frame of the data; those outside stand at its edge."""
+    real = data.test[:POINTS].detach().cpu().float()
+    low, high = real.min(0).values, real.max(0).values
+    room = (high - low).clamp(min=1e-12) * _MARGIN
+    low, high = low - room, high + room
+    pixels = np.full((_SIDE, _SIDE), 255, dtype=np.uint8)
+    for points, grey in ((real, _DATA), (samples.detach().cpu().float(), _SAMPLES)):
+        place = (points - low) / (high - low) * (_SIDE - 1)
+        at = place[place.isfinite().all(1)].clamp(0, _SIDE - 1).round().long().numpy()
+        pixels[_SIDE - 1 - at[:, 1], at[:, 0]] = grey
+    return pixels

@@ -1,0 +1,337 @@
+"""How one run's step is spread over the runs of a stack: mapped (all at once) or looped (one by one).
+
+Both advance the same runs from the same draws; they differ in speed, and by rounding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ganbench.components.data import Data
+from ganbench.components.kinds import Executor
+from ganbench.engine.program import Program, Values
+from ganbench.engine.tables import INDICES, index_of, training_tables
+from ganbench.game import Batch
+from ganbench.game.draws import CHUNK, Order, draw_chunk
+from ganbench.game.probes import Seen, row, rows
+from ganbench.game.step import State, Step
+
+_ROLES = dict(zip(INDICES, ("order", "source-order"), strict=True))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a stack: a seed and the swept values of each. All name the same paths."""
+
+    seeds: tuple[int, ...]
+    values: tuple[Values, ...]
+
+
+class Trainer(ABC):
+    """Advances a stack, one chunk of draws at a time. Never looks at the device inside a chunk."""
+
+    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+        self.program, self.runs, self.device = program, runs, device
+        tables = training_tables(data)
+        self._streamed = {name: table for name, table in tables.items() if streams(table, device)}
+        self.tables = {name: table for name, table in tables.items() if name not in self._streamed}
+        self.step, self._held = 0, -1
+        self._declared = program.draws()
+        sizes = {index_of(name): len(table) for name, table in tables.items()}
+        self._orders = {
+            index: [Order(seed, size, program.batch_size, _ROLES[index]) for seed in runs.seeds]
+            for index, size in sizes.items()
+        }
+
+    def advance(self, steps: int) -> Tensor:
+        """Take `steps` steps, within one chunk. Returns their probes on the CPU, steps x runs x columns."""
+        first = self.step % CHUNK
+        if first + steps > CHUNK:
+            raise ValueError(f"steps {self.step} to {self.step + steps} are not within one chunk")
+        self.load_chunk()
+        probes = self._advance(first, steps)
+        self.step += steps
+        return probes
+
+    def load_chunk(self) -> None:
+        """Draw what the next step reads, unless that is at hand."""
+        chunk = self.step // CHUNK
+        if chunk != self._held:
+            self._load(self._draw(chunk))
+            self._held = chunk
+
+    def restore(self, state: State, step: int) -> None:
+        """Go on from a stacked state that was reached after `step` steps."""
+        self._restore(state)
+        self.step = step
+
+    @abstractmethod
+    def state(self) -> State:
+        """The stacked state: every tensor has a leading axis of runs."""
+
+    @abstractmethod
+    def died(self) -> list[int]:
+        """The step at which each run died, 0 where it lives. Waits for the device."""
+
+    @abstractmethod
+    def _load(self, chunk: list[dict[str, Tensor]]) -> None: ...
+
+    @abstractmethod
+    def _advance(self, first: int, steps: int) -> Tensor: ...
+
+    @abstractmethod
+    def _restore(self, state: State) -> None: ...
+
+    def _draw(self, chunk: int) -> list[dict[str, Tensor]]:
+        """One mapping a turn: role -> CHUNK x runs x shape."""
+        turns, program = len(self.program.turns), self.program
+        first = chunk * CHUNK * turns
+        orders = {
+            index: torch.stack([one.indices(first, CHUNK * turns) for one in runs], dim=1)
+            for index, runs in self._orders.items()
+        }
+        return [
+            draw_chunk(self._declared, self.runs.seeds, f"turn{turn}", chunk, self.device, program.dtype)
+            | self._rows({index: order[turn::turns].contiguous() for index, order in orders.items()})
+            for turn in range(turns)
+        ]
+
+    def _rows(self, orders: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A turn's indices, and the rows themselves of the tables that are streamed."""
+        rows = {index: order.to(self.device) for index, order in orders.items()}
+        for name, table in self._streamed.items():
+            order = orders[index_of(name)]
+            block = table.index_select(0, order.flatten()).view(*order.shape, *table.shape[1:])
+            if self.device.type == "cuda":
+                block = block.pin_memory()
+            rows[name] = block.to(self.device, non_blocking=True)
+        return rows
+
+
+class OneByOne(Trainer):
+    """One run after another, eagerly: each has a state of its own."""
+
+    def __init__(
+        self, program: Program, runs: Runs, data: Data, device: torch.device, steps: Sequence[Step]
+    ) -> None:
+        super().__init__(program, runs, data, device)
+        self._steps = steps
+        self._states = [_initial(program, *run, device) for run in _each(runs)]
+
+    def state(self) -> State:
+        """The stacked state."""
+        return stacked(self._states)
+
+    def died(self) -> list[int]:
+        """The step at which each run died, 0 where it lives."""
+        return [int(state.died) for state in self._states]
+
+    def _load(self, chunk: list[dict[str, Tensor]]) -> None:
+        self._chunk = chunk
+
+    def _restore(self, state: State) -> None:
+        self._states = [unstacked(state, run) for run in range(len(self._steps))]
+
+
+class Looped(OneByOne):
+    """By ordinary autograd over modules that own their parameters: the fastest on a CPU, where they lie."""
+
+    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+        super().__init__(program, runs, data, device, [program.step_alone(values) for values in runs.values])
+
+    def _advance(self, first: int, steps: int) -> Tensor:
+        numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
+        seen = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
+        columns, dtype = self.program.columns, self.program.dtype
+        probes = torch.full((steps, len(seen), len(columns)), torch.nan, dtype=dtype)
+        if any(seen):
+            told = rows([*chain(*seen)], columns, dtype)
+            for run, own in enumerate(told.split([len(one) for one in seen])):
+                probes[: len(own), run] = own
+        return probes
+
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> list[Seen]:
+        """Up to its death."""
+        steps = len(numbers)
+        step, state = self._steps[run], self._states[run]
+        turns = [
+            {role: tensor[first : first + steps, run].unbind() for role, tensor in turn.items()}
+            for turn in self._chunk
+        ]
+        seen: list[Seen] = []
+        for k in range(steps):
+            if state.died:
+                break
+            raws = [{role: tensors[k] for role, tensors in turn.items()} for turn in turns]
+            batches = [self.program.batch(raw, self.tables, numbers[k]) for raw in raws]
+            state, measured = step(state, batches, self.step + k + 1)
+            seen.append(measured)
+        self._states[run] = state
+        return seen
+
+
+class PureLooped(OneByOne):
+    """By the pure step that `Mapped` maps, on any device. It never looks at a number, so no GPU waits."""
+
+    def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
+        super().__init__(program, runs, data, device, [program.step(values) for values in runs.values])
+
+    def _advance(self, first: int, steps: int) -> Tensor:
+        numbers = torch.arange(
+            self.step + 1, self.step + steps + 1, dtype=torch.float64, device=self.device
+        ).unbind()
+        rows = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
+        return torch.stack(rows, dim=1).to("cpu")
+
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> Tensor:
+        step, state = self._steps[run], self._states[run]
+        probes = []
+        for k, number in enumerate(numbers, first):
+            raws = [{role: tensor[k, run] for role, tensor in turn.items()} for turn in self._chunk]
+            batches = [self.program.batch(raw, self.tables, number) for raw in raws]
+            state, seen = step(state, batches, number)
+            probes.append(row(seen, self.program.columns))
+        self._states[run] = state
+        return torch.stack(probes)
+
+
+def one_by_one(program: Program, runs: Runs, data: Data, device: torch.device) -> OneByOne:
+    """The runs one after another, by what is quickest on the device."""
+    return (Looped if device.type == "cpu" else PureLooped)(program, runs, data, device)
+
+
+class Mapped(Trainer):
+    """All runs as one computation: `torch.vmap` of the step, handed to an executor.
+
+    Everything that the step reads or changes lies in tensors whose place never changes, so that an executor
+    may capture the step once and replay it.
+    """
+
+    def __init__(
+        self, program: Program, runs: Runs, data: Data, device: torch.device, executor: Executor
+    ) -> None:
+        super().__init__(program, runs, data, device)
+        self._executor = executor
+        self._state = stacked([_initial(program, *run, device) for run in _each(runs)])
+        self._values = {
+            path: torch.tensor(
+                [values[path] for values in runs.values], dtype=_precision(path, program), device=device
+            )
+            for path in runs.values[0]
+        }
+        self._clock = torch.ones((), dtype=torch.float64, device=device)
+        self._position = torch.zeros(1, dtype=torch.int64, device=device)
+        shape = (CHUNK, len(runs.seeds), len(program.columns))
+        self._probes = torch.empty(shape, dtype=program.dtype, device=device)
+        self._fast: Any = None
+
+    def state(self) -> State:
+        """The stacked state (the live one: copy what you keep)."""
+        return self._state
+
+    def died(self) -> list[int]:
+        """The step at which each run died, 0 where it lives. Waits for the device."""
+        return [int(step) for step in self._state.died.tolist()]
+
+    def _load(self, chunk: list[dict[str, Tensor]]) -> None:
+        if self._fast is None:
+            self._chunk = chunk
+            self._prepare()
+        for held, new in zip(pytree.tree_leaves(self._chunk), pytree.tree_leaves(chunk), strict=True):
+            held.copy_(new)
+
+    def _advance(self, first: int, steps: int) -> Tensor:
+        self._position.fill_(first)
+        self._clock.fill_(self.step + 1)
+        for _ in range(steps):
+            self._fast()
+        return self._probes[first : first + steps].to("cpu", copy=True)
+
+    def _restore(self, state: State) -> None:
+        for held, new in zip(pytree.tree_leaves(self._state), pytree.tree_leaves(state), strict=True):
+            held.copy_(new)
+
+    def _prepare(self) -> None:
+        held = (
+            self._state,
+            self._chunk,
+            self._values,
+            self._clock,
+            self._position,
+            self._probes,
+            self.tables,
+        )
+        tensors, spec = pytree.tree_flatten(held)
+
+        def step(*tensors: Tensor) -> None:
+            in_place_step(self.program, *pytree.tree_unflatten(tensors, spec))
+
+        self._fast = self._executor.prepare(step, tuple(tensors))
+
+
+def in_place_step(
+    program: Program,
+    state: State,
+    chunk: list[dict[str, Tensor]],
+    values: dict[str, Tensor],
+    clock: Tensor,
+    position: Tensor,
+    probes: Tensor,
+    tables: Batch,
+) -> None:
+    """One step of a whole stack that updates every tensor where it lies."""
+
+    def one_run(state: State, raws: list[dict[str, Tensor]], values: Values) -> tuple[State, Tensor]:
+        batches = [program.batch(raw, tables, clock) for raw in raws]
+        state, seen = program.step(values)(state, batches, clock)
+        return state, row(seen, program.columns)
+
+    raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
+    new, seen = torch.vmap(one_run)(state, raws, values)
+    for held, moved in zip(pytree.tree_leaves(state), pytree.tree_leaves(new), strict=True):
+        held.copy_(moved)
+    probes.index_copy_(0, position, seen[None])
+    position.add_(1)
+    clock.add_(1)
+
+
+def streams(table: Tensor, device: torch.device) -> bool:
+    """Whether rows are copied to the device chunk by chunk, because the table does not fit on it."""
+    return table.device.type != device.type
+
+
+def _precision(path: str, program: Program) -> torch.dtype:
+    """Optimisers count in float64; a component's option has the precision of what it is multiplied with."""
+    return torch.float64 if path.startswith("optimizer.") else program.dtype
+
+
+def stacked(states: Sequence[State]) -> State:
+    """States of single runs as one, with a leading axis of runs."""
+    return pytree.tree_map(lambda *tensors: torch.stack(tensors), states[0], *states[1:])
+
+
+def unstacked(state: State, run: int) -> State:
+    """One run's state out of a stacked one."""
+    return pytree.tree_map(lambda tensor: tensor[run].clone(), state)
+
+
+def _initial(program: Program, seed: int, values: Values, device: torch.device) -> State:
+    return pytree.tree_map(lambda tensor: tensor.to(device), program.initial(seed, values))
+
+
+def _each(runs: Runs) -> list[tuple[int, Values]]:
+    return list(zip(runs.seeds, runs.values, strict=True))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch's CPU allocator says so in a plain RuntimeError."""
+    told = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return told or isinstance(error, MemoryError | torch.OutOfMemoryError)

@@ -1,0 +1,123 @@
+"""Diagnostics of every step: norms and losses of players, logits of discriminators, and what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganbench.game.nets import Layout
+
+Column = tuple[str, str]
+"""(player, probe)"""
+Value = Any
+"""A probe: a 0-d tensor, or a number where a step may look."""
+Seen = dict[Column, Value]
+"""What a step measured: probes, and the LOGITS (tensors) that more of them are made from."""
+
+PLAYER_PROBES = ("loss", "grad_norm", "update_norm", "weight_norm")
+"""Every player's. Norms are Euclidean, over all of its parameters."""
+LOGITS = ("real_logits", "fake_logits")
+LOGIT_PROBES = ("real_mean", "fake_mean", "real_accuracy", "fake_accuracy", "logit_gap")
+"""Of a player that judges: mean logits, the fractions judged right (logit > 0, < 0), and real - fake."""
+
+
+COSINE = "gradient_cosine"
+"""Cosine of the angle between a player's gradient and its one before; negative where it oscillates."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Probes that a suite asks for: "cosine" costs a vector a player, "layers" a norm a parameter."""
+
+    layout: Layout
+    asked: frozenset[str] = frozenset()
+
+    def names(self, player: str) -> tuple[str, ...]:
+        """The extra probes of one player."""
+        slots = self.layout.slots[player] if "layers" in self.asked else ()
+        layers = [f"grad_norm/{slot.net}.{slot.name}" for slot in slots]
+        return (*([COSINE] if "cosine" in self.asked else []), *layers)
+
+    def memory(self, joint: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What they remember: each player's gradient before, if need be."""
+        remembered = joint.items() if "cosine" in self.asked else ()
+        return {_before(player): torch.zeros_like(flat) for player, flat in remembered}
+
+    def measure(
+        self, player: str, gradient: Tensor, memory: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The values of a player's move, in the order of `names`, and what to remember now."""
+        if not self.asked:
+            return {}, memory
+        values = []
+        if "cosine" in self.asked:
+            before = memory[_before(player)]
+            lengths = torch.linalg.vector_norm(gradient) * torch.linalg.vector_norm(before)
+            # nan at the first step, which has none before it
+            values.append(torch.dot(gradient, before) / torch.where(lengths > 0, lengths, torch.nan))
+            memory = memory | {_before(player): gradient}
+        if "layers" in self.asked:
+            values += [torch.linalg.vector_norm(part) for part in self.layout.views(player, gradient)]
+        return dict(zip(self.names(player), values, strict=True)), memory
+
+
+def _before(player: str) -> str:
+    return f"{player}/probe-gradient"
+
+
+def logit_probes(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """LOGIT_PROBES from logits of any shape."""
+    real_mean, fake_mean = real.mean(), fake.mean()
+    values = (
+        real_mean,
+        fake_mean,
+        (real > 0).mean(dtype=real.dtype),
+        (fake < 0).mean(dtype=fake.dtype),
+        real_mean - fake_mean,
+    )
+    return dict(zip(LOGIT_PROBES, values, strict=True))
+
+
+def observe(player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is kept of a player's out for its probes: LOGITS where it has both and is who judges them."""
+    judges = player == "discriminator" and all(name in out for name in LOGITS)
+    return {name: out[name] for name in LOGITS} if judges else {}
+
+
+def row(seen: Seen, columns: Sequence[Column]) -> Tensor:
+    """The probes of one step in the order of `columns`, nan where it has none."""
+    real, fake = (seen.get(("discriminator", name)) for name in LOGITS)
+    if real is not None and fake is not None:
+        judged = logit_probes(real, fake)
+        seen = seen | {("discriminator", name): value for name, value in judged.items()}
+    first = next(iter(seen.values()))
+    told, places = first.new_full((len(columns),), torch.nan), torch.arange(len(columns), device=first.device)
+    for place, column in enumerate(columns):
+        if column in seen:  # chosen, not stacked: compiled, a stack costs a call for each of its parts
+            told = torch.where(places == place, seen[column], told)
+    return told
+
+
+def rows(steps: Sequence[Seen], columns: Sequence[Column], dtype: torch.dtype) -> Tensor:
+    """Steps x columns, of steps that all measured the same. Together, for calls cost more than computing."""
+    values = {column: _together([seen[column] for seen in steps], dtype) for column in steps[0]}
+    return torch.vmap(partial(row, columns=columns))(values)
+
+
+def _together(values: list[Value], dtype: torch.dtype) -> Tensor:
+    return torch.stack(values) if isinstance(values[0], Tensor) else torch.tensor(values, dtype=dtype)
+
+
+def columns(players: Iterable[str], extras: Extras) -> list[Column]:
+    """All columns of a game's probes, in a fixed order."""
+    return [
+        (player, probe)
+        for player in players
+        for logits in [LOGIT_PROBES if player == "discriminator" else ()]
+        for probe in (*PLAYER_PROBES, *logits, *extras.names(player))
+    ]

@@ -1,0 +1,1 @@
+"""How a run ended: verdicts from rows, by declared thresholds."""

@@ -1,0 +1,1 @@
+"""What a suite has to train, and how."""

@@ -1,0 +1,114 @@
+"""What a run costs, predicted from one of its steps, and which way of training a stack is quickest.
+
+A step is run once, counting operations, arithmetic and bytes: the prediction depends on the program alone,
+never on a clock, so that the same suite is planned the same way every time. The rates were fitted to
+measurements on one core of a 2025 server CPU (`results/speed`); elsewhere the times are off by the ratio of
+the machines, the choice hardly ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ganbench.components.data import Data
+from ganbench.engine.program import Program, Values
+from ganbench.engine.trainers import Looped, Runs
+
+OPERATION = 4.2e-6
+"""Seconds of an eager operation, the Python around it included."""
+ARITHMETIC = 1.05e-11
+"""Seconds of a floating-point operation in a matrix product."""
+CONVOLVED = 0.9e-11
+"""Likewise in a convolution."""
+TOUCHED = 6e-11
+"""Seconds of a byte that an eager operation writes."""
+MAPPED_CALL = 5e-5
+"""Seconds of a call of a compiled step, whatever it does."""
+MAPPED_TOUCHED = 3e-11
+"""Seconds, in a compiled step, of a byte that eager operations would write."""
+COMPILED_OPERATION = 0.05
+"""Seconds that compiling takes for each operation, nothing cached."""
+CACHE = 26e6
+"""Bytes that a mapped step may write without falling out of the cache of one core."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts of one step of one run.
+
+    Arguments:
+        operations: tensor operations, views left out.
+        flops: floating-point operations of matrix products and convolutions.
+        written: bytes that operations write.
+        state: bytes of parameters, memory and buffers.
+        convolutional: whether there are convolutions.
+    """
+
+    operations: int
+    flops: int
+    written: int
+    state: int
+    convolutional: bool
+
+    def looped(self, steps: int) -> float:
+        """Seconds of one run, eagerly on one core."""
+        rate = CONVOLVED if self.convolutional else ARITHMETIC
+        return steps * (self.operations * OPERATION + self.flops * rate + self.written * TOUCHED)
+
+    def mapped(self, steps: int, size: int) -> float:
+        """Seconds of a compiled stack of `size` runs on one core, compilation included."""
+        step = MAPPED_CALL + size * (self.flops * ARITHMETIC + self.written * MAPPED_TOUCHED)
+        return self.operations * COMPILED_OPERATION + steps * step
+
+    @property
+    def cache_cap(self) -> int:
+        """The largest mapped stack that stays in the cache."""
+        return max(1, int(CACHE / max(1, self.written)))
+
+    def memory(self, size: int) -> int:
+        """Bytes that a stack needs at most, draws and framework left out."""
+        return size * (2 * self.state + self.written)
+
+
+def measure(program: Program, values: Values, data: Data) -> Cost:
+    """Run one step of one run and count."""
+    trainer = Looped(program, Runs((0,), (values,)), data, torch.device("cpu"))
+    counter = _Counter()
+    trainer.load_chunk()
+    with counter:
+        trainer.advance(1)
+    state = sum(tensor.nbytes for tensor in pytree.tree_leaves(trainer.state()))
+    return Cost(counter.operations, counter.flops, counter.written, state, counter.convolutional)
+
+
+def sizes(runs: int, cap: int, pieces: int) -> list[int]:
+    """How to cut `runs` runs into stacks of at most `cap`, nearly equal, at least `pieces` if possible."""
+    pieces = min(runs, max(-(-runs // max(1, cap)), pieces))
+    return [runs // pieces + (i < runs % pieces) for i in range(pieces)]
+
+
+class _Counter(TorchDispatchMode):
+    """Counts operations that compute, their arithmetic, and the bytes they write."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = self.flops = self.written = 0
+        self.convolutional = False
+
+    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self.operations += 1
+            self.written += sum(t.nbytes for t in pytree.tree_leaves(out) if isinstance(t, torch.Tensor))
+        packet = func._overloadpacket
+        if packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+            self.convolutional |= "conv" in str(packet)
+        return out

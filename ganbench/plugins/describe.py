@@ -1,0 +1,101 @@
+"""What can be told of a component without using it: for `ganbench plugins show` and the pages of the docs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from ganbench.components.base import Component, sweepable
+from ganbench.components.kinds import Loss, Metric, Model, Technique
+
+if TYPE_CHECKING:
+    from ganbench.plugins.discovery import Registered
+
+ARROWS = ("network", "play", "objective", "field", "rule")
+"""What a technique can wrap, in the order of a step."""
+_ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
+
+
+def describe(registered: Registered) -> dict[str, Any]:
+    """Plain data: kind, name, owner, doc, options, and what else there is to its kind."""
+    cls = registered.cls
+    return {
+        "kind": cls.kind,
+        "name": cls.name,
+        "owner": registered.origin,
+        "doc": inspect.getdoc(cls) or "",
+        "options": [_option(cls, field) for field in dataclasses.fields(cls)],  # type: ignore[arg-type]
+        "facts": _facts(cls),
+    }
+
+
+def wrapped(technique: type[Technique]) -> list[str]:
+    """The arrows that a technique wraps."""
+    hooks = {arrow: (arrow,) for arrow in ARROWS} | {"network": ("network", "networks")}
+    return [
+        arrow
+        for arrow in ARROWS
+        if any(getattr(technique, hook) is not getattr(Technique, hook) for hook in hooks[arrow])
+    ]
+
+
+def meanings(doc: str) -> dict[str, str]:
+    """What the section "Arguments:" of a docstring says of each of them."""
+    _, _, section = doc.partition("\nArguments:\n")
+    told: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        entry = _ENTRY.match(line)
+        if entry:
+            names = entry[1].split(", ")
+            told |= dict.fromkeys(names, line[entry.end() :].strip())
+        elif line.startswith("     "):
+            told |= {name: f"{told[name]} {line.strip()}" for name in names}
+        else:
+            break
+    return told
+
+
+def _option(cls: type[Component], field: Any) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": getattr(field.type, "__name__", str(field.type)),
+        "default": None if field.default is dataclasses.MISSING else repr(field.default),
+        "sweepable": field.name in sweepable(cls),
+        "meaning": meanings(inspect.getdoc(cls) or "").get(field.name, ""),
+    }
+
+
+def _facts(cls: type[Component]) -> dict[str, Any]:
+    """What is worth knowing of a component of this kind, in words or plain data."""
+    facts: dict[str, Any] = {}
+    if issubclass(cls, Model):
+        facts = {
+            "family": cls.family,
+            "players": _players(cls),
+            "recipe": dict(cls.recipe),
+            "shows": list(cls.shows),
+        }
+    elif issubclass(cls, Loss):
+        facts = {"family": cls.family, "critic": cls.critic, "pairs": cls.pairs}
+    elif issubclass(cls, Technique):
+        facts = {
+            "wraps": wrapped(cls),
+            "order": cls.order,
+            "conflicts": list(cls.conflicts),
+            "requires": list(cls.requires),
+        }
+    elif issubclass(cls, Metric):
+        facts = {"values": dict(cls.values), "reads": list(cls.reads)}
+    return {name: value for name, value in facts.items() if value not in ([], {}, False)}
+
+
+def _players(cls: type[Model]) -> dict[str, list[str]]:
+    """The players of a model as it is by default; nothing where it cannot be made without options."""
+    try:
+        model: Any = cls()
+    except TypeError:
+        return {}
+    return {player: list(networks) for player, networks in model.players().items()}

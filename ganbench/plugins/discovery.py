@@ -1,0 +1,325 @@
+"""Discovery of plugins: lazy, one by one, so that a broken one harms only the suites that need it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from ganbench import executors, hookspecs
+from ganbench._version import __version__
+from ganbench.components.base import Component
+from ganbench.components.kinds import KINDS
+from ganbench.errors import BadInput, nearest
+from ganbench.hookspecs import HOOKS
+from ganbench.plugins import author_errors
+from ganbench.plugins.author_errors import Unfit
+from ganbench.plugins.loading import Loading, TooSlow, check_version, check_version_of_raised, loaded
+from ganbench.plugins.validation import Refusal, refusal
+
+GROUP = "ganbench"
+DISABLE = "GANBENCH_DISABLE_PLUGINS"
+"""Plugins or distributions to leave out, comma-separated; "*": all that are installed but ganbench's own."""
+STRICT = "GANBENCH_STRICT_PLUGINS"
+"""Set to 1, a plugin that is broken is bad input, whoever needs it."""
+
+_OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
+_MENDS = {
+    "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
+    "TooSlow": "import what takes long inside the functions that need it",
+}
+"""What went wrong -> how to mend it."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A component and where it came from."""
+
+    cls: type[Component]
+    plugin: str
+    distribution: str
+    version: str
+    packaged: bool = True
+
+    @property
+    def owner(self) -> str:
+        """What identifies who provides it: not where a single file happens to lie."""
+        return f"{self.distribution} {self.version}" if self.packaged else "file"
+
+    @property
+    def origin(self) -> str:
+        """Who provides it, for people: a single file has no version."""
+        return origin(self.distribution, self.version, self.packaged)
+
+    @property
+    def summary(self) -> str:
+        """First paragraph of the component's docstring, in one line."""
+        return " ".join((inspect.getdoc(self.cls) or "").partition("\n\n")[0].split())
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the source that the component is made of; of its name where none can be read.
+
+        That is the file that defines it, those of its base classes, and what these import from their own
+        package or folder; not ganbench's core, nor other packages.
+        """
+        files = sorted(_sources(self.cls))
+        contents = [file.read_bytes() for file in files] or [self.cls.__qualname__.encode()]
+        return hashlib.sha256(b"\0".join(contents)).hexdigest()
+
+    @property
+    def source_file(self) -> str | None:
+        """The file that defines the component."""
+        try:
+            return inspect.getsourcefile(self.cls)
+        except (TypeError, OSError):
+            return None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin, or one component of it, that could not be used.
+
+    Arguments:
+        reason: one sentence.
+        traceback: of the plugin's own files; empty where the sentence says it all.
+        mend: what to write instead.
+        component: kind and name of the component that was refused, None where it is the plugin.
+    """
+
+    plugin: str
+    distribution: str
+    reason: str
+    traceback: str = ""
+    mend: str = author_errors.RAISED
+    component: tuple[str, str] | None = None
+
+    @property
+    def told(self) -> str:
+        """The reason, and what would mend it where the reason does not tell that."""
+        known = self.mend == author_errors.RAISED or self.reason.endswith("?")
+        return self.reason if known else f"{self.reason}; {self.mend}"
+
+
+@dataclass
+class Catalogue:
+    """Everything the installed plugins provide."""
+
+    manager: pluggy.PluginManager
+    components: dict[str, dict[str, Registered]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    suites: dict[str, Path] = field(default_factory=dict)
+    plugins: dict[str, str] = field(default_factory=dict)
+    """Plugin -> who provides it, for people."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Plugin -> its distribution, or file."""
+    failures: list[Failure] = field(default_factory=list)
+    disabled: dict[str, str] = field(default_factory=dict)
+    """Plugins that GANBENCH_DISABLE_PLUGINS leaves out -> their distributions."""
+    loading: dict[str, Loading] = field(default_factory=dict)
+    """How loading each plugin went."""
+    suite_owners: dict[str, str] = field(default_factory=dict)
+    """Suite -> the plugin that it comes from."""
+
+    def get(self, kind: str, name: str) -> Registered:
+        """The component of that kind and name; BadInput names the nearest one."""
+        known = self.components[kind]
+        if name not in known:
+            raise BadInput(f"unknown {kind} {name!r}; {nearest(name, known)}")
+        return known[name]
+
+    def refused(self, kind: str, name: str) -> Failure | None:
+        """Why a component that a plugin gives under that name was refused, where none has it."""
+        found = (failure for failure in self.failures if failure.component == (kind, name))
+        return None if name in self.components[kind] else next(found, None)
+
+    def names(self, kind: str) -> list[str]:
+        """All names of that kind, sorted."""
+        return sorted(self.components[kind])
+
+
+def discover(files: Iterable[Path | str] = ()) -> Catalogue:
+    """Load every entry point of the group `ganbench`, then `files` (single-file plugins).
+
+    Raises BadInput where one is broken and GANBENCH_STRICT_PLUGINS is set.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    catalogue = Catalogue(manager)
+    _add(catalogue, "core", hookspecs.PROJECT, __version__, lambda: executors)
+    for entry in _entry_points():
+        dist = entry.dist
+        owner, version = (dist.name, dist.version) if dist else ("?", "0")
+        if _disabled(entry.name, owner):
+            catalogue.disabled[entry.name] = owner
+        else:
+            _add(catalogue, entry.name, owner, version, entry.load)
+    for path in {Path(file).resolve(): Path(file) for file in files}.values():
+        _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
+    if catalogue.failures and os.environ.get(STRICT, "0") not in ("", "0"):
+        first = catalogue.failures[0]
+        raise BadInput(
+            f"the plugin {first.plugin!r} of {first.distribution} is broken ({STRICT}): {first.reason}"
+        )
+    return catalogue
+
+
+def _disabled(plugin: str, distribution: str) -> bool:
+    """Whether GANBENCH_DISABLE_PLUGINS leaves a plugin out."""
+    named = {part.strip() for part in os.environ.get(DISABLE, "").split(",")} - {""}
+    return bool(named & {plugin, distribution}) or ("*" in named and distribution != hookspecs.PROJECT)
+
+
+def _entry_points() -> Sequence[metadata.EntryPoint]:
+    """Ours first, then by owner: when two plugins want one name, the later is the one reported."""
+    found = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+
+    def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
+        owner = entry.dist.name if entry.dist else "?"
+        return owner != hookspecs.PROJECT, owner, entry.name
+
+    return sorted(found.values(), key=order)
+
+
+def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, packaged: bool = True) -> None:
+    """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
+    manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
+    try:
+        with loaded() as loading:
+            plugin = load()
+            check_version(plugin)
+            manager.register(plugin, name=name)
+            _refuse_unknown_hooks(plugin)
+            provided = [(kind, cls) for kind, hook in HOOKS.items() for cls in _call(plugin, hook)]
+            suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
+    except (Exception, SystemExit, TooSlow) as error:
+        if before is None and manager.has_plugin(name):
+            manager.unregister(name=name)
+        catalogue.failures.append(_failure(name, owner, error))
+        return
+    catalogue.plugins[name], catalogue.loading[name] = origin(owner, version, packaged), loading
+    catalogue.owners[name] = owner
+    for kind, cls in provided:
+        why = refusal(kind, cls) or _taken(catalogue, kind, cls)
+        if why:
+            refused = (str(getattr(cls, "kind", kind)), str(getattr(cls, "name", "")))
+            catalogue.failures.append(Failure(name, owner, why.reason, mend=why.mend, component=refused))
+        else:
+            catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
+    _add_suites(catalogue, name, owner, suites)
+
+
+def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Path]) -> None:
+    """Take in a plugin's suites, but those whose names are taken by another's."""
+    for path in suites:
+        taken = catalogue.suite_owners.setdefault(path.stem, name)
+        if taken == name:
+            catalogue.suites.setdefault(path.stem, path)
+        else:
+            reason = f"the suite name {path.stem!r} is taken by {catalogue.plugins[taken]}"
+            catalogue.failures.append(Failure(name, owner, reason, mend=_OTHER_NAME))
+
+
+def _failure(name: str, owner: str, error: BaseException) -> Failure:
+    """What went wrong, with a traceback; without one where a sentence says it all."""
+    try:
+        check_version_of_raised(error)
+    except Unfit as incompatible:
+        error = incompatible
+    if isinstance(error, Unfit):
+        return Failure(name, owner, str(error), mend=error.mend)
+    if isinstance(error, BadInput):
+        return Failure(name, owner, str(error))
+    message = " ".join(str(error).split())  # in one line: it becomes the reason of runs
+    mend = _MENDS.get(type(error).__name__) or author_errors.mend_of(error)
+    return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), mend)
+
+
+def _refuse_unknown_hooks(plugin: Any) -> None:
+    """Raise Unfit where a plugin implements a hook that is none."""
+    for name in dir(plugin):
+        implements = getattr(getattr(plugin, name), "ganbench_impl", None)
+        if name.startswith("ganbench_") and implements and not hasattr(hookspecs, name):
+            hooks = [hook for hook in dir(hookspecs) if hook.startswith("ganbench_")]
+            raise Unfit(f"no such hook: {name}; {nearest(name, hooks)}", "name the function as the hook")
+
+
+def _call(plugin: Any, hook: str) -> Sequence[Any]:
+    """What this one plugin answers to a hook (pluggy calls all at once: no isolation)."""
+    function = getattr(plugin, hook, None)
+    if function is None or getattr(function, "ganbench_impl", None) is None:
+        return ()
+    provided = function()
+    if isinstance(provided, list | tuple):
+        return provided
+    is_class = isinstance(provided, type)
+    gave = f"the class {provided.__qualname__}" if is_class else f"{provided!r:.80}"
+    entries = provided.__qualname__ if is_class else "MyComponent"
+    raise Unfit(f"{hook} gave {gave}, not a list", f"write `return [{entries}]`")
+
+
+def _taken(catalogue: Catalogue, kind: str, cls: type[Component]) -> Refusal | None:
+    """The refusal of a name that another component has."""
+    taken = catalogue.components[kind].get(cls.name)
+    if taken:
+        return Refusal(f"the {kind} name {cls.name!r} is taken by {taken.origin}", _OTHER_NAME)
+    return None
+
+
+def origin(distribution: str, version: str, packaged: bool = True) -> str:
+    """Who provides something, for people: a single file has no version."""
+    return f"{distribution} {version}" if packaged else distribution
+
+
+def _load_file(path: Path) -> ModuleType:
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"ganbench_file_plugin_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise FileNotFoundError(f"no Python file at {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _sources(cls: type) -> set[Path]:
+    """Files that make up a component (see `Registered.source_hash`)."""
+    waiting = [_module(base) for base in cls.__mro__]
+    seen: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        file = getattr(module, "__file__", None)
+        if module is None or not file or module.__name__ in seen or not _is_own(module, cls):
+            continue
+        seen[module.__name__] = Path(file)
+        waiting += [_module(value) for value in vars(module).values()]
+    return {file for file in seen.values() if file.is_file()}
+
+
+def _module(value: Any) -> ModuleType | None:
+    """The module that a global is, or comes from."""
+    if isinstance(value, ModuleType):
+        return value
+    return sys.modules.get(getattr(value, "__module__", None) or "")
+
+
+def _is_own(module: ModuleType, cls: type) -> bool:
+    """Whether a module belongs to the package, or lies in the folder, of a component's bases."""
+    top = module.__name__.partition(".")[0]
+    if top == "ganbench" or top in sys.stdlib_module_names:
+        return False
+    home = _module(cls)
+    return home is not None and (
+        top == home.__name__.partition(".")[0]
+        or Path(module.__file__ or "").parent == Path(home.__file__ or ".").parent
+    )

@@ -1,0 +1,157 @@
+"""Several folders of results as one: their resolved suites merged, their labels kept apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganbench.storage.stack_folder import StackFolder
+
+Lock = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A suite's folder: its resolved suite (empty where there is none), stacks, what could not be read."""
+
+    root: Path
+    lock: Lock
+    folders: Sequence[StackFolder]
+    notes: Sequence[str] = ()
+
+
+def merged(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
+    """One resolved suite of all sources' runs, and what is to be told of the merge.
+
+    A label that means different things in different folders gets the name of its suite or folder.
+    """
+    locks = [_complete(source) for source in sources]
+    names, notes = _names(locks, sources)
+    runs = {
+        key: new[label]
+        for lock, new in zip(reversed(locks), reversed(names), strict=True)
+        for key, label in zip(lock["keys"], lock["labels"], strict=True)
+    }
+    order = dict.fromkeys(key for lock in locks for key in lock["keys"])
+    lock = {
+        "schema": 1,
+        "suite": " + ".join(dict.fromkeys(str(lock["suite"]) for lock in locks)),
+        "description": " ".join(dict.fromkeys(filter(None, (str(k.get("description", "")) for k in locks)))),
+        "keys": list(order),
+        "labels": [runs[key] for key in order],
+        "seeds": sorted({seed for lock in locks for seed in lock.get("seeds", ())}),
+        "compare": next((lock["compare"] for lock in locks if lock.get("compare")), {}),
+        "verdict": locks[0].get("verdict"),
+        "directions": {k: v for lock in reversed(locks) for k, v in (lock.get("directions") or {}).items()},
+        "variants": _variants(locks, names),
+        "failed": [
+            {"suite": lock["suite"], **row, "label": new[row["label"]]}
+            for lock, new in zip(locks, names, strict=True)
+            for row in lock.get("failed", ())
+        ],
+    }
+    return lock, notes
+
+
+def _complete(source: Source) -> dict[str, Any]:
+    """The source's resolved suite, what it lacks taken from the stacks."""
+    lock = {"suite": source.root.resolve().name, **source.lock}
+    if "keys" in lock:
+        return {"variants": [], **lock}
+    keys: dict[str, str] = {}
+    variants: dict[str, dict[str, Any]] = {}
+    directions: dict[str, str] = {}
+    for stack in (folder.config() for folder in source.folders):
+        directions |= stack.get("directions", {})
+        columns = [stack.get(name, ()) for name in ("keys", "labels", "variants", "swept")]
+        for key, label, config, swept in zip(*columns, strict=False):
+            keys.setdefault(str(key), str(label))
+            variants.setdefault(str(label), {"label": str(label), "config": config, "swept": swept})
+    found = {"variants": list(variants.values()), "directions": directions, **lock}
+    return {**found, "keys": list(keys), "labels": list(keys.values())}
+
+
+def _variants(locks: Sequence[Lock], names: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The variants under their labels in the whole, each with its own suite's comparison."""
+    found: dict[str, dict[str, Any]] = {}
+    for lock, new in zip(locks, names, strict=True):
+        for entry in lock["variants"]:
+            label = new[str(entry["label"])]
+            found.setdefault(label, {**entry, "label": label, "compare": lock.get("compare") or {}})
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """A label as one folder has it."""
+
+    index: int
+    config: str
+    keys: Mapping[int, str] = field(default_factory=dict)
+
+    def agrees(self, other: _Holder) -> bool:
+        """Whether both mean one variant: same keys where they share seeds, else the same configuration."""
+        shared = self.keys.keys() & other.keys.keys()
+        if shared:
+            return all(self.keys[place] == other.keys[place] for place in shared)
+        return self.config == other.config
+
+
+def _names(locks: Sequence[Lock], sources: Sequence[Source]) -> tuple[list[dict[str, str]], list[str]]:
+    """For each folder its labels -> those in the whole, and a sentence for each that had to be kept apart."""
+    held: dict[str, list[_Holder]] = {}
+    for index, lock in enumerate(locks):
+        for label, holder in _holders(index, lock):
+            held.setdefault(label, []).append(holder)
+    names: list[dict[str, str]] = [{} for _ in locks]
+    notes = []
+    for label, holders in held.items():
+        groups = _groups(holders)
+        tails = _tails(groups, locks, sources)
+        for group, tail in zip(groups, tails, strict=True):
+            for holder in group:
+                names[holder.index][label] = f"{label} ({tail})" if tail else label
+        if len(groups) > 1:
+            notes.append(f"{label} is not the same in all folders and is shown apart: {', '.join(tails)}")
+    return names, notes
+
+
+def _holders(index: int, lock: Lock) -> Iterator[tuple[str, _Holder]]:
+    configs = {str(e["label"]): json.dumps(e.get("config"), sort_keys=True) for e in lock["variants"]}
+    keys: dict[str, list[str]] = {label: [] for label in configs}
+    for key, label in zip(lock["keys"], lock["labels"], strict=True):
+        keys.setdefault(str(label), []).append(str(key))
+    seeds = list(lock.get("seeds", ()))
+    for label, own in keys.items():
+        # A suite's keys of a variant stand in the order of its seeds.
+        places = dict(zip(seeds, own, strict=True)) if len(seeds) == len(own) else {}
+        yield label, _Holder(index, configs.get(label, ""), places)
+
+
+def _groups(holders: Sequence[_Holder]) -> list[list[_Holder]]:
+    groups: list[list[_Holder]] = []
+    for holder in holders:
+        group = next((g for g in groups if all(holder.agrees(other) for other in g)), None)
+        if group is None:
+            groups.append([holder])
+        else:
+            group.append(holder)
+    return groups
+
+
+def _tails(
+    groups: Sequence[Sequence[_Holder]], locks: Sequence[Lock], sources: Sequence[Source]
+) -> list[str]:
+    """What tells groups of folders apart: suites' names, else folders' names, else their paths."""
+    if len(groups) == 1:
+        return [""]
+    first = [group[0].index for group in groups]
+    choices = (
+        [str(locks[index]["suite"]) for index in first],
+        [sources[index].root.resolve().name for index in first],
+        [str(sources[index].root) for index in first],
+    )
+    return next((tails for tails in choices if len(set(tails)) == len(tails)), choices[-1])

@@ -1,0 +1,109 @@
+"""Where in the range of swept options runs are stable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ganbench import stats
+from ganbench.errors import BadInput, nearest
+from ganbench.results.summary import known_runs, ranked_values, statistic_of
+
+OPTION_COLUMNS = (
+    *("option", "values", "runs", "stable", "share", "low", "high"),
+    *("worst", "worst_share", "best", "best_share", "importance", "importance_of_rank"),
+)
+MAP_COLUMNS = ("x", "y", "runs", "stable", "share", "low", "high", "estimate")
+
+
+def stability_map(
+    runs: pd.DataFrame,
+    swept: Sequence[str],
+    x: str,
+    y: str | None,
+    metrics: Mapping[str, str],
+    directions: Mapping[str, str],
+) -> pd.DataFrame:
+    """One row a point of the grid; the columns are those of `Results.stability_map`.
+
+    Arguments:
+        runs: one row a run: variant, outcome, final_<metric>, the swept options.
+        swept: columns that hold swept options.
+        metrics: variant -> metric.
+        directions: metric -> "higher" or "lower"; lower where it is not named.
+    """
+    for name in (x, *([] if y is None else [y])):
+        if name not in swept:
+            raise BadInput(f"no variant sweeps {name!r}; {nearest(name, swept)}")
+    axes = [x] if y is None or y == x else [x, y]
+    known = runs.dropna(subset=axes)
+    metric = _common(known, metrics)
+    rows = [
+        {"x": point[0], "y": point[-1] if y is not None else math.nan}
+        | _point(own, metric, directions.get(metric, "lower"))
+        for point, own in _points(known, axes)
+    ]
+    return pd.DataFrame(rows, columns=list(MAP_COLUMNS))
+
+
+def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashable, ...], pd.DataFrame]]:
+    for point, own in runs.groupby(axes):
+        yield (point if isinstance(point, tuple) else (point,)), own
+
+
+def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
+    stable = int((runs["outcome"] == "finished").sum())
+    rate = stats.wilson(stable, len(runs))
+    estimate = math.nan
+    if metric:
+        values = ranked_values(known_runs(runs), f"final_{metric}", direction)
+        estimate = float(statistic_of(values)(values))
+    told = {"runs": len(runs), "stable": stable, "share": stable / len(runs)}
+    return told | {"low": rate.low, "high": rate.high, "estimate": estimate}
+
+
+def sensitivity(
+    runs: pd.DataFrame, swept: Sequence[str], metrics: Mapping[str, str], directions: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row a swept option, over the runs that have it; the columns are those of `Results.sensitivity`.
+
+    Arguments: as of `stability_map`.
+    """
+    rows = [_option(runs.dropna(subset=[name]), name, metrics, directions) for name in swept]
+    return pd.DataFrame(rows, columns=list(OPTION_COLUMNS))
+
+
+def _option(
+    runs: pd.DataFrame, name: str, metrics: Mapping[str, str], directions: Mapping[str, str]
+) -> dict[str, Any]:
+    metric = _common(runs, metrics)
+    direction = directions.get(metric, "lower")
+    effect = _effect(runs, name, metric, direction)
+    stable = runs["outcome"] == "finished"
+    share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
+    told = {"option": name, "values": len(effect.values), "runs": len(runs), "stable": int(stable.sum())}
+    told |= {"share": share, "low": interval.low, "high": interval.high}
+    worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
+    told |= {"worst": effect.values[worst], "worst_share": effect.stable[worst]}
+    told |= {"best": effect.values[best], "best_share": effect.stable[best]}
+    known = known_runs(runs)
+    rank = _effect(known, name, metric, direction).importance_of_rank if metric and len(known) else math.nan
+    return told | {"importance": effect.importance, "importance_of_rank": rank}
+
+
+def _effect(runs: pd.DataFrame, name: str, metric: str, direction: str) -> stats.Effect:
+    """Each variant is a cell of the grid, whatever else differs between them."""
+    values = ranked_values(runs, f"final_{metric}", direction)
+    points = np.column_stack([runs[name].to_numpy(dtype=np.float64), pd.factorize(runs["variant"])[0]])
+    stable = (runs["outcome"] == "finished").to_numpy()
+    return stats.marginal_effects(points, stable, -values if direction == "higher" else values)[0]
+
+
+def _common(runs: pd.DataFrame, metrics: Mapping[str, str]) -> str:
+    """The metric that all variants have; empty where there are several."""
+    found = {metrics.get(str(variant), "") for variant in runs["variant"].unique()}
+    return found.pop() if len(found) == 1 else ""

@@ -1,0 +1,1 @@
+"""Sessions, worker processes, and who is told of what happens."""

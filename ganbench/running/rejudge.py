@@ -1,0 +1,130 @@
+"""Verdicts of a whole folder of results taken again, and which thresholds are in force there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from ganbench.components.base import create, options_of
+from ganbench.errors import BadInput, Problem, nearest
+from ganbench.judging.run_rows import Row, judged_again, write_judged
+from ganbench.judging.thresholds import Thresholds
+from ganbench.storage.atomic import plain
+from ganbench.storage.lock import FolderLock
+from ganbench.storage.stack_folder import stack_folders
+from ganbench.storage.suite_lock import read_lock, write_lock
+from ganbench.suites.load import Suite
+from ganbench.suites.toml_file import override
+
+_OWN = "suite_verdict"
+"""Where the lock keeps the suite's own thresholds while others are in force."""
+
+
+@dataclass
+class Judged:
+    """What judging again came to.
+
+    Arguments:
+        thresholds: by which it was judged.
+        runs: how many.
+        changed: pairs of a run's row before and after, where the verdict (see `verdict_of`) differs.
+        kept: stacks that keep their verdicts, because what they were judged from is not there any more.
+    """
+
+    thresholds: dict[str, Any]
+    runs: int = 0
+    changed: list[tuple[Row, Row]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def compare(self, before: pd.DataFrame, after: Sequence[Row]) -> None:
+        """Take note of a stack's rows."""
+        old = {str(row["key"]): row for row in before.to_dict("records")}
+        pairs = [(cast(Row, old[row["key"]]), row) for row in after]
+        self.runs += len(pairs)
+        self.changed += [(one, other) for one, other in pairs if verdict_of(one) != verdict_of(other)]
+
+
+def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False) -> Judged:
+    """Judge all finished stacks of a folder of results again, without training.
+
+    The thresholds stay in force for later runs of the suite, until its own change. Nothing is written before
+    everything is judged; who is killed while writing judges again.
+
+    Arguments:
+        overrides: "verdict.<threshold>=<value>" each, a change of the thresholds in force.
+        reset: begin from the suite's own thresholds.
+
+    Raises BadInput for unknown or ill-typed thresholds, and where a process uses the folder.
+    """
+    with FolderLock(root):
+        lock = read_lock(root) or {}
+        now = lock.get("verdict") or {}
+        own = lock.pop(_OWN, now)
+        thresholds = completed(own if reset else now, overrides)
+        judged, written = Judged(thresholds), []
+        for folder in stack_folders(root):
+            before = folder.runs()
+            if before.empty and folder.status().get("state") != "finished":
+                continue  # in training
+            rows = judged_again(folder, thresholds)
+            if rows is None:
+                judged.kept.append(folder.path.name)
+            else:
+                judged.compare(before, rows)
+                written.append((folder, rows))
+        changed = {} if thresholds == completed(own) else {_OWN: own}
+        # first: from here on, whoever is killed finds what to judge by
+        write_lock(root, {**lock, "verdict": thresholds, **changed})
+        for folder, rows in written:
+            write_judged(folder, thresholds, rows)
+    return judged
+
+
+def verdict_of(row: Row) -> str:
+    """A row's verdict in short, such as "collapsed at 3000" or "finished, oscillating"."""
+    onset, remark = row["onset_step"], row.get("remark")
+    told: str = str(row["outcome"]) if pd.isna(onset) else f"{row['outcome']} at {onset}"
+    remarks = remark.split("; ") if isinstance(remark, str) and remark else []
+    return ", ".join([told, *dict.fromkeys(text.partition(":")[0] for text in remarks)])
+
+
+def in_force(suite: Suite, root: Path) -> Suite:
+    """The suite with the thresholds that `judge_folder` put in force, unless its own have changed since."""
+    lock = read_lock(root) or {}
+    if _OWN in lock and completed(lock[_OWN]) == plain(suite.verdict):
+        return replace(suite, verdict=completed(lock.get("verdict") or {}))
+    return suite
+
+
+def still_own(root: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What a new lock keeps of the old one, where it is judged by the same thresholds still."""
+    lock = read_lock(root) or {}
+    same = _OWN in lock and completed(lock.get("verdict") or {}) == plain(verdict)
+    return {_OWN: lock[_OWN]} if same else {}
+
+
+def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """All thresholds: those stored, with overrides, and defaults for what is not stored."""
+    known = {item.name for item in fields(Thresholds)}
+    document: dict[str, Any] = {"verdict": {k: v for k, v in verdict.items() if k in known}}
+    problems = []
+    for text in overrides:
+        try:
+            path = override(document, text).split(".")
+            if path[0] != "verdict" or len(path) != 2:
+                problems.append(
+                    Problem(f"--set {text}", "only thresholds can be set: verdict.<name>=<value>")
+                )
+            elif path[1] not in known:
+                choice = nearest(path[1], known, limit=len(known))
+                problems.append(Problem(f"--set {text}", f"unknown threshold; {choice}"))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    made: dict[str, Any] = options_of(create(Thresholds, document["verdict"], "verdict"))  # type: ignore[arg-type]
+    return made

@@ -1,0 +1,261 @@
+"""What is going on in a folder of results, read from its files alone: for `ganbench watch`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ganbench.errors import BadInput, Problem
+from ganbench.running import live
+from ganbench.storage.atomic import read_json
+from ganbench.storage.lock import FolderLock
+from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.suite_lock import LOCK_NAME, read_lock
+
+State = Literal["absent", "training", "finished", "stopped"]
+_ENDED = ("finished", "crashed")
+_LOST = None
+"""The state where status.json cannot be read: by its rows, a stack has ended, as reports have it."""
+_READ = {"suite", "keys", "labels", "variants", "failed", "stacks"}
+_Known = dict[str, tuple[dict[str, Any], dict[str, Any]]]
+"""Name of a stack -> its config and status."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A stack in training.
+
+    Arguments:
+        variants: how many its runs are of.
+        evaluated: the step of the last evaluation, None before the first.
+        metrics: least, median and greatest value over its runs there.
+        seconds_left: None before anything can be said.
+    """
+
+    stack: str
+    label: str
+    variants: int
+    runs: int
+    step: int
+    steps: int
+    evaluated: int | None
+    metrics: Mapping[str, Sequence[float | None]]
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that failed. One that is frozen while its stack trains has diverged."""
+
+    outcome: str
+    variant: str
+    seed: int
+    step: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The state of a suite at one moment.
+
+    Arguments:
+        state: absent: nothing is there yet; training: its process lives; finished: every run ended;
+            stopped: some did not, and no process is at it.
+        holder: the process that trains, or that was killed; "" where it ended by itself.
+        command: how the suite was started.
+        runs: of the suite: all, ended, in training; the others wait.
+        waiting_stacks: how many stacks the others are in, as far as they are made.
+        run_steps_per_second: of all runs together, over this session.
+        metric: the one that variants are compared by, "" where each has its own.
+        warnings: a sentence for each file that could not be read.
+    """
+
+    state: State
+    folder: str
+    suite: str = ""
+    holder: str = ""
+    command: str = ""
+    runs: int = 0
+    ended: int = 0
+    in_training: int = 0
+    waiting_stacks: int = 0
+    seconds: float | None = None
+    seconds_left: float | None = None
+    run_steps_per_second: float | None = None
+    training: Sequence[Training] = ()
+    failures: Sequence[Failure] = ()
+    metric: str = ""
+    warnings: Sequence[str] = ()
+
+    @property
+    def outcomes(self) -> str:
+        """Such as "3 diverged, 1 collapsed"."""
+        counts = Counter(failure.outcome for failure in self.failures)
+        return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+
+
+@dataclass
+class Follower:
+    """Looks at a folder again and again; what cannot change any more is read once."""
+
+    root: Path
+    _configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _rows: dict[str, tuple[int, list[dict[str, Any]]]] = field(default_factory=dict)
+    _warnings: dict[str, list[str]] = field(default_factory=dict)
+
+    def frame(self) -> Frame:
+        """What is there now. BadInput where the folder holds no suite."""
+        holder = FolderLock(self.root).holder()
+        suite = read_lock(self.root)
+        if suite is None:
+            self._refuse(holder)
+            return Frame("absent", str(self.root))
+        if not suite.keys() >= _READ:
+            raise BadInput(Problem(str(self.root / LOCK_NAME), "was written by another version of ganbench"))
+        now, _ = read_json(self.root / live.NAME)
+        return self._frame(suite, (now or {}) if holder and holder[1] else {}, holder)
+
+    def _refuse(self, holder: tuple[str, bool] | None) -> None:
+        """A folder that was there before any suite is not one that is just being made."""
+        if self.root.is_dir() and not holder:
+            raise BadInput(Problem(str(self.root), f"holds no suite: there is no {LOCK_NAME}"))
+        if self.root.exists() and not self.root.is_dir():
+            raise BadInput(Problem(str(self.root), "is a file, not a folder of results"))
+
+    def _frame(
+        self, suite: Mapping[str, Any], now: Mapping[str, Any], holder: tuple[str, bool] | None
+    ) -> Frame:
+        """Arguments: suite.lock.json; live.json, empty where nobody trains; who wrote the lock, if held."""
+        ended, left = self._look(suite)
+        running = {name: told for name, told in now.get("training", {}).items() if name in left}
+        training = [_training(name, left[name][0], told, now["time"]) for name, told in running.items()]
+        frozen = [failure for name, told in running.items() for failure in _frozen(left[name][0], told)]
+        rate, seconds_left = _pace(now, suite, left, running)
+        if seconds_left is not None:
+            seconds_left = max([seconds_left, *(one.seconds_left or 0.0 for one in training)])
+        held = holder is not None and holder[1]
+        return Frame(
+            state="training" if held else "finished" if len(ended) >= len(suite["keys"]) else "stopped",
+            folder=str(self.root),
+            suite=suite["suite"],
+            holder=holder[0] if holder else "",
+            command=suite.get("command", ""),
+            runs=len(suite["keys"]),
+            ended=len(ended),
+            in_training=sum(one.runs for one in training),
+            waiting_stacks=len(left) - len(running),
+            seconds=now["time"] - now["began"] if now.get("began") else None,
+            seconds_left=seconds_left,
+            run_steps_per_second=rate,
+            training=training,
+            failures=[*_failures(ended.values()), *frozen],
+            metric=(suite.get("compare") or {}).get("metric") or "",
+            warnings=[text for told in self._warnings.values() for text in told],
+        )
+
+    def _look(self, suite: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], _Known]:
+        """(key -> row of the runs that ended, the stacks that are left)."""
+        wanted, left = set(suite["keys"]), _Known()
+        ended = {row["key"]: row for row in suite["failed"]}
+        for name, config, status, rows in self._stacks(wanted):
+            ended |= {row["key"]: row for row in rows if row["key"] in wanted}
+            if not rows and status.get("state") not in (*_ENDED, "split"):
+                left[name] = (config, status)
+        again = {key for config, _ in left.values() for key in config["keys"]}
+        return {key: row for key, row in ended.items() if key not in again}, left
+
+    def _stacks(
+        self, wanted: set[str]
+    ) -> Iterable[tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]]]]:
+        """(name, config, status, rows of runs) of each stack that trains some of the wanted runs."""
+        entries: list[os.DirEntry[str]] = []
+        with contextlib.suppress(OSError):
+            entries = sorted(os.scandir(self.root / "stacks"), key=lambda entry: entry.name)
+        for entry in entries:
+            folder = StackFolder(Path(entry.path))
+            config = self._configs.get(entry.name) or folder.config()
+            if not wanted.isdisjoint(config.get("keys", ())):
+                self._configs[entry.name] = config
+                with contextlib.suppress(OSError):  # it was removed just now
+                    yield entry.name, config, *self._read(entry, folder)
+
+    def _read(
+        self, entry: os.DirEntry[str], folder: StackFolder
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Status and rows of runs. A stack that ended is read again only when its folder changed."""
+        changed = entry.stat().st_mtime_ns
+        kept = self._rows.get(entry.name)
+        if kept and kept[0] == changed:
+            return {"state": "finished"}, kept[1]
+        status = folder.status()
+        self._warnings[entry.name] = folder.warnings
+        if status.get("state") not in (*_ENDED, _LOST):
+            return status, []
+        columns = ["key", "variant", "seed", "outcome", "onset_step", "steps", "reason"]
+        table = folder.table("runs.parquet")
+        rows = table.select(columns).to_pylist() if table is not None else []
+        if rows:
+            self._rows[entry.name] = (changed, rows)
+        return status, rows
+
+
+def _training(name: str, config: Mapping[str, Any], told: Mapping[str, Any], now: float) -> Training:
+    trained, spent = told["step"] - told["from"], now - told["since"]
+    return Training(
+        stack=name,
+        label=config["label"],
+        variants=len(set(config["labels"])),
+        runs=len(config["keys"]),
+        step=told["step"],
+        steps=told["steps"],
+        evaluated=told["evaluated"],
+        metrics=told["metrics"],
+        seconds_left=(told["steps"] - told["step"]) * spent / trained if trained else None,
+    )
+
+
+def _frozen(config: Mapping[str, Any], told: Mapping[str, Any]) -> list[Failure]:
+    """Runs of a stack in training that train no more."""
+    at = [(int(run), step) for run, step in told["died"].items()]
+    return [
+        Failure("diverged", config["labels"][run], config["seeds"][run], step, "not finite any more")
+        for run, step in at
+    ]
+
+
+def _failures(rows: Iterable[Mapping[str, Any]]) -> list[Failure]:
+    return [
+        Failure(
+            row["outcome"],
+            row.get("variant") or row["label"],
+            row["seed"],
+            row.get("onset_step"),
+            row["reason"] or "",
+        )
+        for row in rows
+        if row["outcome"] != "finished"
+    ]
+
+
+def _pace(
+    now: Mapping[str, Any],
+    suite: Mapping[str, Any],
+    stacks: _Known,
+    running: Mapping[str, Mapping[str, Any]],
+) -> tuple[float | None, float | None]:
+    """(steps of single runs a second, seconds left), by what this session did so far."""
+    spent = now["time"] - now["began"] if now.get("began") else 0.0
+    if not spent or not now["work"]:
+        return None, None
+    cost = live.costs(suite)
+    left = 0.0
+    for name, (config, status) in stacks.items():
+        steps = config["variants"][0]["steps"]
+        step = running[name]["step"] if name in running else status.get("step") or 0
+        left += (steps - step) * sum(cost.get(key, 0.0) for key in config["keys"])
+    return now["run_steps"] / spent, left * spent / now["work"]

@@ -1,0 +1,127 @@
+"""A lock that keeps a second process out of a folder of results."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from ganbench.errors import BadInput, Problem
+
+
+class FolderLock:
+    """Keeps a second ganbench process out of a results folder: `with FolderLock(root): ...`.
+
+    A lock left by a dead process of this host is taken over at once. One of another host cannot be
+    looked at, so it is taken over when it has not been refreshed for `stale_after` seconds.
+    """
+
+    def __init__(self, root: Path, stale_after: float = 6 * 3600.0) -> None:
+        self.path = Path(root) / ".ganbench.lock"
+        self.stale_after = stale_after
+        self._token = secrets.token_hex(8)
+
+    def __enter__(self) -> FolderLock:
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for _ in range(100):  # each further round: another process came or went in between
+                if self._create():
+                    return self
+                seen = _read_text(self.path)
+                if seen is not None:
+                    self._refuse_if_held()
+                    self._remove(seen)
+        except OSError as error:
+            raise BadInput(Problem(str(folder), f"cannot be written to ({error.strerror})")) from None
+        raise BadInput(Problem(str(folder), f"cannot be locked; remove {self.path} and start again"))
+
+    def __exit__(self, *_: object) -> None:
+        if self._token in (_read_text(self.path) or ""):
+            self.path.unlink(missing_ok=True)
+
+    def refresh(self) -> None:
+        """Say that this process is alive. Call it now and then where other hosts share the folder."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def holder(self) -> tuple[str, bool] | None:
+        """(who wrote the lock, whether it still holds), without taking it; None where there is none."""
+        seen = _read_text(self.path)
+        try:
+            age = time.time() - self.path.stat().st_mtime
+        except OSError:
+            return None
+        return None if seen is None else self._holder(seen, age)
+
+    def _create(self) -> bool:
+        pid = os.getpid()
+        holder = {"pid": pid, "born": _born(pid), "host": socket.gethostname(), "token": self._token}
+        try:
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(holder, file)
+        return True
+
+    def _refuse_if_held(self) -> None:
+        who, held = self.holder() or ("", False)
+        if held:
+            what = f"is in use by {who}; wait for it to end, or remove {self.path} if it is gone"
+            raise BadInput(Problem(str(self.path.parent), what))
+
+    def _holder(self, seen: str, age: float) -> tuple[str, bool]:
+        """(who wrote the lock, whether it still holds), from the lock's text and its age in seconds."""
+        try:
+            holder = json.loads(seen)
+            pid, born, host = int(holder["pid"]), holder["born"], str(holder["host"])
+        except (ValueError, TypeError, KeyError):
+            # Half a lock: its owner is writing it just now, or was killed while writing.
+            return "a process that is just starting", age < min(10.0, self.stale_after)
+        here = host == socket.gethostname()
+        held = not _dead(pid, born) if here else age < self.stale_after
+        return f"process {pid} on {host}", held
+
+    def _remove(self, seen: str) -> None:
+        """Remove the stale lock that read `seen`. If another process was faster, give its lock back."""
+        aside = self.path.with_name(f"{self.path.name}.{self._token}")
+        with contextlib.suppress(OSError):
+            os.rename(self.path, aside)
+            if _read_text(aside) != seen:
+                os.link(aside, self.path)
+        aside.unlink(missing_ok=True)
+
+
+def _dead(pid: int, born: str | None) -> bool:
+    """True where no process has this id, or where another one got it since. False where unknowable."""
+    if os.name != "posix":  # elsewhere, os.kill with signal 0 would end the process
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return born is not None and _born(pid) != born
+
+
+def _born(pid: int) -> str | None:
+    """When a process began, in the kernel's ticks: ids are reused, above all in containers.
+
+    None where that is unknown, and for a zombie: dead, but never waited for.
+    """
+    stat = _read_text(Path(f"/proc/{pid}/stat"))
+    fields = stat.rpartition(")")[2].split() if stat else []
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

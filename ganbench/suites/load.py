@@ -1,0 +1,246 @@
+"""Suites: a TOML file becomes variants. Torch is not imported here.
+
+`load_suite` reads the file (`suite_file`), checks its shape (`suite_document`), makes the cells of its
+matrix (`suite_cells`) and resolves them (`suite_variants`, `suite_sweeps`). All errors of a file are told
+at once, each with its path.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ganbench.components.base import create, options_of, sweepable
+from ganbench.components.kinds import KINDS
+from ganbench.components.optimizers import OPTIMIZERS
+from ganbench.errors import BadInput, nearest
+from ganbench.plugins.discovery import Catalogue
+from ganbench.suites import matrix
+from ganbench.suites.checks import Checker
+from ganbench.suites.schema import Document, validate
+from ganbench.suites.sweeps import faults_of
+from ganbench.suites.toml_file import Problems, override, printable, read
+from ganbench.suites.variants import Resolver, Variant, canonical
+
+__all__ = [
+    "Suite",
+    "Variant",
+    "canonical",
+    "find_suite",
+    "json_schema",
+    "load_suite",
+    "plugin_files",
+    "structure",
+]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite, resolved.
+
+    Arguments:
+        seeds: every variant is trained with each of them.
+        verdict: thresholds of outcomes, all of them (see `ganbench.judging.thresholds.Thresholds`).
+        compare: "metric" (a value of a metric, or None) and "baseline" (part of a variant as it is written
+            in the matrix, or None).
+        plugins: single-file plugins that the suite names.
+    """
+
+    name: str
+    description: str
+    path: Path
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+    verdict: dict[str, Any]
+    compare: dict[str, Any]
+    plugins: tuple[Path, ...]
+
+
+def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
+    """The suite file of that path, or of that name among the catalogue's; BadInput tells the nearest."""
+    text, path = str(name_or_path), Path(name_or_path)
+    if text in catalogue.suites:
+        return catalogue.suites[text]
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        return path  # `read` tells what is wrong with it, if anything
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError):
+        pass
+    shown = printable(text)
+    raise BadInput(f"unknown suite {shown!r}; {nearest(shown, catalogue.suites)}, or give the path of a file")
+
+
+def plugin_files(path: Path | str) -> list[Path]:
+    """The single-file plugins that a suite names, needed before it can be loaded."""
+    path = Path(path)
+    names = read(path).get("plugins", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        return []  # `load_suite` tells
+    return [path.parent / name for name in names]
+
+
+def load_suite(
+    path: Path | str,
+    catalogue: Catalogue,
+    *,
+    overrides: Sequence[str] = (),
+    seeds: int | Sequence[int] | None = None,
+    steps: int | None = None,
+) -> Suite:
+    """The suite in the file `path`. Raise BadInput with everything that is wrong with it.
+
+    Arguments:
+        overrides: "path=value" each, a value in TOML or a bare string, applied before validation.
+        seeds: in place of those of the file: a count, or a list.
+        steps: in place of every number of steps in the file; evaluations come no later than that.
+    """
+    path, problems = Path(path), Problems()
+    raw = read(path)
+    for text in overrides:
+        try:
+            problems.renamed[override(raw, text)] = f"--set {text}"
+        except BadInput as error:
+            problems.extend(error.problems)
+    _apply(raw, seeds, steps, problems)
+    document, broken = validate(raw, problems)
+    checked = Checker(catalogue, problems)
+    checked.check(document)
+    verdict = _verdict(document.verdict, problems)
+    plugins = _plugins(document, path, problems)
+    seed_list = document.defaults.seeds
+    count = seed_list if isinstance(seed_list, int) else len(seed_list)
+    variants: list[Variant] = []
+    compare: dict[str, Any] = {}
+    whole = broken.isdisjoint({"defaults", "matrix"})
+    cells = matrix.cells(document, partial(_recipe, catalogue), problems) if whole else None
+    if cells:
+        if not checked.unknown:  # else the misspelt name would be told twice
+            matrix.unused_options(document, cells, _idle(catalogue, problems.renamed), problems)
+        variants = Resolver(catalogue, problems, checked).variants(cells, count)
+        compare = _compare(document, cells, catalogue, problems)
+    problems.check(checked.missing.values())
+    numbers = tuple(range(count) if isinstance(seed_list, int) else seed_list)
+    name, description = document.name, document.description
+    return Suite(name, description, path, numbers, tuple(variants), verdict, compare, plugins)
+
+
+def _idle(catalogue: Catalogue, overridden: Iterable[str]) -> set[str]:
+    """Components that may have options though no variant is seen to use them.
+
+    Which extractors are used is told by metrics and data, later. Where the command line has changed who is
+    used, the file's options of anybody else are left over, not misspelt.
+    """
+    changed = any(path.split(".")[0] in ("defaults", "matrix") for path in overridden)
+    return {name for kind in (KINDS if changed else ("extractor",)) for name in catalogue.names(kind)}
+
+
+def _apply(
+    raw: dict[str, Any], seeds: int | Sequence[int] | None, steps: int | None, problems: Problems
+) -> None:
+    """Put the command line's seeds and steps into the raw document."""
+    defaults = raw.setdefault("defaults", {})
+    matrix = raw.get("matrix", {})
+    if not isinstance(defaults, dict) or not isinstance(matrix, dict):
+        return
+    if seeds is not None:
+        defaults["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
+        problems.renamed["defaults.seeds"] = "--seeds"
+    if steps is None:
+        return
+    includes = matrix.get("include", [])
+    tables = [table for table in (includes if isinstance(includes, list) else []) if isinstance(table, dict)]
+    for table in [matrix, *tables]:
+        table.pop("steps", None)
+    defaults["steps"] = steps
+    problems.renamed["defaults.steps"] = "--steps"
+    for table in [defaults, *tables]:
+        evaluate = table.get("evaluate")
+        if isinstance(evaluate, dict) and _exceeds(evaluate.get("every"), steps):
+            evaluate["every"] = steps
+
+
+def _exceeds(every: Any, steps: int) -> bool:
+    return type(every) is int and 0 < steps < every
+
+
+def _verdict(given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """All thresholds, defaults filled in."""
+    from ganbench.judging.thresholds import Thresholds
+
+    known = [field.name for field in fields(Thresholds)]
+    for name in given.keys() - set(known):
+        problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
+    sound = {name: value for name, value in given.items() if name in known}
+    faults = faults_of(Thresholds, sound, "verdict")
+    problems.extend(faults)
+    return {} if faults else options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+
+
+def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, Any]:
+    """What a model was published with; nothing where it is not there."""
+    found = catalogue.components["model"].get(model or "")
+    return found.cls.recipe if found else {}  # type: ignore[attr-defined]
+
+
+def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, ...]:
+    files = tuple(path.parent / name for name in document.plugins)
+    for index, file in enumerate(files):
+        if "\0" in str(file) or not file.is_file():
+            problems.add(f"plugins.{index}", f"there is no file {printable(str(file))}")
+    return files
+
+
+def _compare(
+    document: Document, cells: list[matrix.Cell], catalogue: Catalogue, problems: Problems
+) -> dict[str, Any]:
+    """What is compared; the metric is by default the first one of the first variant that has any."""
+    names = list(dict.fromkeys(metric["name"] for cell in cells for metric in cell.metrics()))
+    known = catalogue.components["metric"]
+    values = [value for name in names if name in known for value in known[name].cls.values]  # type: ignore[attr-defined]
+    metric = document.compare.metric or (values[0] if values else None)
+    if metric in names and metric in known and metric not in values:
+        metric = next(iter(known[metric].cls.values))  # type: ignore[attr-defined]
+    if metric is not None and metric not in values and all(name in known for name in names):
+        problems.add("compare.metric", f"no variant is measured by {metric!r}; {nearest(metric, values)}")
+    baseline = document.compare.baseline.given() if document.compare.baseline else None
+    if baseline is not None and not problems.found:  # another problem may be why no variant is like it
+        why = matrix.why_unlike(baseline, [cell.values for cell in cells])
+        if why:
+            problems.add("compare.baseline", why)
+    return {"metric": metric, "baseline": baseline}
+
+
+def structure(config: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, Any], dict[str, float]]:
+    """Split a resolved variant into what its stack shares and what may differ inside the stack.
+
+    Returns:
+        The variant with null in place of every value that can be swept inside a stack, and these values
+        by path. Variants whose structures are equal (as canonical JSON) can share a stack.
+    """
+    shared = copy.deepcopy(dict(config))
+    values: dict[str, float] = {}
+    for kind, part in [("loss", shared["loss"]), *(("technique", part) for part in shared["techniques"])]:
+        registered = catalogue.components[kind].get(part["name"])
+        for option in sorted(sweepable(registered.cls)) if registered else ():
+            values[f"{part['name']}.{option}"] = part["options"][option]
+            part["options"][option] = None
+    for player, table in shared["optimizer"].items():
+        for option in sorted(sweepable(OPTIMIZERS[table["name"]])):
+            values[f"optimizer.{player}.{option}"] = table[option]
+            table[option] = None
+        for index, beta in enumerate(table.get("betas", ())):
+            values[f"optimizer.{player}.betas.{index}"] = beta
+            table["betas"][index] = None
+    return shared, values
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of suite files, for editors."""
+    schema = Document.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,220 @@
+"""From a typed document to cells: the entries of the matrix, before sweeps are enumerated."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganbench.errors import nearest
+from ganbench.suites.schema import Document, Include, Matrix
+from ganbench.suites.sweeps import MAX_RUNS
+from ganbench.suites.toml_file import Problems, brief
+
+_DEFAULTS = {
+    "techniques": [],
+    "optimizer": {"name": "adam"},
+    "batch": 64,
+    "precision": "float32",
+    "evaluate": {},
+}
+_REQUIRED = ("dataset", "model", "loss", "steps")
+_EVALUATE = ("evaluate.every", "evaluate.metrics")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of the matrix: its values, where each was written, and the options of its components."""
+
+    where: str
+    values: dict[str, Any]
+    origins: dict[str, str]
+    options: Mapping[str, dict[str, Any]]
+    option_origins: dict[str, str] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        """(kind, name, where) of its components, without metrics."""
+        single = [(kind, self.values[kind], self.origins[kind]) for kind in ("dataset", "model", "loss")]
+        techniques = [("technique", name, self.origins["techniques"]) for name in self.values["techniques"]]
+        return single + techniques
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Its metrics as written: tables of a name and options."""
+        return self.values["evaluate"].get("metrics", [])  # type: ignore[no-any-return]
+
+    def names(self) -> set[str]:
+        """Names of all its components."""
+        return {name for _, name in self.kinds()}
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """(kind, name) of all its components."""
+        metrics = [("metric", metric["name"]) for metric in self.metrics()]
+        return [(kind, name) for kind, name, _ in self.parts()] + metrics
+
+    def origin(self, name: str) -> str:
+        """Where the options of the component `name` are written."""
+        return self.option_origins.get(name, f"options.{name}")
+
+
+Recipes = Callable[[Any], Mapping[str, Any]]
+"""Name of a model -> the values that it was published with."""
+
+
+def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell] | None:
+    """The cells of the suite, or None where they cannot be told (the problems then say why)."""
+    matrix = document.matrix
+    lists = matrix.lists if matrix else {}
+    count = math.prod(map(len, lists.values()))
+    if count > MAX_RUNS:
+        problems.add("matrix", f"its lists make {count:,} cells; more than {MAX_RUNS:,} are not run")
+        return None
+    product = [] if matrix and not lists else list(_product(document, lists, recipes))
+    product = _exclude(matrix, product, problems) if matrix else product
+    includes = matrix.include if matrix else []
+    found = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
+    if not found:
+        problems.add("matrix.exclude", "excludes every cell: no variant is left")
+    for cell in found:
+        for key in _REQUIRED:
+            if key not in cell.values:
+                place = cell.where if cell.where != "matrix" else "defaults"
+                problems.add(f"{place}.{key}", "is missing; set it in [defaults] or in [matrix]")
+    return found if found and all(cell.values.keys() >= set(_REQUIRED) for cell in found) else None
+
+
+def _base(document: Document) -> dict[str, Any]:
+    given = document.defaults.given()
+    given.pop("seeds", None)
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _completed(values: Mapping[str, Any], recipes: Recipes) -> dict[str, Any]:
+    """What the file leaves out is the model's recipe, and then the default."""
+    return {**_DEFAULTS, **recipes(values.get("model")), **values}
+
+
+def _product(document: Document, lists: Mapping[str, list[Any]], recipes: Recipes) -> Iterator[Cell]:
+    base = _base(document)
+    origins = {key: f"defaults.{key}" for key in [*base, *_DEFAULTS, *_REQUIRED, *_EVALUATE]}
+    several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
+    where = "matrix" if lists else "defaults"
+    for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
+        own = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
+        values = _completed(base | own, recipes)
+        places = {key: f"matrix.{key}.{index}" for key, (index, _) in zip(lists, chosen, strict=True)}
+        shown = tuple(f"{key}={values[key]}" for key in several)
+        yield Cell(where, values, origins | places, document.options, {}, shown)
+
+
+def _include(document: Document, index: int, include: Include, recipes: Recipes) -> Cell:
+    where = f"matrix.include.{index}"
+    base, given = _base(document), include.given()
+    own = given.pop("options", {})
+    # merged, so that an entry can change the metrics alone
+    evaluate = base.get("evaluate", {}) | given.get("evaluate", {})
+    values = _completed(base | given | {"evaluate": evaluate}, recipes)
+    options = document.options | {name: document.options.get(name, {}) | own[name] for name in own}
+    own_keys = given.keys() | {f"evaluate.{key}" for key in given.get("evaluate", ())}
+    keys = [*values, *_REQUIRED, *_EVALUATE]
+    origins = {key: f"{where if key in own_keys else 'defaults'}.{key}" for key in keys}
+    return Cell(where, values, origins, options, {name: f"{where}.options.{name}" for name in own})
+
+
+def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Cell]:
+    excluded: set[int] = set()
+    for number, pattern in enumerate(matrix.exclude):
+        hit = {i for i, cell in enumerate(product) if matches(pattern.given(), cell.values)}
+        where = f"matrix.exclude.{number}"
+        if not hit and not problems.below(where):
+            problems.add(where, "no cell of the matrix is like this: there is nothing to exclude")
+        excluded |= hit
+    return [cell for i, cell in enumerate(product) if i not in excluded]
+
+
+def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether `values` has all of `pattern` (of a table in it, too, a part is enough)."""
+    return all(
+        matches(wanted, values.get(key, {}))
+        if isinstance(wanted, dict) and isinstance(values.get(key), dict)
+        else key in values and values[key] == wanted
+        for key, wanted in pattern.items()
+    )
+
+
+def why_unlike(pattern: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
+    """Why none of the cells is like the pattern, with what comes nearest; empty where one is."""
+    if any(matches(pattern, values) for values in cells):
+        return ""
+    for key, wanted in pattern.items():
+        if not any(matches({key: wanted}, values) for values in cells):
+            there = {_told(values[key]) for values in cells if key in values}
+            return f"no variant has {key} = {_told(wanted)}; {nearest(_told(wanted), there)}"
+
+    def unlike(values: Mapping[str, Any]) -> list[str]:
+        return [key for key, wanted in pattern.items() if not matches({key: wanted}, values)]
+
+    closest = min(cells, key=lambda values: len(unlike(values)))
+    asked = " and ".join(f"{key} = {_told(wanted)}" for key, wanted in pattern.items())
+    has = " and ".join(f"{key} = {_told(closest[key])}" for key in unlike(closest))
+    return f"no variant has {asked} at once; the nearest has {has}"
+
+
+def _told(value: Any) -> str:
+    """A value of the matrix as labels show it; a table as it is written."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return "+".join(value) or "plain"
+    return value if isinstance(value, str) else brief(value)
+
+
+def unused_options(document: Document, found: list[Cell], idle: Collection[str], problems: Problems) -> None:
+    """Options of components that no variant uses are most likely misspelt, unless these are `idle`."""
+    used = set(idle).union(*(cell.names() for cell in found))
+    for name in document.options:
+        if name not in used:
+            problems.add(f"options.{name}", f"no variant uses {name!r}; {nearest(name, used)}")
+    for cell in found:
+        for name, where in cell.option_origins.items():
+            if name not in cell.names() | set(idle):
+                problems.add(where, f"this entry does not use {name!r}; {nearest(name, cell.names())}")
+
+
+def mentions(document: Document) -> Iterator[tuple[str, str, str]]:
+    """(kind, name, where) of every component that the document names."""
+    matrix = document.matrix or Matrix.model_construct()
+    for key in ("dataset", "model", "loss"):
+        for index, name in enumerate(getattr(matrix, key) or ()):
+            yield key, name, f"matrix.{key}.{index}"
+    for index, names in enumerate(matrix.techniques or ()):
+        yield from (("technique", name, f"matrix.techniques.{index}.{i}") for i, name in enumerate(names))
+    entries: list[tuple[str, Any]] = [("defaults", document.defaults)]
+    entries += [(f"matrix.include.{i}", entry) for i, entry in enumerate(matrix.include)]
+    entries += [(f"matrix.exclude.{i}", entry) for i, entry in enumerate(matrix.exclude)]
+    if document.compare.baseline:
+        entries.append(("compare.baseline", document.compare.baseline))
+    for where, entry in entries:
+        yield from _mentions_of(entry.given(), where)
+
+
+def _mentions_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, str]]:
+    for key in ("dataset", "model", "loss"):
+        if entry.get(key) is not None:
+            yield key, entry[key], f"{where}.{key}"
+    for index, name in enumerate(entry.get("techniques") or ()):
+        yield "technique", name, f"{where}.techniques.{index}"
+    for index, metric in enumerate((entry.get("evaluate") or {}).get("metrics", ())):
+        yield "metric", metric["name"], f"{where}.evaluate.metrics.{index}"
+
+
+def optimizers(document: Document) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every optimiser table of the document, with its place."""
+    matrix = document.matrix or Matrix.model_construct()
+    if document.defaults.optimizer is not None:
+        yield document.defaults.optimizer, "defaults.optimizer"
+    for index, table in enumerate(matrix.optimizer or ()):
+        yield table, f"matrix.optimizer.{index}"
+    for index, entry in enumerate(matrix.include):
+        if entry.optimizer is not None:
+            yield entry.optimizer, f"matrix.include.{index}.optimizer"

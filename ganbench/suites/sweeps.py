@@ -1,0 +1,216 @@
+"""Swept values: `{ sweep = [...] }`, `{ linspace = [lo, hi, n] }` and `{ logspace = [lo, hi, n] }`.
+
+A sweep stands where a number stands: as a component's option, as a field of an optimiser (of all players
+or of one), or as an entry of `betas`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganbench.components.base import create, unknown_option
+from ganbench.errors import BadInput, Problem, nearest
+from ganbench.suites.toml_file import Problems, brief
+
+KINDS = ("sweep", "linspace", "logspace")
+MAX_RUNS = 100_000
+"""More runs than these are taken for a mistake."""
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The values of one swept option, not yet enumerated: `size` may be huge."""
+
+    kind: str
+    numbers: tuple[Number, ...]
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self.numbers) if self.kind == "sweep" else int(self.numbers[2])
+
+    def values(self) -> list[Number]:
+        """The values. Those of a space are rounded to 12 digits, so that 0.1 is written 0.1."""
+        if self.kind == "sweep":
+            return list(self.numbers)
+        low, high, last = self.numbers[0], self.numbers[1], self.size - 1
+        if self.kind == "linspace":
+            inner = [low + (high - low) * (i / last) for i in range(1, last)]
+        else:
+            a, b = math.log10(low), math.log10(high)
+            inner = [10 ** (a + (b - a) * (i / last)) for i in range(1, last)]
+        return [float(low), *(float(f"{value:.12g}") for value in inner), float(high)]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One sweep and its place: `spot` is the key in the table, and for betas also the index."""
+
+    spot: tuple[str, ...]
+    sweep: Sweep
+
+
+def is_sweep(value: Any) -> bool:
+    """Whether `value` is meant as a sweep."""
+    return isinstance(value, dict) and not set(KINDS).isdisjoint(value)
+
+
+def parse(table: Mapping[str, Any]) -> Sweep:
+    """The sweep that `table` describes. Raise ValueError where it describes none."""
+    unknown = [key for key in table if key not in KINDS]
+    if unknown:
+        raise ValueError(f"unknown key {brief(unknown[0])} beside a sweep; {nearest(unknown[0], KINDS)}")
+    if len(table) != 1:
+        raise ValueError(f"must be one of {', '.join(KINDS)}, not several")
+    [(kind, numbers)] = table.items()
+    if not isinstance(numbers, list) or any(type(number) not in (int, float) for number in numbers):
+        raise ValueError(f"{kind} must be a list of numbers (got {brief(numbers)})")
+    if kind == "sweep":
+        if not numbers:
+            raise ValueError("sweep must not be empty")
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"sweep repeats {Counter(numbers).most_common(1)[0][0]}")
+    else:
+        _check_space(kind, numbers)
+    return Sweep(kind, tuple(numbers))
+
+
+def _check_space(kind: str, numbers: list[Number]) -> None:
+    if len(numbers) != 3 or type(numbers[2]) is not int or numbers[2] < 2:
+        raise ValueError(f"{kind} must be [lowest, highest, count] with a count of 2 or more")
+    if kind == "logspace" and min(numbers[:2]) <= 0:
+        raise ValueError("logspace must go from one positive number to another")
+    if numbers[0] == numbers[1]:
+        raise ValueError(f"{kind} must go from one number to another one")
+
+
+def axes(table: Mapping[str, Any]) -> list[Axis]:
+    """The sweeps of a sound table (see `check`), in its order."""
+    return [Axis(spot, parse(value)) for spot, value in _spots(table) if is_sweep(value)]
+
+
+def fill(table: Mapping[str, Any], values: Mapping[tuple[str, ...], Number]) -> dict[str, Any]:
+    """`table` with a value in place of each sweep."""
+    filled = dict(table)
+    for spot, value in values.items():
+        if len(spot) == 1:
+            filled[spot[0]] = value
+        else:
+            filled[spot[0]] = list(filled[spot[0]])
+            filled[spot[0]][int(spot[1])] = value
+    return filled
+
+
+def first(table: Mapping[str, Any]) -> dict[str, Any]:
+    """`table` with the first value in place of each sweep."""
+    return fill(table, {axis.spot: axis.sweep.numbers[0] for axis in axes(table)})
+
+
+def _spots(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Where a sweep may stand."""
+    for key, value in table.items():
+        yield (key,), value
+        if key == "betas" and isinstance(value, list):
+            yield from (((key, str(i)), entry) for i, entry in enumerate(value))
+
+
+def check(cls: Any, table: Mapping[str, Any], where: str, problems: Problems) -> bool:
+    """Check the options of `cls`, with every value of every sweep. Whether they are sound."""
+    usable = _check_sweeps(cls, table, where, problems)
+    sound = len(usable) == len(table)
+    base = first(usable)
+    dropped = set(table) - set(usable)
+    faults = [p for p in faults_of(cls, base, where) if p.where.removeprefix(f"{where}.") not in dropped]
+    problems.extend(faults)
+    if faults or not sound:
+        return False
+    for axis in axes(usable):
+        if axis.sweep.size > MAX_RUNS:
+            continue  # told by who counts the runs; enumerating them would take for ever
+        for value in axis.sweep.values()[1:]:
+            faults = [*faults_of(cls, fill(base, {axis.spot: value}), where)]
+            if faults:
+                problems.extend(faults)
+                sound = False
+                break
+    return sound
+
+
+def faults_of(cls: Any, options: Mapping[str, Any], where: str) -> tuple[Problem, ...]:
+    """What is wrong with `options`; a component that breaks while it is made is told like bad options."""
+    try:
+        create(cls, options, where)
+    except BadInput as error:
+        return error.problems
+    except Exception as error:  # a plugin's own code
+        return (Problem(where, f"{cls.__name__} cannot be made: {type(error).__name__}: {error}"),)
+    return ()
+
+
+def _check_sweeps(cls: Any, table: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Any]:
+    """The keys of `table` whose sweeps are well formed."""
+    usable = {}
+    numeric = _numeric(cls)
+    for key, value in table.items():
+        faults = list(_sweep_faults(cls, key, value, numeric))
+        for path, what in faults:
+            problems.add(f"{where}.{path}", what)
+        if not faults:
+            usable[key] = value
+    return usable
+
+
+def _sweep_faults(cls: Any, key: str, value: Any, numeric: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and numeric.get(key) and not is_sweep(value):
+        word = next(iter(value), "")
+        yield key, f"unknown way to sweep {brief(word)}; {nearest(word, KINDS)}"
+    elif is_sweep(value) and numeric.get(key) is False:
+        yield key, "only a number can be swept, and this option is none"
+    elif is_sweep(value) and key not in numeric:
+        yield key, unknown_option(cls, key)
+    elif is_sweep(value):
+        yield from _parse_faults(key, value)
+    elif key == "betas" and isinstance(value, list):
+        for index, entry in enumerate(value):
+            if isinstance(entry, dict):
+                yield from _parse_faults(f"betas.{index}", entry)
+    else:
+        what = "a sweep cannot stand here, inside a list or a table"
+        yield from ((path, what) for path in _nested(key, value))
+
+
+def _parse_faults(path: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    try:
+        parse(table)
+    except ValueError as error:
+        yield path, str(error)
+
+
+def _nested(path: str, value: Any) -> Iterator[str]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if is_sweep(item):
+            yield f"{path}.{key}"
+        else:
+            yield from _nested(f"{path}.{key}", item)
+
+
+def _numeric(cls: Any) -> dict[str, bool]:
+    """Option -> whether it is a number (or may be one, as in `float | None`)."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}
+
+
+def _is_number(hint: Any) -> bool:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(map(_is_number, typing.get_args(hint)))
+    return hint is int or hint is float

@@ -1,0 +1,338 @@
+"""From cells to variants: names are looked up, options checked, sweeps enumerated, labels given."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ganbench.components.base import create, options_of
+from ganbench.components.kinds import Model
+from ganbench.components.optimizers import OPTIMIZERS
+from ganbench.errors import nearest
+from ganbench.plugins.discovery import Catalogue
+from ganbench.suites import sweeps
+from ganbench.suites.checks import Checker
+from ganbench.suites.matrix import Cell
+from ganbench.suites.optimizer_tables import inherit, own, players_of
+from ganbench.suites.schema import Evaluate
+from ganbench.suites.sweeps import MAX_RUNS, Number, Sweep, is_sweep
+from ganbench.suites.toml_file import Problems
+
+ANY_PLAYER = "*"
+"""Stands for the players of a model that is not there to be asked."""
+
+_KEY = {"technique": "techniques"}
+"""The key of a suite under which components of a kind stand, where it is not the kind."""
+
+Place = tuple[str, tuple[str, ...]]
+"""Owner ("r1", "optimizer.generator") and spot in the owner's table (("gamma",), ("betas", "0"))."""
+Values = dict[Place, Number]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One configuration without a seed.
+
+    Arguments:
+        label: unique within the suite, for people.
+        config: the resolved variant: plain data, every default filled in.
+        swept: the explicitly swept values, by path ("r1.gamma", "optimizer.generator.lr").
+        unavailable: None, or why it cannot be trained (a component's plugin failed to load).
+    """
+
+    label: str
+    config: dict[str, Any]
+    swept: dict[str, Number]
+    unavailable: str | None = None
+
+
+def canonical(obj: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, floats by repr. ValueError for numbers that are not finite."""
+    return json.dumps(obj, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One sweep of a cell and all the places that take its value."""
+
+    label: str
+    sweep: Sweep
+    places: tuple[Place, ...]
+
+
+@dataclass
+class Resolver:
+    """Turns cells into variants, taking note of all that is wrong."""
+
+    catalogue: Catalogue
+    problems: Problems
+    checked: Checker
+    made: dict[Any, tuple[Any, dict[str, Any]] | None] = field(default_factory=dict)
+    overridden: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
+
+    def variants(self, found: list[Cell], seeds: int) -> list[Variant]:
+        """All variants of the cells, or none where there would be more than MAX_RUNS runs."""
+        laid = [(cell, self._lanes(cell)) for cell in found if self._sound(cell)]
+        count = seeds * sum(math.prod(lane.sweep.size for lane in lanes) for _, lanes in laid)
+        if count > MAX_RUNS:
+            self.problems.add("", f"the suite makes {count:,} runs; more than {MAX_RUNS:,} are not run")
+            return []
+        variants = [(cell, variant) for cell, lanes in laid for variant in self._expand(cell, lanes)]
+        # A cell that was left out could have the model with the player: then say nothing of players.
+        for where, (given, known) in self.overridden.items() if len(laid) == len(found) else ():
+            for player in sorted(given - known if ANY_PLAYER not in known else ()):
+                self.problems.add(f"{where}.{player}", f"no model has this player; {nearest(player, known)}")
+        return self._distinct(variants)
+
+    def _sound(self, cell: Cell) -> bool:
+        """Whether the cell can be looked at further (if not, the problems then tell why)."""
+        for kind, name, _ in cell.parts():
+            known = self.catalogue.components[kind].keys() | self.checked.unknown
+            if name not in known and (kind, name) not in self.checked.missing:
+                model = cell.values["model"]
+                what = f"the recipe of {model!r} names the {kind} {name!r}, which is not there; name another"
+                self.problems.add(cell.origins[_KEY.get(kind, kind)], what)
+                return False
+        bad = self.checked.faulty | self.checked.unknown
+        return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]}) and self._players(cell) is not None
+
+    def _players(self, cell: Cell) -> list[str] | None:
+        """The players of the cell's model; None where its code breaks."""
+        name = cell.values["model"]
+        made = self._make("model", name, sweeps.first(cell.options.get(name, {})), cell)
+        if made is None or made[0] is None:
+            return None if made is None else [ANY_PLAYER]
+        return self._ask(cell.origins["model"], lambda: list(made[0].players()))  # type: ignore[no-any-return]
+
+    def _lanes(self, cell: Cell) -> list[Lane]:
+        """The sweeps that the cell contains. One of all players is one lane, with a place for each."""
+        lanes: dict[tuple[str, ...], Lane] = {}
+        for _, name, _ in cell.parts():
+            for axis in sweeps.axes(cell.options.get(name, {})):
+                lanes[name, *axis.spot] = Lane(".".join([name, *axis.spot]), axis.sweep, ((name, axis.spot),))
+        table, players = cell.values["optimizer"], self._players(cell) or []
+        overrides = players_of(table)
+        given, known = self.overridden.setdefault(cell.origins["optimizer"], (set(), set()))
+        given.update(overrides)
+        known.update(players)
+        for player in players:
+            override = overrides.get(player, {})
+            for axis in sweeps.axes(inherit(own(table), override)):
+                alone = axis.spot[0] in override
+                label = ".".join([*axis.spot, player] if alone else axis.spot)
+                key = ("optimizer", player if alone else "", *axis.spot)
+                places = lanes[key].places if key in lanes else ()
+                lanes[key] = Lane(label, axis.sweep, (*places, (f"optimizer.{player}", axis.spot)))
+        return list(lanes.values())
+
+    def _expand(self, cell: Cell, lanes: list[Lane]) -> Iterator[Variant]:
+        missing = [self.checked.missing[part] for part in cell.kinds() if part in self.checked.missing]
+        for chosen in itertools.product(*(lane.sweep.values() for lane in lanes)):
+            values: Values = {}
+            for lane, value in zip(lanes, chosen, strict=True):
+                values.update(dict.fromkeys(lane.places, value))
+            config = self._config(cell, values)
+            if config is None:
+                continue
+            shown = [f"{lane.label}={value:g}" for lane, value in zip(lanes, chosen, strict=True)]
+            shown = [*cell.shown, *shown]
+            label = _label(config) + (f" [{', '.join(shown)}]" if shown else "")
+            tables = tables_of(config)
+            swept = {".".join((owner, *spot)): read_spot(tables[owner], spot) for owner, spot in values}
+            yield Variant(label, config, swept, "; ".join(dict.fromkeys(missing)) or None)
+
+    def _config(self, cell: Cell, values: Values) -> dict[str, Any] | None:
+        """The resolved variant, or None where a component cannot be made or does not fit."""
+        made: dict[str, list[tuple[Any, dict[str, Any]]]] = {"technique": []}
+        for kind, name, _ in cell.parts():
+            one = self._make(kind, name, _filled(cell.options.get(name, {}), name, values), cell)
+            if one is None:
+                return None
+            made.setdefault(kind, []).append((one[0], {"name": name, "options": one[1]}))
+        [(model, _)], [(loss, _)] = made["model"], made["loss"]
+        evaluate = self._evaluate(cell)
+        self._fit(cell, model, loss, [technique for technique, _ in made["technique"] if technique])
+        if evaluate is None:
+            return None
+        if model is not None:
+            self._see(cell, model, [entry["name"] for entry in evaluate["metrics"]])
+        return {
+            **{kind: made[kind][0][1] for kind in ("dataset", "model", "loss")},
+            "techniques": [part for _, part in made["technique"]],
+            "optimizer": self._optimizers(cell, values),
+            **{key: cell.values[key] for key in ("steps", "batch", "precision")},
+            "evaluate": evaluate,
+        }
+
+    def _optimizers(self, cell: Cell, values: Values) -> dict[str, Any]:
+        table, resolved = cell.values["optimizer"], {}
+        for player in self._players(cell) or ():
+            merged = inherit(own(table), players_of(table).get(player, {}))
+            options = _filled(merged, f"optimizer.{player}", values)
+            name = options.pop("name")
+            resolved[player] = {"name": name, **options_of(create(OPTIMIZERS[name], options))}
+        return resolved
+
+    def _evaluate(self, cell: Cell) -> dict[str, Any] | None:
+        given, steps = cell.values["evaluate"], cell.values["steps"]
+        where, every = cell.origins["evaluate.metrics"], given.get("every", steps)
+        metrics: list[dict[str, Any]] = []
+        if every > steps:
+            what = f"{every} is more than the {steps} steps of a run"
+            self.problems.add(cell.origins["evaluate.every"], what)
+        for index, entry in enumerate(cell.metrics()):
+            name, inline = entry["name"], {key: value for key, value in entry.items() if key != "name"}
+            if any(map(is_sweep, inline.values())):
+                self.problems.add(f"{where}.{index}", "the options of a metric cannot be swept")
+                return None
+            if name in [metric["name"] for metric in metrics]:
+                self.problems.add(f"{where}.{index}", f"repeats the metric {name!r}")
+            made = self._make("metric", name, cell.options.get(name, {}) | inline, cell, f"{where}.{index}")
+            if made is None:
+                return None
+            metrics.append({"name": name, "options": made[1]})
+        samples = given.get("samples", Evaluate.model_fields["samples"].default)
+        extractors = self._extractors(cell)
+        return {
+            "every": every,
+            "samples": samples,
+            "metrics": metrics,
+            "extractors": extractors,
+            "probes": sorted(given.get("probes", ())),
+        }
+
+    def _extractors(self, cell: Cell) -> dict[str, dict[str, Any]]:
+        """Options of feature extractors by name, of those for which the suite has any."""
+        known = self.catalogue.components["extractor"].keys() - self.checked.faulty
+        names = [name for name in cell.options if name in known]
+        made = {name: self._make("extractor", name, cell.options[name], cell) for name in names}
+        return {name: options for name, (_, options) in ((n, m) for n, m in made.items() if m)}
+
+    def _make(
+        self, kind: str, name: str, options: Mapping[str, Any], cell: Cell, where: str = ""
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """(component, all its options); (None, options) without its plugin; None where it is bad."""
+        if (kind, name) in self.checked.missing:
+            return None, dict(options)
+        where = where or cell.origin(name)
+        key = (kind, name, canonical(options), where)
+        if key not in self.made:
+            cls = self.catalogue.components[kind][name].cls
+            faults = sweeps.faults_of(cls, options, where)
+            self.problems.extend(faults)
+            component = None if faults else create(cls, options, where)
+            self.made[key] = None if faults else (component, options_of(component))
+        return self.made[key]
+
+    def _ask(self, where: str, question: Any) -> Any:
+        """What a plugin's own code answers; None where it breaks."""
+        try:
+            return question()
+        except Exception as error:
+            self.problems.add(where, f"its plugin fails when asked: {type(error).__name__}: {error}")
+            return None
+
+    def _fit(self, cell: Cell, model: Any, loss: Any, techniques: list[Any]) -> None:
+        """Whether the parts fit each other; parts whose plugin is not there fit anything."""
+        if model is None or loss is None:
+            return
+        where, pair = cell.origins["loss"], f"loss {loss.name!r} and model {model.name!r}"
+        if loss.family != model.family:
+            losses = self.catalogue.components["loss"]
+            fitting = [name for name, r in losses.items() if getattr(r.cls, "family", "") == model.family]
+            what = f"{pair} do not fit: {loss.family} and {model.family}; exclude them, or"
+            self.problems.add(where, f"{what} {nearest(loss.name, fitting)}")
+            return
+        alone = type(model).terms is not Model.terms  # then a player may do without the loss
+        for player in self._players(cell) or () if not alone else ():
+            if not callable(getattr(loss, player, None)):
+                self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
+        for technique in techniques:
+            place = cell.origins["techniques"]
+            reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
+            if reason:
+                self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
+            for what in _quarrels(technique, [other.name for other in techniques]):
+                self.problems.add(place, what)
+
+    def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
+        """Whether the model shows, or has the players, that its metrics read."""
+        shown = {*model.shows, *(self._players(cell) or ())}
+        for index, name in enumerate(metrics):
+            registered = self.catalogue.components["metric"].get(name)
+            unseen = set(registered.cls.reads) - shown if registered else set()  # type: ignore[attr-defined]
+            if unseen:
+                models = self.catalogue.components["model"]
+                fitting = [other for other, r in models.items() if unseen <= set(r.cls.shows)]  # type: ignore[attr-defined]
+                read = ", ".join(sorted(unseen))
+                what = f"metric {name!r} reads {read}, which model {model.name!r} does not show"
+                where = f"{cell.origins['evaluate.metrics']}.{index}"
+                self.problems.add(where, f"{what}; {nearest(model.name, fitting)}")
+
+    def _distinct(self, variants: list[tuple[Cell, Variant]]) -> list[Variant]:
+        """The variants under distinct labels; the same variant twice is a problem."""
+        seen: set[str] = set()
+        told: set[str] = set()
+        for cell, variant in variants:
+            text = canonical(variant.config)
+            if text in seen and cell.where not in told:
+                self.problems.add(cell.where, f"the variant {variant.label!r} occurs twice")
+                told.add(cell.where)
+            seen.add(text)
+        return _labelled([variant for _, variant in variants])
+
+
+def _quarrels(technique: Any, names: list[str]) -> list[str]:
+    """What a technique says of the others it is used with."""
+    clashing = [name for name in technique.conflicts if name in names]
+    missing = [name for name in technique.requires if name not in names]
+    return [
+        *(f"technique {technique.name!r} cannot be used with {name!r}: choose one" for name in clashing),
+        *(f"technique {technique.name!r} cannot be used without {name!r}: add it" for name in missing),
+    ]
+
+
+def tables_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Tables of a resolved variant that hold swept values, by the prefix of their paths."""
+    parts = [config["dataset"], config["model"], config["loss"], *config["techniques"]]
+    tables = {part["name"]: part["options"] for part in parts}
+    return tables | {f"optimizer.{player}": table for player, table in config["optimizer"].items()}
+
+
+def read_spot(table: Any, spot: tuple[str, ...]) -> Any:
+    """The value at `spot`."""
+    value = table[spot[0]]
+    return value[int(spot[1])] if len(spot) > 1 else value
+
+
+def _filled(table: Mapping[str, Any], owner: str, values: Values) -> dict[str, Any]:
+    return sweeps.fill(table, {spot: value for (name, spot), value in values.items() if name == owner})
+
+
+def _label(config: Mapping[str, Any]) -> str:
+    techniques = "+".join(part["name"] for part in config["techniques"]) or "plain"
+    return "/".join([*(config[kind]["name"] for kind in ("dataset", "model", "loss")), techniques])
+
+
+def _labelled(variants: list[Variant]) -> list[Variant]:
+    """Where labels collide, a hash of the variant tells them apart."""
+    length = 4
+    counts = Counter(variant.label for variant in variants)
+    while True:
+        named = [
+            replace(v, label=f"{v.label} #{_hash(v)[:length]}") if counts[v.label] > 1 else v
+            for v in variants
+        ]
+        if len({variant.label for variant in named}) == len(named) or length == 64:
+            return named
+        length += 4
+
+
+def _hash(variant: Variant) -> str:
+    return hashlib.sha256(canonical(variant.config).encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Every command of the README runs; its files are taken from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from blocks import blocks, follow
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = blocks(ROOT / "README.md")
+COMMANDS = [command for block in BLOCKS for command in block.commands]
+
+
+def test_the_readme_has_commands_for_the_three_uses() -> None:
+    assert {command.split()[1] for command in COMMANDS} >= {"suites", "plan", "run", "report", "plugins"}
+
+
+def test_commands_and_python(tmp_path: Path) -> None:
+    """In the order of the README, for later ones read what earlier ones wrote."""
+    output = dict(follow(BLOCKS, tmp_path))
+    assert "quickstart" in output["ganbench suites"]
+    assert "margin: float = 1.0" in output["ganbench plugins show margin-hinge --plugin margin_hinge.py"]
+    trained = next(command for command in COMMANDS if "run r1.toml --plugin" in command)
+    assert "margin-hinge" in output[trained]
+
+
+def test_the_two_commands_are_what_ci_runs() -> None:
+    marked = {block.mark: block.text for block in BLOCKS if block.mark.startswith("command")}
+    assert set(marked) == {"command: run", "command: test"}
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "command: test" in ci
+
+
+def test_every_outcome_is_named() -> None:
+    from ganbench.judging.outcomes import OUTCOMES
+
+    assert [name for name in OUTCOMES if f"`{name}`" not in README] == []

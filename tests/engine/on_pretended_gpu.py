@@ -1,0 +1,118 @@
+"""Tests on a pretended GPU, where all that needs CUDA itself fails. `test_on_gpu.py` runs them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from pretended_gpu import pretended_gpu
+from run_cli import TOY, ganbench_here
+from toys import variant
+
+import ganbench
+from ganbench.engine.data import on_device
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Mapped, PureLooped, Runs
+from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
+from ganbench.testing.case import Case
+from ganbench.testing.executors import does_what_the_step_does, leaves_the_state_until_called
+
+SHORT = ("--device", "cuda", "--set", "defaults.steps=6", "--set", "defaults.evaluate.every=3")
+GPU = torch.device("cuda", 0)
+PEEKING = """
+from dataclasses import dataclass
+import ganbench
+
+@dataclass(frozen=True)
+class Peeking(ganbench.Loss):
+    name = "peeking"
+    family = "toy-gan"
+
+    def discriminator(self, out):
+        return out["fake_logits"].mean() - out["real_logits"].mean() + 0 * float(out["fake_logits"].mean())
+
+    def generator(self, out):
+        return -out["fake_logits"].mean()
+
+@ganbench.hookimpl
+def ganbench_losses():
+    return [Peeking]
+"""
+
+
+@pytest.fixture
+def without_cuda(monkeypatch, without_page):
+    """Executors that fail as they would with no compiler and a capture that is refused."""
+
+    def fail(reason):
+        def prepare(self, step, state):
+            raise RuntimeError(reason)
+
+        return prepare
+
+    monkeypatch.setattr(Compiled, "prepare", fail("no compiler"))
+    monkeypatch.setattr(CudaGraph, "prepare", fail("no compiler"))
+    monkeypatch.setattr(UncompiledCudaGraph, "prepare", fail("no capture"))
+
+
+def engines(out):
+    return [json.loads(p.read_text())["engine"] for p in sorted(out.glob("stacks/*/config.json"))]
+
+
+def on_gpu(toys, blob, config, make):
+    data = on_device(blob, GPU)
+    return make(Program(config, toys, data), Runs((0, 1), ({}, {})), data, GPU)
+
+
+def test_a_suite_trains_on_a_gpu_where_only_the_map_works(tmp_path, without_cuda):
+    with pretended_gpu():
+        done = ganbench_here("run", TOY, *SHORT, "--out", tmp_path)
+    assert done.code == 0, done.err
+    assert set(ganbench.load(tmp_path).runs["outcome"]) == {"finished"}
+    ways = engines(tmp_path)
+    assert {(way["mapper"], way["executor"], way["device"]) for way in ways} == {("map", "eager", "cuda")}
+    assert {way["why"] for way in ways} == {
+        "the executor cuda-graph failed: no compiler; the executor cuda-graph-uncompiled failed: no capture; "
+        "the executor compiled failed: no compiler"
+    }
+
+
+def test_what_cannot_be_mapped_trains_run_by_run(tmp_path, without_cuda):
+    plugin = tmp_path / "peeking.py"
+    plugin.write_text(PEEKING)
+    arguments = ("--plugin", plugin, "--set", 'matrix.loss=["peeking"]', "--out", tmp_path / "out")
+    with pretended_gpu():
+        done = ganbench_here("run", TOY, *SHORT, *arguments)
+    assert done.code == 0, done.err
+    assert set(ganbench.load(tmp_path / "out").runs["outcome"]) == {"finished"}
+    for way in engines(tmp_path / "out"):
+        assert (way["mapper"], way["executor"]) == ("loop", "eager")
+        assert "cannot be mapped" in way["why"]
+        assert "peeking.py:11" in way["why"]
+
+
+def test_run_by_run_is_what_the_map_does(toys, blob):
+    config = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",))
+    with pretended_gpu():
+        one_by_one = on_gpu(toys, blob, config, PureLooped)
+        mapped = on_gpu(toys, blob, config, lambda *arguments: Mapped(*arguments, Eager()))
+        for steps in (2, 3):
+            torch.testing.assert_close(
+                one_by_one.advance(steps), mapped.advance(steps), rtol=1e-9, atol=1e-9, equal_nan=True
+            )
+
+
+def test_a_run_that_dies_run_by_run_leaves_the_others_alone(toys, blob):
+    config = variant(loss="toy-bomb", options={"toy-bomb": {"fuse": -1.0}})
+    with pretended_gpu():
+        trainer = on_gpu(toys, blob, config, PureLooped)
+        trainer.advance(3)
+        assert trainer.died() == [1, 1]
+
+
+def test_the_kit_checks_executors_on_a_gpu(toys):
+    with pretended_gpu():
+        case = Case(Eager, toys)
+        does_what_the_step_does(case)
+        leaves_the_state_until_called(case)

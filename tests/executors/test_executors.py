@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils import _pytree as pytree
+from toys import variant
+
+from ganbench.engine.program import Program
+from ganbench.engine.trainers import Mapped, Runs
+from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
+from ganbench.executors.compiled import _skinny_product
+
+CPU = torch.device("cpu")
+GAN = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",))
+DUEL = variant("toy-duel", "toy-saddle", optimizer={"name": "sgd", "lr": 0.05}, players=("low", "high"))
+STRUCTURES = {
+    "duel": (DUEL, ({"toy-saddle.pull": 1.0}, {"toy-saddle.pull": 0.5})),
+    "gan": (
+        GAN,
+        (
+            {"toy-penalty.weight": 0.1, "optimizer.generator.betas.0": 0.0},
+            {"toy-penalty.weight": 1.0, "optimizer.generator.betas.0": 0.9},
+        ),
+    ),
+}
+
+
+def mapped(toys, data, structure, executor, device=CPU):
+    config, values = STRUCTURES[structure]
+    return Mapped(Program(config, toys, data), Runs((0, 1), values), data, device, executor)
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(pytree.tree_leaves(a), pytree.tree_leaves(b), strict=True))
+
+
+def check(trainer, reference, steps=200):
+    """Preparing takes no step, and then both take the same ones, also after being set back."""
+    start = pytree.tree_map(torch.clone, trainer.state())
+    trainer.load_chunk()
+    assert same(trainer.state(), start)
+    close = {"rtol": 1e-9, "atol": 1e-9, "equal_nan": True}
+    rows = []
+    for again in range(2):
+        rows = []
+        for n in (64, 64, 64, 64):
+            now = min(n, steps - trainer.step)
+            rows.append(trainer.advance(now))
+            if not again:
+                torch.testing.assert_close(rows[-1], reference.advance(now), **close)
+        state = pytree.tree_map(lambda t: t.cpu(), trainer.state())
+        torch.testing.assert_close(state, reference.state(), **close)
+        assert not same(trainer.state(), start)
+        trainer.restore(start, 0)
+
+
+def test_compiled_equals_eager(toys, blob):
+    check(mapped(toys, blob, "duel", Compiled()), mapped(toys, blob, "duel", Eager()))
+
+
+@pytest.mark.slow
+def test_compiled_equals_eager_on_networks(toys, blob):
+    check(mapped(toys, blob, "gan", Compiled()), mapped(toys, blob, "gan", Eager()))
+
+
+def test_eager_takes_no_step_while_preparing(toys, blob):
+    check(mapped(toys, blob, "gan", Eager()), mapped(toys, blob, "gan", Eager()), 70)
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 1, 4), (3, 2, 4), (4, 3, 1), (4, 5, 2), (1, 5, 4), (2, 3, 4), (1, 1, 1)]
+)
+def test_skinny_products(shape):
+    rows, inner, columns = shape
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(5, rows, inner, generator=generator, dtype=torch.float64)
+    b = torch.randn(5, inner, columns, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(_skinny_product(a, b), a @ b, rtol=1e-13, atol=1e-13)
+
+
+def test_wide_products_are_left_to_the_library():
+    assert _skinny_product(torch.ones(2, 3, 4), torch.ones(2, 4, 5)) is NotImplemented
+
+
+def test_where_executors_are_available(monkeypatch):
+    assert Eager().available("cpu") is None
+    assert "CUDA" in CudaGraph().available("cpu")
+    assert CudaGraph().available("cuda:1") is None
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "compiler" in Compiled().available("cpu")
+    assert Compiled().available("cuda") is None
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name == "clang++" else None)
+    assert Compiled().available("cpu") is None
+
+
+# -- CUDA
+
+
+def on_cuda(toys, blob, structure, executor):
+    from ganbench.engine.data import on_device
+
+    device = torch.device("cuda")
+    return mapped(toys, on_device(blob, device), structure, executor, device)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("executor", [Eager(), Compiled(), UncompiledCudaGraph(), CudaGraph()], ids=repr)
+def test_cuda_executors_agree(toys, blob, structure, executor):
+    # A GPU's draws are its own: the reference runs on the GPU too, and goes eagerly.
+    reference = on_cuda(toys, blob, structure, Eager())
+    trainer = on_cuda(toys, blob, structure, executor)
+    reference_state = pytree.tree_map(torch.clone, reference.state())
+    assert same(reference_state, trainer.state())
+    reference.state = lambda: pytree.tree_map(lambda t: t.cpu(), reference._state)
+    check(trainer, reference)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("executor", [Eager(), Compiled(), UncompiledCudaGraph(), CudaGraph()], ids=repr)
+def test_the_loop_never_waits_for_the_gpu(toys, blob, executor):
+    trainer = on_cuda(toys, blob, "gan", executor)
+    trainer.load_chunk()
+    trainer.advance(2)
+    mode = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer._position.fill_(2)
+        trainer._clock.fill_(3)
+        for _ in range(20):
+            trainer._fast()
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+    assert trainer._position.item() == 22
+    assert trainer.died() == [0, 0]

@@ -1,0 +1,114 @@
+"""Wheels of ganbench, of the example and of one new plugin a kind, installed into a fresh environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_cli import ganbench_here, needs_builtins
+from test_example_plugin import EXAMPLE, PARTS
+
+from ganbench.scaffold import KINDS, NewPlugin
+
+pytestmark = [needs_builtins, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+BRIEF = ("--steps", "6", "--seeds", "2", "--workers", "1", "--device", "cpu", "--quiet")
+
+
+def run(*command: object, cwd: Path, **environment: str) -> str:
+    """What a command that succeeds prints, without what this process's environment says of paths."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**kept, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A folder with new plugins in it, and a fresh environment in which all wheels are installed.
+
+    Torch and the like come from the environment of this process: its folders are on the path, after its own.
+    """
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("home")
+    for kind in KINDS:
+        assert ganbench_here("plugins", "new", kind, f"new-{kind}", "--dir", folder).code == 0
+    projects = [ROOT, EXAMPLE, *(folder / f"new-{kind}" for kind in KINDS)]
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder / "wheels", *projects, cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
+    [own] = (folder / "venv").glob("lib/python*/site-packages")
+    (own / "heavy.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    wheels = sorted((folder / "wheels").glob("*.whl"))
+    assert len(wheels) == len(projects)
+    python = folder / "venv" / "bin" / "python"
+    run(*pip, "--python", python, "install", "--no-deps", "--no-index", *wheels, cwd=folder)
+    return folder
+
+
+def ganbench(home: Path, *arguments: object) -> str:
+    return run(home / "venv" / "bin" / "ganbench", *arguments, cwd=home)
+
+
+def python(home: Path, *arguments: object, cwd: Path) -> str:
+    return run(home / "venv" / "bin" / "python", *arguments, cwd=cwd)
+
+
+def test_ganbench_is_the_installed_one(home):
+    where = python(
+        home, "-c", "import ganbench, ganbench_builtin as b; print(ganbench.__file__, b.__file__)", cwd=home
+    )
+    assert all(Path(path).is_relative_to(home / "venv") for path in where.split())
+
+
+def test_all_plugins_are_listed(home):
+    listed = json.loads(ganbench(home, "plugins", "list", "--json"))
+    assert listed["failures"] == []
+    assert set(listed["plugins"]) == {"core", "builtin", "example", *(f"new-{kind}" for kind in KINDS)}
+    for kind, name in PARTS.items():
+        assert listed["components"][kind][name] == "ganbench-example 0.1.0"
+    for kind in set(KINDS) - {"suite"}:
+        assert listed["components"][kind][f"new-{kind}"] == f"ganbench-new-{kind} 0.1.0"
+    assert "new-suite" in ganbench(home, "suites")
+
+
+def test_the_examples_tests_pass(home, tmp_path):
+    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
+    assert " passed" in python(home, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=tmp_path)
+
+
+def test_the_examples_suite_runs(home):
+    told = ganbench(home, "run", "example", *BRIEF, "--log", "outcome-table")
+    assert "residual-mlp-gan" in told
+    assert (home / "results" / "example" / "outcomes.csv").is_file()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tests_of_a_new_plugin_pass(kind, home):
+    folder = home / f"new-{kind}"
+    assert " passed" in python(home, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_suite_of_a_new_plugin_runs(kind, home):
+    new = NewPlugin(kind, f"new-{kind}")
+    ganbench(home, "run", home / new.name / new.suite, *BRIEF, *new.flags.split())
+    assert (home / "results" / new.name / "runs.csv").is_file()
+
+
+def test_the_installed_one_writes_new_plugins_too(home, tmp_path):
+    told = run(home / "venv" / "bin" / "ganbench", "plugins", "new", "loss", "another", cwd=tmp_path)
+    assert "wrote another/ganbench_another.py" in told
