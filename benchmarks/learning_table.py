@@ -63,7 +63,8 @@ def page(results: Results, table: pd.DataFrame) -> str:
     lines = [
         f"# {results.name}: before the first step and after the last",
         "",
-        f"Made by `ganbench run {results.name}` and `python -m benchmarks.learning_table`: {', '.join(named)}.",
+        f"Made by `ganbench run {results.name}` and `python -m benchmarks.learning_table`: "
+        f"{', '.join(named)}.",
         "",
         "Medians over seeds; in brackets the range of all seeds after the last step. *learnt*: every seed is",
         "better after the last step than any was before the first.",

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 import components  # noqa: E402
 
 from ganbench import hookspecs  # noqa: E402
-from ganbench.judging.thresholds import Thresholds
+from ganbench.judging.thresholds import Thresholds  # noqa: E402
 
 
 def on_files(files: Files, config: Any) -> Files:

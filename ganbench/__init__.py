@@ -1,6 +1,7 @@
 """ganbench: benchmarks of the training stability of GANs and VAEs.
 
-Importing it is instant: what needs torch or pandas is loaded when it is first used.
+Importing it is instant: what needs torch or pandas is loaded when it is first used. `__all__` is all that a
+plugin needs.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ganbench._version import __version__
-from ganbench.errors import BadInput
+from ganbench.errors import BadInput, Problem, nearest
 
 if TYPE_CHECKING:
+    from ganbench.components.base import bind
     from ganbench.components.data import Data, Dataset, DataSpec
     from ganbench.components.kinds import (
+        BuildNetworks,
         Evaluation,
         Executor,
         Extractor,
@@ -23,13 +26,28 @@ if TYPE_CHECKING:
         Model,
         Technique,
     )
-    from ganbench.game.draws import Draw
+    from ganbench.components.optimizers import SGD, Adam
+    from ganbench.engine.data import cache_folder
+    from ganbench.engine.game_view import GameView
+    from ganbench.game import Batch, Flow, GradientField, Joint, Objective, Out, Play, Turn
+    from ganbench.game.compute_once import compute_once
+    from ganbench.game.draws import Draw, isolated_rng, stream
     from ganbench.game.fields import input_grad
+    from ganbench.game.nets import Layout, Named, Nets
+    from ganbench.game.update_rules import Clock, Memory, Rule, StepCount, clip_by_norm, per_player
     from ganbench.hookspecs import hookimpl
     from ganbench.results import load
+    from ganbench.storage.atomic import write_atomic
+    from ganbench.storage.stack_folder import stack_traces
+    from ganbench.text import slug
 
 __all__ = [
+    "SGD",
+    "Adam",
     "BadInput",
+    "Batch",
+    "BuildNetworks",
+    "Clock",
     "Data",
     "DataSpec",
     "Dataset",
@@ -37,29 +55,111 @@ __all__ = [
     "Evaluation",
     "Executor",
     "Extractor",
+    "Flow",
+    "GameView",
+    "GradientField",
+    "Joint",
+    "Layout",
     "Logger",
     "Loss",
+    "Memory",
     "Metric",
     "Model",
+    "Named",
+    "Nets",
+    "Objective",
+    "Out",
+    "Play",
+    "Problem",
+    "Rule",
+    "StepCount",
     "Technique",
+    "Turn",
     "__version__",
+    "bind",
+    "cache_folder",
+    "clip_by_norm",
+    "compute_once",
     "hookimpl",
     "input_grad",
+    "isolated_rng",
     "load",
+    "nearest",
+    "per_player",
+    "slug",
+    "stack_traces",
+    "stream",
+    "write_atomic",
 ]
 
 _HOMES = {
-    "Draw": "game.draws",
-    "hookimpl": "hookspecs",
-    "input_grad": "game.fields",
-    "load": "results",
+    "components.base": ("bind",),
+    "components.data": (
+        "Data",
+        "DataSpec",
+        "Dataset",
+    ),
+    "components.kinds": (
+        "BuildNetworks",
+        "Evaluation",
+        "Executor",
+        "Extractor",
+        "Logger",
+        "Loss",
+        "Metric",
+        "Model",
+        "Technique",
+    ),
+    "components.optimizers": (
+        "Adam",
+        "SGD",
+    ),
+    "engine.data": ("cache_folder",),
+    "engine.game_view": ("GameView",),
+    "game": (
+        "Batch",
+        "Flow",
+        "GradientField",
+        "Joint",
+        "Objective",
+        "Out",
+        "Play",
+        "Turn",
+    ),
+    "game.compute_once": ("compute_once",),
+    "game.draws": (
+        "Draw",
+        "isolated_rng",
+        "stream",
+    ),
+    "game.fields": ("input_grad",),
+    "game.nets": (
+        "Layout",
+        "Named",
+        "Nets",
+    ),
+    "game.update_rules": (
+        "Clock",
+        "Memory",
+        "Rule",
+        "StepCount",
+        "clip_by_norm",
+        "per_player",
+    ),
+    "hookspecs": ("hookimpl",),
+    "results": ("load",),
+    "storage.atomic": ("write_atomic",),
+    "storage.stack_folder": ("stack_traces",),
+    "text": ("slug",),
 }
+"""Module -> the public names that are loaded from it when they are first used."""
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'ganbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ganbench.{_HOMES.get(name, 'components')}"), name)
+    return getattr(importlib.import_module(f"ganbench.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -36,3 +38,9 @@ def _assigned(inside: str) -> list[tuple[str, str]]:
 def _values(pairs: Sequence[tuple[str, str]]) -> str:
     name, values = pairs[0][0], {value for _, value in pairs}
     return f"{name}={pairs[0][1]}" if len(values) == 1 else f"{len(values)} values of {name}"
+
+
+def slug(text: str, limit: int = 60) -> str:
+    """A lower-case file name of a-z, 0-9 and "-", safe everywhere, from any text ("stack" from none)."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower())[:limit].strip("-") or "stack"

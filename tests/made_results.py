@@ -1,4 +1,4 @@
-"""Synthetic results on disk, written by ganbench.storage.stack_folder's own writers: no training, any size, any name."""
+"""Synthetic results on disk, written by the store's own writers: no training, any size, any name."""
 
 from __future__ import annotations
 

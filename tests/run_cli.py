@@ -49,7 +49,7 @@ class Done(NamedTuple):
 
 
 class InlinePool:
-    """Trains in this process, so that there is nothing to start. The interface of `ganbench.running.pool.Pool`."""
+    """Trains in this process, so that there is nothing to start. With the interface of `Pool`."""
 
     def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
         catalogue = discovery.discover(plugin_files)

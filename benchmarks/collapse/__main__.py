@@ -13,7 +13,7 @@ from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.page import Part, page
 from benchmarks.collapse.subjects import SUBJECTS
 from benchmarks.collapse.verdicts import METRICS, judged
-from ganbench.engine.data import cache_root
+from ganbench.engine.data import cache_folder
 from ganbench.errors import BadInput, nearest
 from ganbench.plugins.discovery import discover
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _part(name: str, resamples: int) -> Part:
     print(name, file=sys.stderr, flush=True)
-    battery = Battery(SUBJECTS[name](), discover(), cache_root() / "extractors")
+    battery = Battery(SUBJECTS[name](), discover(), cache_folder() / "extractors")
     table = battery.table(resamples)
     return table, judged(battery) if set(METRICS) & set(table.healthy) else []
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
-from ganbench.game import Batch, Field, Game
+from ganbench.game import Batch, Game, GradientField
 from ganbench.game.fields import bound_field, functional_field
 from ganbench.game.probes import Seen
 from ganbench.game.step import ALONE, MASKED, Guard, State, Step, clocks
-from ganbench.game.update_rules import Count, Rule
+from ganbench.game.update_rules import Rule, StepCount
 from ganbench.plugins.discovery import Catalogue
 
 
@@ -39,10 +39,10 @@ def _blind(game: Game) -> Game:
     return game._replace(observe=lambda player, out: {})
 
 
-def bare_step(program: Program, field: Field, rule: Rule, guard: Guard) -> Step:
+def bare_step(program: Program, field: GradientField, rule: Rule, guard: Guard) -> Step:
     """`ganbench.game.step.train_step` without its measurements. Its one probe is the last loss."""
 
-    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
+    def step(state: State, batches: Sequence[Batch], number: StepCount) -> tuple[State, Seen]:
         for turn, batch, clock in zip(program.turns, batches, clocks(program.turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)

@@ -171,7 +171,8 @@ def main() -> int:
     machine = describe(torch.device("cpu"))
     lines = [
         "# What measuring costs",
-        f"Made by `python -m benchmarks.speed.probe_overhead --suites {given.suites}` on {machine['device']}, "
+        f"Made by `python -m benchmarks.speed.probe_overhead --suites {given.suites}` "
+        f"on {machine['device']}, "
         f"one thread, torch {machine['torch']}. Medians of processor time; shares of the training's, "
         "compilation apart.",
     ]

@@ -15,7 +15,7 @@ from benchmarks.speed.loop import HandWritten
 from ganbench.components.data import Data
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs, Trainer
-from ganbench.game.draws import CHUNK, isolated
+from ganbench.game.draws import CHUNK, isolated_rng
 from ganbench.planning import cost
 from ganbench.plugins.discovery import Catalogue
 
@@ -69,7 +69,7 @@ class Bench:
 
     def fresh(self, seed: int) -> dict[str, nn.Module]:
         """Plain torch modules with the initial weights of a run."""
-        with isolated(seed, "init"):
+        with isolated_rng(seed, "init"):
             nets = self.program.model.networks(self.data.spec)
         return {name: net.to(self.device, self.program.dtype) for name, net in nets.items()}
 

@@ -1,8 +1,9 @@
 """What a plugin can provide: one abstract class a kind of component.
 
 A component is a frozen dataclass whose fields are its options. Options are validated once, by pydantic
-(`create`). A field typed `float` may be swept inside a stack: while training it is then a 0-d tensor, so never
-branch on it in Python. Every other field is structural: variants that differ in it train in different stacks.
+(`create`). A field typed `float` may be swept inside a stack: while training it is then a 0-d tensor, so
+never branch on it in Python. Every other field is structural: variants that differ in it train in different
+stacks.
 
 Importing this package does not import torch.
 """

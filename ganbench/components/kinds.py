@@ -14,18 +14,16 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ganbench.engine.game_view import View
-    from ganbench.game import Field, Objective, Play, Turn
+    from ganbench.engine.game_view import GameView
+    from ganbench.game import Batch, GradientField, Objective, Out, Play, Turn
     from ganbench.game.draws import Draw
     from ganbench.game.nets import Nets
     from ganbench.game.update_rules import Rule
-
-    Batch = Mapping[str, Tensor]
-    Out = dict[str, Tensor]
-    Build = Callable[["DataSpec"], dict[str, nn.Module]]
 from ganbench.components.base import Component
 from ganbench.components.data import Data, Dataset, DataSpec
 
+BuildNetworks = Callable[[DataSpec], "dict[str, nn.Module]"]
+"""Makes the freshly initialised networks of one run, by name."""
 Direction = Literal["higher", "lower"]
 
 
@@ -148,7 +146,7 @@ class Technique(Component):
         """Wrap a network at its construction (spectral norm, …)."""
         return net
 
-    def networks(self, build: Build, spec: DataSpec) -> dict[str, nn.Module]:
+    def networks(self, build: BuildNetworks, spec: DataSpec) -> dict[str, nn.Module]:
         """Wrap the construction of all networks: `build(spec)` makes them.
 
         Build for another spec (packing), or add a network without parameters to keep state in.
@@ -163,7 +161,7 @@ class Technique(Component):
         """Wrap (player, nets, batch, out) -> scalar (penalties, …)."""
         return inner
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """Wrap the gradient vector field (consensus, …)."""
         return inner
 
@@ -214,7 +212,7 @@ class Evaluation:
     inspected: Callable[[], Mapping[str, Tensor]] = dict
     labels: Callable[[str, Tensor], Tensor] = _no_classes
     probabilities: Callable[[str, Tensor], Tensor] = _no_classes
-    view: View | None = None
+    view: GameView | None = None
 
 
 class Metric(Component):

@@ -1,4 +1,4 @@
-"""The optimisers a suite can name, as data. `ganbench.game.update_rules` turns one into a rule. No torch here.
+"""The optimisers a suite can name, as data: `ganbench.game.update_rules` turns one into a rule.
 
 Options carry `torch.optim`'s names and defaults. Fields typed float may be swept inside a stack, and so
 may the entries of `betas`.

@@ -10,13 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ganbench.components.data import DataSpec
-from ganbench.components.kinds import Metric, Technique
+from ganbench.components.kinds import BuildNetworks, Metric, Technique
 from ganbench.errors import Broken, nearest
-from ganbench.game import Field, Flow, Objective, Out, Play
+from ganbench.game import Flow, GradientField, Objective, Out, Play
 from ganbench.game.update_rules import Rule
 from ganbench.suites.toml_file import brief
-
-Build = Callable[[DataSpec], dict[str, nn.Module]]
 
 _WRAPPED = "return the wrapped function"
 
@@ -56,7 +54,7 @@ def built(kind: str, name: str, nets: Any) -> dict[str, nn.Module]:
     return dict(nets.items())
 
 
-def wrapped_networks(technique: Technique, build: Build, spec: DataSpec) -> dict[str, nn.Module]:
+def wrapped_networks(technique: Technique, build: BuildNetworks, spec: DataSpec) -> dict[str, nn.Module]:
     """The networks as a technique has them made."""
     return built("technique", technique.name, technique.networks(build, spec))
 
@@ -79,7 +77,7 @@ def wrapped_play(technique: Technique, inner: Play) -> Play:
     return lambda player, nets, batch: look(player, outer(player, nets, batch))
 
 
-def wrapped_field(technique: Technique, inner: Field) -> Field:
+def wrapped_field(technique: Technique, inner: GradientField) -> GradientField:
     """The field as a technique wraps it."""
     outer = _wrapped(technique, "field", inner)
     if outer is inner:

@@ -11,13 +11,13 @@ from torch.utils import _pytree as pytree
 from ganbench.game.step import State
 
 
-def _to_arrays(state: State) -> dict[str, np.ndarray]:
+def to_arrays(state: State) -> dict[str, np.ndarray]:
     """A state as named arrays."""
     leaves = pytree.tree_leaves(state)
     return {f"{index:04d}": leaf.detach().cpu().numpy() for index, leaf in enumerate(leaves)}
 
 
-def _from_arrays(like: State, arrays: Mapping[str, np.ndarray]) -> State:
+def from_arrays(like: State, arrays: Mapping[str, np.ndarray]) -> State:
     """The state whose arrays these are."""
     leaves, spec = pytree.tree_flatten(like)
     loaded = [torch.from_numpy(arrays[f"{index:04d}"]).to(leaf.device) for index, leaf in enumerate(leaves)]

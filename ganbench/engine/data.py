@@ -34,7 +34,7 @@ def data_root() -> Path | None:
     return Path(named) if named else None
 
 
-def cache_root() -> Path:
+def cache_folder() -> Path:
     """Where what was computed once is kept: the folder that GANBENCH_CACHE names, or the user's cache."""
     named = os.environ.get("GANBENCH_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("ganbench")

@@ -13,9 +13,9 @@ from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.components.kinds import Evaluation, Metric
 from ganbench.engine import boundary, sheets
-from ganbench.engine.data import cache_root, cached, digest
+from ganbench.engine.data import cache_folder, cached, digest
 from ganbench.engine.extractors import extractor_of
-from ganbench.engine.game_view import View
+from ganbench.engine.game_view import GameView
 from ganbench.engine.program import Program, Values
 from ganbench.engine.tables import INDICES, as_float, floating, held_out_tables, index_of
 from ganbench.engine.trainers import Runs, unstacked
@@ -109,7 +109,9 @@ class Evaluator:
             inspected=inspected,
             labels=partial(self._classes, "classify"),
             probabilities=lambda name, x: self._classes("probabilities", name, x).to("cpu", torch.float64),
-            view=View(self._program, self._runs.values[run], self._data, point, state.buffers, seed, step),
+            view=GameView(
+                self._program, self._runs.values[run], self._data, point, state.buffers, seed, step
+            ),
         )
         where, rows = Row(run=run, step=step, weights=weights), list[Row]()
         for metric in self._metrics:
@@ -161,7 +163,7 @@ class Evaluator:
             return self._extract(name, samples)
         if (name, known) not in self._real_features:
             self._real_features[name, known] = cached(
-                cache_root() / "features",
+                cache_folder() / "features",
                 f"{self._digest}/{self._program.dtype}",
                 f"{name}/{self._extractor_digest(name)}",
                 known,
@@ -194,7 +196,7 @@ class Evaluator:
     def _extractor(self, name: str) -> Any:
         if name and name not in self._extractors:
             extractor = extractor_of(name, self._settings, self._catalogue)
-            self._extractors[name] = extractor.prepare(self._data, cache_root() / "extractors")
+            self._extractors[name] = extractor.prepare(self._data, cache_folder() / "extractors")
         return self._extractors.get(name, lambda samples: samples)
 
 

@@ -10,14 +10,14 @@ from torch import Tensor
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
 from ganbench.engine.tables import held_out_tables, index_of, training_tables
-from ganbench.game import Batch, Field, Flow, Joint, Out
+from ganbench.game import Batch, Flow, GradientField, Joint, Out
 from ganbench.game.draws import Draw, draw, stream
 from ganbench.game.nets import Named, Nets
 
 _TABLES = {"train": training_tables, "test": held_out_tables}
 
 
-class View:
+class GameView:
     """One run's game at one step. Everything is a pure function of a joint point, differentiable in it.
 
     The objectives are those that are trained, penalties included; field and rule are the plain ones. A batch
@@ -35,18 +35,18 @@ class View:
         self._program, self._values, self._data, self._buffers = program, values, data, buffers
         self._seed, self._step = seed, step
         self._game, *_ = program.bound(values)
-        self._field: Field = program.plain_field(values)
+        self._field: GradientField = program.plain_field(values)
 
     @property
     def players(self) -> tuple[str, ...]:
         """All players."""
         return tuple(self.layout.slots)
 
-    def double(self) -> View:
+    def double(self) -> GameView:
         """The same game in double precision: its point, its buffers and its batches."""
         joint = {player: flat.double() for player, flat in self.joint.items()}
         buffers = {net: _in(torch.float64, named) for net, named in self._buffers.items()}
-        return View(self._program, self._values, self._data, joint, buffers, self._seed, self._step)
+        return GameView(self._program, self._values, self._data, joint, buffers, self._seed, self._step)
 
     def initial(self) -> Joint:
         """Where the run began."""

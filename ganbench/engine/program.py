@@ -17,8 +17,8 @@ from ganbench.components.kinds import Loss, Model, Technique
 from ganbench.engine import boundary
 from ganbench.engine.tables import INDICES, floating, index_of
 from ganbench.errors import Broken
-from ganbench.game import Batch, Field, Game, Joint, Objective, Out, Play, probes
-from ganbench.game.draws import Draw, isolated
+from ganbench.game import Batch, Game, GradientField, Joint, Objective, Out, Play, probes
+from ganbench.game.draws import Draw, isolated_rng
 from ganbench.game.fields import bound_field, functional_field
 from ganbench.game.nets import Layout, Named, Nets, named_buffers, purified
 from ganbench.game.step import ALONE, MASKED, State, Step, train_step
@@ -75,7 +75,7 @@ class Program:
 
     def initial(self, seed: int, values: Values) -> State:
         """The state before the first step, on the CPU."""
-        with isolated(seed, "init"):
+        with isolated_rng(seed, "init"):
             nets = self.networks()
         joint = self.layout.pack(nets)
         buffers = {
@@ -100,7 +100,7 @@ class Program:
         field = wrap((functional_field if pure else bound_field)(game, modules))
         return train_step(self.turns, field, rule, ALONE, self.extras)
 
-    def plain_field(self, values: Values) -> Field:
+    def plain_field(self, values: Values) -> GradientField:
         """The gradient field of the objectives, without what techniques make of it; pure."""
         game, *_ = self.bound(values)
         return functional_field(game, self.modules)
@@ -112,7 +112,7 @@ class Program:
             rule = boundary.wrapped_rule(_bind(technique, f"{technique.name}.", values), rule)
         return rule
 
-    def bound(self, values: Values) -> tuple[Game, Rule, Callable[[Field], Field]]:
+    def bound(self, values: Values) -> tuple[Game, Rule, Callable[[GradientField], GradientField]]:
         """Game, rule, and how techniques wrap a field, with swept values in their places."""
         loss = _bind(self.loss, f"{self.loss.name}.", values)
         techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
@@ -129,7 +129,7 @@ class Program:
         def played(player: str, nets: Nets, batch: Batch) -> Out:
             return boundary.out_of("model", self.model.name, player, self.model.play(player, nets, batch))
 
-        def wrap(field: Field) -> Field:
+        def wrap(field: GradientField) -> GradientField:
             for technique in techniques:
                 field = boundary.wrapped_field(technique, field)
             return field
@@ -187,7 +187,7 @@ class Program:
 
     def _template(self, training: bool) -> dict[str, nn.Module]:
         """Modules that lend their structure; their own parameters are never used."""
-        with isolated(0, "template"):
+        with isolated_rng(0, "template"):
             nets = self.networks()
         return {name: net.train(training).requires_grad_(False) for name, net in nets.items()}
 

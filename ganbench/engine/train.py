@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.engine.checkpoint import _from_arrays, _to_arrays
+from ganbench.engine.checkpoint import from_arrays, to_arrays
 from ganbench.engine.data import Sources, on_device
 from ganbench.engine.evaluate import Evaluator, Row
 from ganbench.engine.mappable import why_not_mappable
@@ -138,7 +138,7 @@ class StackTraining:
         self.folder.drop_evals_after(step)
         if kept:
             tensors, meta = kept
-            self._trainer.restore(_from_arrays(self._trainer.state(), tensors), step)
+            self._trainer.restore(from_arrays(self._trainer.state(), tensors), step)
             self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
             self._stopped = {run: Verdict(*verdict) for run, verdict in meta.get(STOPPED, {}).items()}
             self._evaluating = meta["evaluating"]
@@ -231,7 +231,7 @@ class StackTraining:
         self.folder.write_evals(self._evals)
         meta = {"step": self._trainer.step, "died": self._died}
         meta |= {"seconds": self._elapsed(), "evaluating": self._evaluating, STOPPED: self._stopped}
-        self.folder.write_checkpoint(_to_arrays(self._trainer.state()), meta)
+        self.folder.write_checkpoint(to_arrays(self._trainer.state()), meta)
         self._write_status("training")
 
     def _finish(self) -> None:

@@ -54,12 +54,14 @@ def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
     """Batched product as sums of elementwise ones, which fuse with their neighbours, where it is skinny."""
     import torch
 
-    from ganbench.game.compute_once import once
+    from ganbench.game.compute_once import compute_once
 
     (rows, inner), columns = a.shape[1:], b.shape[2]
     if inner <= SKINNY:
         if b.stride(2) != 1:
-            b = once(b.clone(memory_format=torch.contiguous_format))  # else it is read number by number
+            b = compute_once(
+                b.clone(memory_format=torch.contiguous_format)
+            )  # else it is read number by number
         terms = [a[:, :, i, None] * b[:, None, i] for i in range(inner)]
         return sum(terms[1:], terms[0])
     if columns <= SKINNY:

@@ -41,7 +41,7 @@ class Flow(NamedTuple):
     outs: dict[str, dict[str, Tensor]]
 
 
-Field = Callable[[Turn, Joint, Named, Batch], Flow]
+GradientField = Callable[[Turn, Joint, Named, Batch], Flow]
 """(turn, joint, buffers, batch) -> Flow"""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 
-def once(value: Any) -> Any:
+def compute_once(value: Any) -> Any:
     """`value`, computed before whatever reads it; numbers pass through.
 
     A fusing compiler inlines an elementwise expression into each of its readers: a power of the step count

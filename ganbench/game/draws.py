@@ -38,7 +38,7 @@ def stream(device: torch.device | str, seed: int, *role: object) -> torch.Genera
 
 
 @contextmanager
-def isolated(seed: int, *role: object) -> Iterator[None]:
+def isolated_rng(seed: int, *role: object) -> Iterator[None]:
     """Code that insists on torch's global generator (module constructors) runs on a stream of its own.
 
     The global generator is put back as it was.

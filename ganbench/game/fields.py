@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ganbench.game import Batch, Field, Flow, Game, Joint, Out, Turn
+from ganbench.game import Batch, Flow, Game, GradientField, Joint, Out, Turn
 from ganbench.game.nets import BoundNets, Layout, Named, Nets, named_buffers, set_buffers
 
 
-def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> Field:
+def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientField:
     """The gradient field by torch.func: pure, mappable, compilable, differentiable again."""
     layout = game.layout
 
@@ -41,7 +41,7 @@ def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> Field:
     return field
 
 
-def bound_field(game: Game, modules: Mapping[str, nn.Module]) -> Field:
+def bound_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientField:
     """The same field by ordinary autograd, over modules that hold the point themselves.
 
     Still a function of its arguments: parameters and buffers are loaded into the modules, but only those

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganbench.game import Batch, Field, Joint, Turn
-from ganbench.game.compute_once import once
+from ganbench.game import Batch, GradientField, Joint, Turn
+from ganbench.game.compute_once import compute_once
 from ganbench.game.nets import Named
 from ganbench.game.probes import PLAYER_PROBES, Extras, Seen, Value
-from ganbench.game.update_rules import Clock, Count, Memory, Rule
+from ganbench.game.update_rules import Clock, Memory, Rule, StepCount
 
 
 class State(NamedTuple):
@@ -28,7 +28,7 @@ class State(NamedTuple):
     """float64 0-d: the step at which a non-finite number appeared, 0 while there is none."""
 
 
-Step = Callable[[State, Sequence[Batch], Count], tuple[State, Seen]]
+Step = Callable[[State, Sequence[Batch], StepCount], tuple[State, Seen]]
 """(state, one batch a turn, number of the step from 1) -> (state, what was measured)"""
 
 
@@ -41,12 +41,12 @@ class Guard(NamedTuple):
 
     read: Callable[[Tensor], Value]
     norm: Callable[[Tensor], Value]
-    freeze: Callable[[Sequence[Value], Count, State, State], State]
+    freeze: Callable[[Sequence[Value], StepCount, State, State], State]
 
 
 def train_step(
     turns: Sequence[Turn],
-    field: Field,
+    field: GradientField,
     rule: Rule,
     guard: Guard,
     extras: Extras,
@@ -59,7 +59,7 @@ def train_step(
     """
     names = {player: [(player, name) for name in PLAYER_PROBES] for turn in turns for player in turn}
 
-    def step(state: State, batches: Sequence[Batch], number: Count) -> tuple[State, Seen]:
+    def step(state: State, batches: Sequence[Batch], number: StepCount) -> tuple[State, Seen]:
         seen: Seen = {}
         for turn, batch, clock in zip(turns, batches, clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
@@ -79,7 +79,7 @@ def train_step(
     return step
 
 
-def clocks(turns: Sequence[Turn], number: Count) -> list[Clock]:
+def clocks(turns: Sequence[Turn], number: StepCount) -> list[Clock]:
     """The clock of each turn of a step. A player that moves several times a step is counted every time."""
     moves = [player for turn in turns for player in turn]
     clocks, moved = list[Clock](), list[str]()
@@ -90,7 +90,7 @@ def clocks(turns: Sequence[Turn], number: Count) -> list[Clock]:
     return clocks
 
 
-def _updates(number: Count, often: int, now: int) -> Count:
+def _updates(number: StepCount, often: int, now: int) -> StepCount:
     """How many times a player has moved that moves `often` times a step, at its `now`-th of step `number`."""
     return number if often == 1 else (number - 1) * often + now
 
@@ -99,13 +99,13 @@ def _norm_alone(vector: Tensor) -> float:
     return math.sqrt(torch.dot(vector, vector).item())  # `vector_norm` costs small steps more
 
 
-def _freeze_alone(probes: Sequence[float], step: Count, new: State, old: State) -> State:
+def _freeze_alone(probes: Sequence[float], step: StepCount, new: State, old: State) -> State:
     if old.died or all(map(math.isfinite, probes)):
         return old if old.died else new
     return old._replace(died=torch.full_like(old.died, step))
 
 
-def _freeze_masked(probes: Sequence[Tensor], step: Count, new: State, old: State) -> State:
+def _freeze_masked(probes: Sequence[Tensor], step: StepCount, new: State, old: State) -> State:
     total = reduce(operator.add, probes)  # one by one: a stack would part the compiled step in two
     died = torch.where((old.died == 0) & ~torch.isfinite(total), step, old.died)
     alive = died == 0
@@ -115,7 +115,7 @@ def _freeze_masked(probes: Sequence[Tensor], step: Count, new: State, old: State
 
     return State(
         # once: the next turn reads these weights for every sample of its batch
-        {player: once(pick(new.joint[player], old.joint[player])) for player in old.joint},
+        {player: compute_once(pick(new.joint[player], old.joint[player])) for player in old.joint},
         {name: pick(new.memory[name], old.memory[name]) for name in old.memory},
         {
             net: {name: pick(new.buffers[net][name], old.buffers[net][name]) for name in names}

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ganbench.components import optimizers
 from ganbench.game import Joint
-from ganbench.game.compute_once import once
+from ganbench.game.compute_once import compute_once
 
 Memory = dict[str, Tensor]
 """What the optimisers and techniques remember: "player/name" -> vector."""
-Count = Any
+StepCount = Any
 """An int, or a float64 0-d tensor where steps are captured."""
 
 
@@ -30,8 +30,8 @@ class Clock(NamedTuple):
         last: whether this is the last turn of the step.
     """
 
-    step: Count
-    updates: Mapping[str, Count]
+    step: StepCount
+    updates: Mapping[str, StepCount]
     last: bool
 
 
@@ -83,34 +83,38 @@ def clip_by_norm(gradient: Tensor, limit: float) -> Tensor:
 Moved = tuple[Tensor, dict[str, Tensor]]
 
 
-def _sgd(o: optimizers.SGD, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _sgd(o: optimizers.SGD, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return x - o.lr * _decayed(o, g, x), {}
 
 
-def _momentum(o: optimizers.Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _momentum(
+    o: optimizers.Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount
+) -> Moved:
     velocity = o.momentum * memory["velocity"] + _decayed(o, g, x)
     return x - o.lr * velocity, {"velocity": velocity}
 
 
-def _adam(o: optimizers.Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _adam(o: optimizers.Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return _adam_step(o, _decayed(o, g, x), x, memory, count)
 
 
-def _adamw(o: optimizers.AdamW, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _adamw(o: optimizers.AdamW, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return _adam_step(o, g, x * (1 - o.lr * o.weight_decay), memory, count)
 
 
-def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     beta1, beta2 = o.betas
     mean = _lerp(memory["mean"], g, 1 - beta1)
     square = _add_product(memory["square"] * beta2, 1 - beta2, g, g)
     # float64: in float32 the correction is off by 1e-3 after 100 steps
-    size, scale = once(o.lr / (1 - beta1**count)), once((1 - beta2**count) ** -0.5)
+    size, scale = compute_once(o.lr / (1 - beta1**count)), compute_once((1 - beta2**count) ** -0.5)
     x = _add_ratio(x, -size, mean, square.sqrt() * scale + o.eps)
     return x, {"mean": mean, "square": square}
 
 
-def _rmsprop(o: optimizers.RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Count) -> Moved:
+def _rmsprop(
+    o: optimizers.RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount
+) -> Moved:
     g = _decayed(o, g, x)
     square = memory["square"] * o.alpha + g * g * (1 - o.alpha)
     velocity = o.momentum * memory["velocity"] + g / (square.sqrt() + o.eps)

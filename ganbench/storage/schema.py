@@ -58,7 +58,7 @@ def runs_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _column(values: np.ndarray) -> pa.Array:
+def arrow_column(values: np.ndarray) -> pa.Array:
     """An arrow array. Text (player names) repeats in every row: it becomes a dictionary."""
     array = pa.array(values)
     return array.dictionary_encode() if pa.types.is_string(array.type) else array

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,33 +29,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ganbench.storage.atomic import plain, read_json, sync_folder, write_atomic, write_json
-from ganbench.storage.lock import FolderLock
-from ganbench.storage.schema import EVALS, RUNS, Rows, _column, rows_table, runs_frame
-from ganbench.storage.suite_lock import read_lock, write_lock
-
-__all__ = [
-    "FolderLock",
-    "StackFolder",
-    "lost_stacks",
-    "read_lock",
-    "rows_table",
-    "runs_frame",
-    "slug",
-    "stack_folders",
-    "write_lock",
-]
+from ganbench.storage.schema import EVALS, RUNS, Rows, arrow_column, rows_table, runs_frame
+from ganbench.text import slug
 
 _TRACE_NAME = re.compile(r"trace-(\d+)-(\d+)\.parquet")
-
 _SHEET_NAME = re.compile(r"run(\d+)-step(\d+)\.png")
-
 _META = "ganbench"
-
-
-def slug(text: str, limit: int = 60) -> str:
-    """A lower-case file name of a-z, 0-9 and "-", safe everywhere, from any text ("stack" from none)."""
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower())[:limit].strip("-") or "stack"
 
 
 @dataclass
@@ -143,7 +121,7 @@ class StackFolder:
 
     def write_traces(self, first_step: int, last_step: int, columns: Mapping[str, np.ndarray]) -> None:
         """Write one part of the traces: rows (run, step, player), all of first_step <= step <= last_step."""
-        table = pa.table({name: _column(values) for name, values in columns.items()})
+        table = pa.table({name: arrow_column(values) for name, values in columns.items()})
         self._write_table(f"trace-{first_step:010d}-{last_step:010d}.parquet", table)
 
     def trace_parts(self) -> list[tuple[int, int, Path]]:
@@ -268,6 +246,11 @@ class StackFolder:
     def _warn(self, name: str, error: object) -> None:
         first_line = str(error).partition("\n")[0]
         self.warnings.append(f"{self.path / name} cannot be read and counts as absent: {first_line}")
+
+
+def stack_traces(folder: Path | str) -> pd.DataFrame:
+    """The traces of the stack in that folder: rows (run, step, player) with the probes as columns."""
+    return StackFolder(Path(folder)).traces()
 
 
 def stack_folders(root: Path) -> list[StackFolder]:

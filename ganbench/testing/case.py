@@ -15,11 +15,11 @@ from ganbench._version import __version__
 from ganbench.components.base import Component, create, sweepable
 from ganbench.components.data import Data
 from ganbench.components.kinds import Loss, Metric, Model, Technique
-from ganbench.engine.game_view import View
+from ganbench.engine.game_view import GameView
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Runs
 from ganbench.errors import BadInput
-from ganbench.game import Batch, Field, Flow
+from ganbench.game import Batch, Flow, GradientField
 from ganbench.game.fields import functional_field
 from ganbench.game.step import State
 from ganbench.plugins.discovery import Catalogue, Registered
@@ -59,13 +59,13 @@ class Trial:
         return Program(self.config, self.catalogue, self.data)
 
     @cached_property
-    def view(self) -> View:
+    def view(self) -> GameView:
         """The game where seed 0 begins."""
         state = self.state()
-        return View(self.program, {}, self.data, state.joint, state.buffers, 0, 1)
+        return GameView(self.program, {}, self.data, state.joint, state.buffers, 0, 1)
 
     @cached_property
-    def field(self) -> Field:
+    def field(self) -> GradientField:
         """The gradient field as techniques have it: a pure function, if they are."""
         game, _, wrap = self.program.bound({})
         return wrap(functional_field(game, self.program.modules))

@@ -11,7 +11,7 @@ from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.engine.program import Program
 from ganbench.errors import BadInput
-from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.draws import draw, isolated_rng, stream
 from ganbench.game.fields import functional_field
 from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench.game.update_rules import Clock, per_player
@@ -77,10 +77,10 @@ def changed(program, data) -> set[str]:
     batch |= {"data": data.train[:BATCH].double(), "step": torch.tensor(2.0, dtype=DOUBLE)}
     game, rule, wrap = program.bound({})
     players = list(program.layout.slots)
-    with isolated(0, "init"):
+    with isolated_rng(0, "init"):
         plain = program.model.networks(program.spec)
     plain_nets = {name: purified(net).double() for name, net in plain.items()}
-    with isolated(0, "init"):
+    with isolated_rng(0, "init"):
         nets = program.networks()
     found = set()
     if described(nets) != described(plain_nets) or not same(values(nets), values(plain_nets)):

@@ -15,7 +15,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
 from ganbench.game import Flow, Game
-from ganbench.game.draws import isolated, stream
+from ganbench.game.draws import isolated_rng, stream
 from ganbench.game.fields import bound_field, functional_field
 from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench_builtin.losses.elbo import ELBO
@@ -136,7 +136,7 @@ def test_symplectic_leaves_a_potential_game_alone_and_descends_a_hamiltonian_one
 
 
 def modules_of(norm):
-    with isolated(7, "fields"):
+    with isolated_rng(7, "fields"):
         middle = [nn.BatchNorm1d(4)] if norm == "batch" else []
         generator = nn.Sequential(nn.Linear(2, 4), *middle, nn.Tanh(), nn.Linear(4, 2))
         discriminator = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1))

@@ -22,7 +22,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.game.draws import CHUNK, draw, isolated, stream
+from ganbench.game.draws import CHUNK, draw, isolated_rng, stream
 from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench.game.step import ALONE, train_step
 from ganbench.suites.load import load_suite
@@ -50,7 +50,7 @@ def uniform(*shape, seed=0):
 
 
 def built(model, spec, training=True):
-    with isolated(0, "test"):
+    with isolated_rng(0, "test"):
         nets = {name: purified(net).to(DOUBLE) for name, net in model.networks(spec).items()}
     return {name: net.train(training) for name, net in nets.items()}
 
@@ -269,9 +269,9 @@ def test_conditional_networks_may_be_linear(model):
 def test_dcgan_draws_the_weights_it_always_drew(size):
     """Both networks are made before either is initialised."""
     spec, base = DataSpec((3, size, size)), size // 4
-    with isolated(0, "weights"):
+    with isolated_rng(0, "weights"):
         found = DCGAN(width=4, latent=5).networks(spec)
-    with isolated(0, "weights"):
+    with isolated_rng(0, "weights"):
         generator = [nn.Linear(5, 8 * base**2, bias=False), nn.BatchNorm2d(8)]
         generator += [nn.ConvTranspose2d(8, 4, 4, 2, 1, bias=False), nn.BatchNorm2d(4)]
         generator += [nn.ConvTranspose2d(4, 3, 4, 2, 1)]

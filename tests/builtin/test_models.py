@@ -7,7 +7,7 @@ from torch import nn
 from ganbench.components.base import create, options_of
 from ganbench.components.data import DataSpec
 from ganbench.errors import BadInput
-from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.draws import draw, isolated_rng, stream
 from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench_builtin.models.dcgan import DCGAN
 from ganbench_builtin.models.dirac_gan import DiracGAN
@@ -28,7 +28,7 @@ each = pytest.mark.parametrize(("model", "spec"), CASES.values(), ids=CASES)
 
 
 def made(model, spec, training=True):
-    with isolated(0, "test"):
+    with isolated_rng(0, "test"):
         modules = {name: purified(net).train(training) for name, net in model.networks(spec).items()}
     parameters = {name: dict(net.named_parameters()) for name, net in modules.items()}
     return modules, Nets(modules, parameters, named_buffers(modules))

@@ -17,7 +17,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.game.draws import isolated, stream
+from ganbench.game.draws import isolated_rng, stream
 from ganbench.game.nets import Nets, named_buffers
 from ganbench_builtin.losses.hinge import Hinge
 from ganbench_builtin.models.acgan import ACGAN
@@ -58,7 +58,7 @@ def built(model, spec, *techniques, seed=0):
     build = model.networks
     for technique in techniques:
         build = lambda spec, inner=build, technique=technique: technique.networks(inner, spec)  # noqa: E731
-    with isolated(seed, "init"):
+    with isolated_rng(seed, "init"):
         return {name: net.to(DOUBLE) for name, net in build(spec).items()}
 
 

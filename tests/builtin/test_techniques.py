@@ -11,7 +11,7 @@ from ganbench.components.data import DataSpec
 from ganbench.components.optimizers import SGD, Adam
 from ganbench.errors import BadInput
 from ganbench.game import Flow
-from ganbench.game.draws import isolated
+from ganbench.game.draws import isolated_rng
 from ganbench.game.nets import Nets, named_buffers
 from ganbench.game.update_rules import Clock, per_player
 from ganbench_builtin.losses.elbo import ELBO
@@ -192,7 +192,7 @@ LAYERS = {
 
 
 def normalised(layer):
-    with isolated(0, "layer"):
+    with isolated_rng(0, "layer"):
         layer.reset_parameters()
         return SpectralNorm().network("discriminator", nn.Sequential(layer)).to(DOUBLE)
 

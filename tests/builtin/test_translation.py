@@ -21,7 +21,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.draws import draw, isolated_rng, stream
 from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin.losses.least_squares import LeastSquares
 from ganbench_builtin.metrics.cycle_error import CycleError
@@ -76,7 +76,7 @@ def program(builtins, name, techniques=(), data=None, **changes):
 
 def made(model, spec):
     """Networks in float64, and as a model sees them."""
-    with isolated(0, "test"):
+    with isolated_rng(0, "test"):
         modules = {name: purified(net).double() for name, net in model.networks(spec).items()}
     named = {name: dict(net.named_parameters()) for name, net in modules.items()}
     return modules, Nets(modules, named, named_buffers(modules))
@@ -401,7 +401,7 @@ def test_gaugan_draws_for_the_map_it_is_given():
 @pytest.fixture(scope="module")
 def vgg(tmp_path_factory):
     """torchvision's VGG19 with random weights, and the file of them."""
-    with isolated(0, "vgg"):
+    with isolated_rng(0, "vgg"):
         features = torchvision.models.vgg19(weights=None).features.eval().requires_grad_(False)
     path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
     torch.save({f"features.{name}": tensor for name, tensor in features.state_dict().items()}, path)

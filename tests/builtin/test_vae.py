@@ -18,7 +18,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
-from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.draws import draw, isolated_rng, stream
 from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin import losses, techniques
 from ganbench_builtin.losses.beta_tc import BetaTC, terms
@@ -58,7 +58,7 @@ def normal(*shape, seed=0, dtype=DOUBLE):
 
 def made(model, spec, scale=1.0):
     """Modules with weights `scale` times their first, and the networks that call them."""
-    with isolated(0, "test"):
+    with isolated_rng(0, "test"):
         modules = {name: purified(net).to(DOUBLE) for name, net in model.networks(spec).items()}
     for parameter in (p for name in modules.keys() - {"log_sigma"} for p in modules[name].parameters()):
         parameter.data = scale * parameter.data

@@ -13,7 +13,7 @@ from ganbench.components.base import create
 from ganbench.components.data import Data, DataSpec
 from ganbench.components.kinds import Evaluation
 from ganbench.errors import BadInput
-from ganbench.game.draws import draw, isolated, stream
+from ganbench.game.draws import draw, isolated_rng, stream
 from ganbench.game.nets import Nets, named_buffers, purified
 from ganbench_builtin.metrics.active_units import ActiveUnits
 from ganbench_builtin.metrics.decoder_variance import DecoderVariance
@@ -172,7 +172,7 @@ def test_what_is_not_finite_is_not_a_number(metric):
 def test_decoder_variance(options, expected):
     """With weights of 0, the learned sigma is still the first one, and every pixel has p = 1/2."""
     model, spec = create(MLPVAE, {"hidden": [3], "latent": 2, **options}), DataSpec((1, 2, 2))
-    with isolated(0, "test"):
+    with isolated_rng(0, "test"):
         modules = {name: purified(net) for name, net in model.networks(spec).items()}
     parameters = {
         name: {k: p if name == "log_sigma" else torch.zeros_like(p) for k, p in net.named_parameters()}

@@ -225,7 +225,8 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
 
 
 def test_a_lock_of_a_process_that_was_killed_is_taken_over(tmp_path):
-    code = "import sys, time\nfrom ganbench.storage.atomic import FolderLock\nFolderLock(sys.argv[1]).__enter__()\n"
+    code = "import sys, time\nfrom ganbench.storage.lock import FolderLock\n"
+    code += "FolderLock(sys.argv[1]).__enter__()\n"
     code += "print('held', flush=True)\ntime.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
     try:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toys import variant
 
 from ganbench.engine.program import Program
-from ganbench.game.draws import CHUNK, Draw, Order, draw, draw_chunk, isolated, stream
+from ganbench.game.draws import CHUNK, Draw, Order, draw, draw_chunk, isolated_rng, stream
 
 CPU = torch.device("cpu")
 DECLARED = {"noise": Draw((3, 2)), "mix": Draw((4,), "uniform")}
@@ -83,13 +83,13 @@ def test_seed_zero_is_a_seed():
 
 def test_isolated_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
-    with isolated(0, "a"):
+    with isolated_rng(0, "a"):
         a = torch.randn(5)
-    with isolated(0, "a"):
+    with isolated_rng(0, "a"):
         again = torch.randn(5)
-    with isolated(0, "b"):
+    with isolated_rng(0, "b"):
         b = torch.randn(5)
-    with isolated(1, "a"):
+    with isolated_rng(1, "a"):
         other = torch.randn(5)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(a, again)
@@ -98,7 +98,7 @@ def test_isolated_leaves_the_global_generator_alone():
 
 
 def _fail_inside():
-    with isolated(0):
+    with isolated_rng(0):
         torch.rand(1)
         raise ZeroDivisionError
 

@@ -17,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganbench.errors import BadInput
+from ganbench.storage.lock import FolderLock
 from ganbench.storage.schema import EVALS
-from ganbench.storage.stack_folder import FolderLock, StackFolder, slug, stack_folders
+from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock, write_lock
+from ganbench.text import slug
 
 HOSTILE = [
     "../../x",
@@ -260,7 +262,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(stack):
 
 def test_a_writer_killed_at_any_moment_leaves_only_whole_files(tmp_path):
     script = (
-        "import sys, numpy as np; from pathlib import Path; from ganbench.storage.stack_folder import StackFolder\n"
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from ganbench.storage.stack_folder import StackFolder\n"
         "stack = StackFolder.create(Path(sys.argv[1]), 's', 's')\n"
         "for step in range(10**6):\n"
         "    stack.write_status({'step': step})\n"
@@ -305,7 +308,7 @@ def test_a_folder_lock_keeps_a_second_one_out_and_goes_away(tmp_path):
 
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from ganbench.storage.atomic import FolderLock\n"
+        "import sys, time; from pathlib import Path; from ganbench.storage.lock import FolderLock\n"
         "with FolderLock(Path(sys.argv[1])): print(flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.data import Dataset
+from ganbench import Dataset
 from ganbench_builtin._found import found
 
 ALL: list[type[Dataset]] = found(__name__, Dataset)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
+from ganbench import Data
 from ganbench_builtin.datasets._files import Remote, damaged, fetch
 from ganbench_builtin.datasets._inert import Inert, read_inert
 from ganbench_builtin.datasets._labels import check_labels

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.game.draws import stream
+from ganbench import Data, stream
 
 TEST_SIZE = 10_000
 

@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.engine.data import cache_root
-from ganbench.errors import BadInput, Problem
-from ganbench.storage.atomic import write_atomic
+from ganbench import BadInput, Problem, cache_folder, write_atomic
 from ganbench_builtin.datasets._folders import Item
 
 _VERSION = 1
@@ -40,7 +38,7 @@ def decoded(items: Sequence[Item], decode: Decoder) -> Tensor:
     The cache is keyed by the files' paths, sizes and times, and by the decoder. BadInput if a file cannot be
     used, or the cache cannot be written.
     """
-    path = cache_root() / "images" / f"{_fingerprint(items, decode)}.npy"
+    path = cache_folder() / "images" / f"{_fingerprint(items, decode)}.npy"
     shape = (len(items), *decode.shape)
     table = _kept(path, shape)
     if table is None:

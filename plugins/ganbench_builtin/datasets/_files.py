@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from platformdirs import user_cache_path
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 
 _SECONDS = 20  # without a word from the other side
 

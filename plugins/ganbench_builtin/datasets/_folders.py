@@ -11,7 +11,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from ganbench.errors import BadInput, Problem, nearest
+from ganbench import BadInput, Problem, nearest
 from ganbench_builtin.datasets._split import held_out
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})

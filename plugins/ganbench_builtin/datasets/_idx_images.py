@@ -7,8 +7,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Data, Problem
 from ganbench_builtin.datasets._files import Remote, fetch
 from ganbench_builtin.datasets._idx import read_idx
 from ganbench_builtin.datasets._labels import check_labels

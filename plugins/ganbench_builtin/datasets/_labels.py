@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 
 
 def check_labels(where: object, labels: Tensor, samples: int, classes: int) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.game.draws import stream
+from ganbench import Data, stream
 
 TEST_SIZE = 10_000
 

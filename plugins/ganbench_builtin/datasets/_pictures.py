@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 from ganbench_builtin.datasets._folders import Item
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 
 
 def held_out(where: object, n: int, share: float, labels: Sequence[object] | None = None) -> np.ndarray:

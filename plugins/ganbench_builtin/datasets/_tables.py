@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganbench.errors import BadInput, Problem, nearest
+from ganbench import BadInput, Problem, nearest
 
 _PARTS = {
     "train": "train",

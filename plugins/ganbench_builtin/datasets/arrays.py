@@ -12,8 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Data, Dataset, Problem
 from ganbench_builtin.datasets._labels import check_labels
 from ganbench_builtin.datasets._split import held_out
 from ganbench_builtin.datasets._tables import Table, read_tables

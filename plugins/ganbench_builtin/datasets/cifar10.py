@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 from ganbench_builtin.datasets._cifar import Version, cifar, pickled, records
 from ganbench_builtin.datasets._files import Remote, data_folder
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 from ganbench_builtin.datasets._cifar import Version, cifar, pickled, records
 from ganbench_builtin.datasets._files import Remote, data_folder
 

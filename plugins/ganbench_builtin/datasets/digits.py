@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 
 _TEST_EVERY = 5
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 from ganbench_builtin.datasets.digits import Digits
 
 

@@ -11,8 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
-from ganbench.game.draws import stream
+from ganbench import Data, Dataset, stream
 from ganbench_builtin.datasets._mixture import mixture
 
 

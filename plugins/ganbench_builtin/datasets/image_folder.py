@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 from ganbench_builtin.datasets._decoded import decoded
 from ganbench_builtin.datasets._folders import by_class, class_count, halves, named_folder
 from ganbench_builtin.datasets._pictures import Pixels

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Data, Dataset, Problem
 from ganbench_builtin.datasets._decoded import decoded
 from ganbench_builtin.datasets._folders import Part, halves, images_below, named_folder
 from ganbench_builtin.datasets._pictures import LabelMap, Pixels

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data, Dataset
+from ganbench import Data, Dataset
 from ganbench_builtin.datasets._files import Remote, damaged, data_folder, fetch
 from ganbench_builtin.datasets._labels import check_labels
 

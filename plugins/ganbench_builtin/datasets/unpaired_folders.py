@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ganbench.components.data import Data, Dataset
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Data, Dataset, Problem
 from ganbench_builtin.datasets._decoded import decoded
 from ganbench_builtin.datasets._folders import Part, by_class, class_count, halves, named_folder
 from ganbench_builtin.datasets._pictures import Pixels

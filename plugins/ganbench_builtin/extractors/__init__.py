@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Extractor
+from ganbench import Extractor
 from ganbench_builtin._found import found
 
 ALL: list[type[Extractor]] = found(__name__, Extractor)

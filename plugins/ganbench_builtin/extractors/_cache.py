@@ -13,7 +13,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import nn
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 from ganbench_builtin.datasets._files import write_whole
 
 try:

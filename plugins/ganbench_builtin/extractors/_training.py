@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganbench.components.data import Data, DataSpec
-from ganbench.game.draws import isolated, stream
+from ganbench import Data, DataSpec, isolated_rng, stream
 
 FEATURES = 64
 _SEED = 0
@@ -21,7 +20,7 @@ _CHUNK = 1024
 
 def build(spec: DataSpec) -> nn.Sequential:
     """An untrained network, float32 on the CPU; its last layer alone tells the classes apart."""
-    with torch.inference_mode(False), isolated(_SEED, "classifier"), torch.device("cpu"):
+    with torch.inference_mode(False), isolated_rng(_SEED, "classifier"), torch.device("cpu"):
         body = _convolutions(spec) if _is_large(spec) else _hidden(spec)
         wide = _outputs(body, spec)
         net = nn.Sequential(

@@ -10,9 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Extractor
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Data, Extractor, Problem
 from ganbench_builtin.extractors._cache import load_or_train
 from ganbench_builtin.extractors._training import build, in_chunks, train
 

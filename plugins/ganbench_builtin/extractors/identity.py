@@ -8,8 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Extractor
+from ganbench import Data, Extractor
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Extractor
-from ganbench.errors import BadInput, Problem
-from ganbench.game.draws import isolated
+from ganbench import BadInput, Data, Extractor, Problem, isolated_rng
 from ganbench_builtin.datasets._files import download
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -121,7 +118,7 @@ def _network(state: Any, path: Path) -> Any:
     torch.save(state, clean)
     clean.seek(0)
     try:
-        with isolated(0, "inception"), torch.device("cpu"):
+        with isolated_rng(0, "inception"), torch.device("cpu"):
             return FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], clean)
     except (RuntimeError, TypeError, AttributeError):
         raise _unusable(path, "these are not torch-fidelity's weights of Inception v3") from None

@@ -8,10 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Extractor
-from ganbench.errors import BadInput, Problem
-from ganbench.game.draws import stream
+from ganbench import BadInput, Data, Extractor, Problem, stream
 from ganbench_builtin.datasets._stacking import CHANNELS, are_stacks, channels, digits_of, number
 from ganbench_builtin.extractors._training import FEATURES
 from ganbench_builtin.extractors.classifier import Classifier, TrainedClassifier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Logger
+from ganbench import Logger
 from ganbench_builtin._found import found
 
 ALL: list[type[Logger]] = found(__name__, Logger)

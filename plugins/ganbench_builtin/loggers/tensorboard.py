@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 import ganbench
-from ganbench.storage.stack_folder import StackFolder, slug
+from ganbench import slug, stack_traces
 from ganbench_builtin.loggers._told import by_run, facts, lacking
 
 
@@ -69,7 +70,7 @@ class TensorBoard(ganbench.Logger):
         """The outcome, and the thinned traces."""
         from torch.utils.tensorboard.summary import hparams, text
 
-        traces = _thinned(StackFolder(Path(stack["folder"])), self.traces) if self.traces else iter(())
+        traces = _thinned(stack_traces(stack["folder"]), self.traces) if self.traces else iter(())
         for run, step, values in traces:
             self._files[stack["keys"][run]].add_scalars(step, values)
         for row in runs:
@@ -122,9 +123,8 @@ class _EventFile:
                 writer.write(event.SerializeToString())
 
 
-def _thinned(folder: StackFolder, points: int) -> Iterator[tuple[int, int, dict[str, float]]]:
+def _thinned(traces: pd.DataFrame, points: int) -> Iterator[tuple[int, int, dict[str, float]]]:
     """(run, step, "player/probe" -> value) at up to `points` of each run's steps, evenly chosen."""
-    traces = folder.traces()
     for run in range(int(traces["run"].max()) + 1 if len(traces) else 0):
         own = traces[traces["run"] == run]
         steps = np.unique(own["step"])

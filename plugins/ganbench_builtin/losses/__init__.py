@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Loss
+from ganbench import Loss
 from ganbench_builtin._found import found
 
 ALL: list[type[Loss]] = found(__name__, Loss)

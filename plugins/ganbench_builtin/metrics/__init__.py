@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Metric
+from ganbench import Metric
 from ganbench_builtin._found import found
 
 ALL: list[type[Metric]] = found(__name__, Metric)

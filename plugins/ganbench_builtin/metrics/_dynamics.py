@@ -7,13 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation
-from ganbench.engine.game_view import View
-from ganbench.game import Batch, Joint
-from ganbench.game.nets import Layout
+from ganbench import Batch, Evaluation, GameView, Joint, Layout
 
 
-def game(evaluation: Evaluation) -> View:
+def game(evaluation: Evaluation) -> GameView:
     """The game at the evaluation's point."""
     assert evaluation.view is not None  # a run's evaluation always has one
     return evaluation.view
@@ -35,7 +32,7 @@ def unflatten(layout: Layout, vector: Tensor) -> Joint:
     return joint
 
 
-def ascent_field(view: View, batch: Batch) -> Callable[[Tensor], Tensor]:
+def ascent_field(view: GameView, batch: Batch) -> Callable[[Tensor], Tensor]:
     """v = -(every player's gradient of its own objective), of a vector as `flatten` gives it."""
 
     def field(vector: Tensor) -> Tensor:

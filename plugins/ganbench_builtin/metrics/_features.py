@@ -11,8 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Data, Evaluation, Metric
 from ganbench_builtin.datasets._stacking import are_stacks
 
 T = TypeVar("T")

@@ -10,8 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.errors import BadInput
+from ganbench import BadInput, Evaluation, Metric
 from ganbench_builtin.models._vae import kl_dimensions
 
 _BLOCK = 4_000_000  # numbers of a block of pairs

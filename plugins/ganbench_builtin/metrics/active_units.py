@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation
+from ganbench import Evaluation
 from ganbench_builtin.metrics._posterior import PosteriorMetric
 from ganbench_builtin.models._vae import kl_dimensions
 

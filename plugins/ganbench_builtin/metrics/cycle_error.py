@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.errors import BadInput
+from ganbench import BadInput, Data, Evaluation, Metric
 
 
 @dataclass(frozen=True)

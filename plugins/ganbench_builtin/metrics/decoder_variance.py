@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.errors import BadInput
+from ganbench import BadInput, Evaluation, Metric
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.engine.game_view import View
-from ganbench.errors import BadInput
+from ganbench import BadInput, Evaluation, GameView, Metric
 from ganbench_builtin.metrics._dynamics import game
 
 _LOGITS = ("real_logits", "fake_logits")
@@ -58,7 +56,7 @@ class DiscriminatorGap(Metric):
         )
         return {self.name: gap.item() if gap.isfinite() else math.nan}
 
-    def _logits(self, view: View, part: str) -> tuple[Tensor, Tensor]:
+    def _logits(self, view: GameView, part: str) -> tuple[Tensor, Tensor]:
         """Of a part's data, and of generated samples: one vector each, float64."""
         outs = []
         for index in range(self.batches):

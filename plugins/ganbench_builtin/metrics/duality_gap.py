@@ -10,11 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.components.optimizers import SGD, Adam
-from ganbench.engine.game_view import View
-from ganbench.game import Batch, Joint
-from ganbench.game.update_rules import Clock, per_player
+from ganbench import SGD, Adam, Batch, Clock, Evaluation, GameView, Joint, Metric, per_player
 from ganbench_builtin.metrics._dynamics import game
 
 _OPTIMIZERS: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}
@@ -60,7 +56,7 @@ class DualityGap(Metric):
         gap = self._loss(view, worst) - self._loss(view, best)
         return {self.name: gap if math.isfinite(gap) else math.nan}
 
-    def _trained(self, view: View, player: str, sign: int) -> Joint:
+    def _trained(self, view: GameView, player: str, sign: int) -> Joint:
         """The point at which `player` has lowered `sign` times the discriminator's objective."""
 
         def objective(flat: Tensor, joint: Joint, batch: Batch) -> Tensor:
@@ -73,7 +69,7 @@ class DualityGap(Metric):
             joint, memory = rule.apply({player: gradient}, joint, memory, Clock(step, {player: step}, True))
         return joint
 
-    def _loss(self, view: View, joint: Joint) -> float:
+    def _loss(self, view: GameView, joint: Joint) -> float:
         """The discriminator's objective on held-out data."""
         batches = [view.batch("test", index) for index in range(self.batches)]
         return torch.stack([view.loss("discriminator", joint, batch) for batch in batches]).mean().item()

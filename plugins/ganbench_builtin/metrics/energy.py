@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Evaluation, Metric
 from ganbench_builtin.metrics._features import remembered
 from ganbench_builtin.metrics._pairs import distances, sum_across, sum_within
 

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.engine.game_view import View
+from ganbench import Evaluation, GameView, Metric
 from ganbench_builtin.metrics._dynamics import game
 
 _LATENTS = ("prior", "noise")
@@ -58,7 +57,7 @@ class GeneratorConditioning(Metric):
         return {self.name: -2 * ratio.clamp(min=torch.finfo(ratio.dtype).eps).log().mean().item()}
 
 
-def _jacobians(view: View, batch: dict[str, Tensor], latent: str) -> Tensor:
+def _jacobians(view: GameView, batch: dict[str, Tensor], latent: str) -> Tensor:
     """points x numbers of a sample x numbers of its latent. A sample depends on its own latent alone."""
     latents = batch[latent]
 

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Data, Evaluation, Metric
 from ganbench_builtin.metrics._features import classifier_for
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Evaluation, Metric
 from ganbench_builtin.metrics._dynamics import ascent_field, flatten, game
 
 _BASIS = 40  # Krylov vectors at once: in trained games one basis is often enough

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Data, Evaluation, Metric
 from ganbench_builtin.metrics._features import classifier_for
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Data, Evaluation, Metric
 
 
 @dataclass(frozen=True)

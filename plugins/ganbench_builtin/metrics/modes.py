@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Data, Evaluation, Metric
 
 _DEVIATIONS = 3.0
 _STRICT_SHARE = 0.2

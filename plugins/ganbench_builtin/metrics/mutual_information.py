@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation
+from ganbench import Evaluation
 from ganbench_builtin.metrics._posterior import PosteriorMetric, mutual_information, rate
 
 

@@ -10,8 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
-from ganbench.engine.game_view import View
+from ganbench import Evaluation, GameView, Metric
 from ganbench_builtin.metrics._dynamics import game, inner
 
 
@@ -59,7 +58,7 @@ class PathAngle(Metric):
         bump = c.abs().max().item() - (abs(first) + abs(last)) / 2
         return {"path-switch": first - last, "path-bump": bump}
 
-    def cosines(self, view: View) -> Tensor:
+    def cosines(self, view: GameView) -> Tensor:
         """The curve c: 2 `points` + 1 values."""
         began, batches = view.initial(), [view.batch(index=index) for index in range(self.batches)]
         way = {player: view.joint[player] - flat for player, flat in began.items()}

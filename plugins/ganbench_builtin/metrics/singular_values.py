@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Evaluation, Metric
 from ganbench_builtin.metrics._dynamics import game
 
 _EXACT = 1024  # the shorter side up to which an eigenvalue problem is solved

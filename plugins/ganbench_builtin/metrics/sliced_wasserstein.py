@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Evaluation, Metric
 
 
 @dataclass(frozen=True)

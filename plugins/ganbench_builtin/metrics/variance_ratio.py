@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ganbench.components.kinds import Evaluation, Metric
+from ganbench import Evaluation, Metric
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Model
+from ganbench import Model
 from ganbench_builtin._found import found
 
 ALL: list[type[Model]] = found(__name__, Model)

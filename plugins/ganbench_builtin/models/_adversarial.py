@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Turn
-from ganbench.game.nets import Nets
+from ganbench import Nets, Turn
 
 
 class Adversarial(ganbench.Model):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ganbench.game.nets import Nets
+from ganbench import Nets
 
 
 def aside(nets: Nets, net: str, beside: str) -> Nets:

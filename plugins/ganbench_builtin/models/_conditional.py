@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game.nets import Nets
+from ganbench import Nets
 from ganbench_builtin.models._adversarial import Adversarial
 from ganbench_builtin.models._conv import generator, initialise, square, trunk
 from ganbench_builtin.models._mlp import mlp

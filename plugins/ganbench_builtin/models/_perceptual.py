@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganbench.errors import BadInput, Problem
+from ganbench import BadInput, Problem
 
 _SHA256_START = "dcbb9e9d"  # torch.hub's way to name a file by its contents: vgg19-dcbb9e9d.pth
 _BLOCKS = ((0,), (2, 5), (7, 10), (12, 14, 16, 19), (21, 23, 25, 28))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganbench
-from ganbench.game.nets import Nets
+from ganbench import Nets
 
 
 def kl_dimensions(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganbench
-from ganbench.game.nets import Nets
+from ganbench import Nets
 from ganbench_builtin.models._aside import aside
 from ganbench_builtin.models._conditional import Conditional
 

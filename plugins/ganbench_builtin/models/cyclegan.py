@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganbench
-from ganbench.game import Turn
-from ganbench.game.nets import Nets
+from ganbench import Nets, Turn
 from ganbench_builtin.models._image_pool import ImagePool
 from ganbench_builtin.models._patchgan import patch_layers, patchgan, smallest
 from ganbench_builtin.models._resnet_generator import resnet_generator

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game import Turn
+from ganbench import Turn
 from ganbench_builtin.models._adversarial import Adversarial
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganbench
-from ganbench.game.nets import Nets
+from ganbench import Nets
 from ganbench_builtin.models._patchgan import MultiScale, patch_layers, smallest
 from ganbench_builtin.models._perceptual import Perceptual
 from ganbench_builtin.models._spade import SPADEGenerator, style_encoder

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game import Turn
+from ganbench import Turn
 from ganbench_builtin.models._adversarial import Adversarial
 
 

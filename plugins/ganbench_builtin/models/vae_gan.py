@@ -11,8 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game import Turn
-from ganbench.game.nets import Nets
+from ganbench import Nets, Turn
 from ganbench_builtin.models._aside import aside
 from ganbench_builtin.models._conv import generator, initialise, square, trunk
 from ganbench_builtin.models._mlp import mlp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganbench.components.kinds import Technique
+from ganbench import Technique
 from ganbench_builtin._found import found
 
 ALL: list[type[Technique]] = found(__name__, Technique)

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Objective
-from ganbench.game.nets import Nets
+from ganbench import Nets, Objective
 
 TERMS = ("kl", "kl_dimensions")
 

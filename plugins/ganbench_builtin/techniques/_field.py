@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
+from ganbench import Flow, GradientField, Joint, Named, Turn
 
 
 def whole(
-    inner: Field, turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]
+    inner: GradientField, turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]
 ) -> tuple[Joint, Flow]:
     """Every player's gradient at a point, and the flow of the turn's own players.
 

@@ -9,8 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Objective
-from ganbench.game.nets import Nets
+from ganbench import Nets, Objective
 from ganbench_builtin.techniques._fits import needs_network, needs_players
 
 Critic = Callable[[Tensor], Tensor]

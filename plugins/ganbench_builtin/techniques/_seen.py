@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 import ganbench
-from ganbench.game.nets import Nets
+from ganbench import Nets
 
 CALLS = 3
 """How often a model's `play` may call its discriminator: on data, on samples, and on one kind more."""

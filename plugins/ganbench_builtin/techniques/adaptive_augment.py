@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game import Play
-from ganbench.game.nets import Nets
+from ganbench import BuildNetworks, Nets, Play
 from ganbench_builtin.techniques._augment import TRANSFORMS, Kind, Transform, needs_images
 from ganbench_builtin.techniques._fits import needs_network, needs_players
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
-
-if TYPE_CHECKING:
-    from ganbench.components.kinds import Build
-
 
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
 
@@ -80,7 +75,7 @@ class AdaptiveAugment(ganbench.Technique):
     start: Annotated[float, Field(ge=0, le=1)] = 0.0
     transforms: Kinds = ("flip", "rotation", "translation", "color")
 
-    def networks(self, build: Build, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
+    def networks(self, build: BuildNetworks, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
         """Adds "adaptive-augment", which keeps p."""
         kept = _Probability(self.start, self.target, self.images, self.interval)
         return {**build(spec), self.name: kept}

@@ -11,8 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 
 
 @dataclass(frozen=True)

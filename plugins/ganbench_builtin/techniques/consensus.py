@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field as Option
+from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
+from ganbench import Flow, GradientField, Joint, Named, Turn
 from ganbench_builtin.techniques._field import dot, whole
 
 
@@ -33,9 +32,9 @@ class Consensus(ganbench.Technique):
     name = "consensus"
     order = -10  # it adds to the field: before that is clipped
     differentiates = True
-    gamma: Annotated[float, Option(ge=0)] = 10.0
+    gamma: Annotated[float, Field(ge=0)] = 10.0
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """Adds gamma J^T v."""
 
         def agreed(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:

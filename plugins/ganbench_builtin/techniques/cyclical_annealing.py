@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from ganbench.components.base import bind
+from ganbench import bind
 from ganbench_builtin.techniques._annealing import Annealing
 
 

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Play
-from ganbench.game.nets import Nets
+from ganbench import Nets, Play
 from ganbench_builtin.techniques._augment import TRANSFORMS, Transform, needs_images
 from ganbench_builtin.techniques._fits import needs_network
 from ganbench_builtin.techniques._seen import changed, draws_of_calls

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 from ganbench_builtin.techniques._clock import choose
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field as Option
+from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
+from ganbench import Flow, GradientField, Joint, Named, Turn
 from ganbench_builtin.techniques._field import whole
 
 
@@ -31,9 +30,9 @@ class Extragradient(ganbench.Technique):
 
     name = "extragradient"
     order = -5  # of a field that others have adjusted; before clipping
-    step: Annotated[float, Option(ge=0)] = 1e-3
+    step: Annotated[float, Field(ge=0)] = 1e-3
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """The inner field ahead. Losses, probes and buffers are those of the point itself."""
 
         def ahead(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:

@@ -12,8 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 import ganbench
-from ganbench.game import Objective
-from ganbench.game.nets import Nets
+from ganbench import Nets, Objective
 from ganbench_builtin.techniques._fits import needs_network, needs_players
 
 

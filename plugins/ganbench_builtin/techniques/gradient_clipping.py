@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field as Option
+from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
-from ganbench.game.update_rules import clip_by_norm
+from ganbench import Flow, GradientField, Joint, Named, Turn, clip_by_norm
 
 
 @dataclass(frozen=True)
@@ -20,9 +18,9 @@ class GradientClipping(ganbench.Technique):
     """Each player's gradient is scaled to at most `max_norm` (Pascanu et al. 2013, arXiv:1211.5063)."""
 
     name = "gradient-clipping"
-    max_norm: Annotated[float, Option(gt=0)] = 1.0
+    max_norm: Annotated[float, Field(gt=0)] = 1.0
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """Clips what the inner field gives; each run's own norm counts."""
 
         def clipped(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:

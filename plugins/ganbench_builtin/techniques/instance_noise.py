@@ -11,9 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.components.base import bind
-from ganbench.game import Play
-from ganbench.game.nets import Nets
+from ganbench import Nets, Play, bind
 from ganbench_builtin.techniques._fits import needs_network
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
 

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Objective
-from ganbench.game.nets import Nets
+from ganbench import Nets, Objective
 from ganbench_builtin.techniques._fits import needs_players
 
 LOGISTIC = ("minimax", "non-saturating")

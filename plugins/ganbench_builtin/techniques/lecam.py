@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench.game import Objective
-from ganbench.game.nets import Nets
+from ganbench import BuildNetworks, Nets, Objective
 from ganbench_builtin.techniques._fits import needs_players
-
-if TYPE_CHECKING:
-    from ganbench.components.kinds import Build
 
 
 class _Anchors(nn.Module):
@@ -56,7 +52,7 @@ class LeCam(ganbench.Technique):
     weight: Annotated[float, Field(ge=0)] = 0.3
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
 
-    def networks(self, build: Build, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
+    def networks(self, build: BuildNetworks, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
         """Adds "lecam", which keeps the averages."""
         return {**build(spec), "lecam": _Anchors(self.decay)}
 

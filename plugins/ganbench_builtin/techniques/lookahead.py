@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 from ganbench_builtin.techniques._clock import choose
 
 

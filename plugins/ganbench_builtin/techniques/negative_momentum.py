@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 
 
 @dataclass(frozen=True)

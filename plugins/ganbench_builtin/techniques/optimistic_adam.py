@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 
 
 @dataclass(frozen=True)

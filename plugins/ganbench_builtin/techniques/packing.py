@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
+from ganbench import BuildNetworks
 from ganbench_builtin.techniques._fits import is_discriminator, needs_players
-
-if TYPE_CHECKING:
-    from ganbench.components.kinds import Build
 
 
 class _Packed(nn.Module):
@@ -46,7 +44,7 @@ class Packing(ganbench.Technique):
     order = -30  # first of all: whatever else there is to the discriminator is a pack's
     m: Annotated[int, Field(ge=1)] = 2
 
-    def networks(self, build: Build, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
+    def networks(self, build: BuildNetworks, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
         """Takes the discriminators from a model of packs."""
         nets = build(spec)
         if self.m == 1:

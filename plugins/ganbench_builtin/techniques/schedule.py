@@ -10,10 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 import ganbench
-from ganbench.components.base import bind
-from ganbench.game import Joint
-from ganbench.game.compute_once import once
-from ganbench.game.update_rules import Clock, Count, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule, StepCount, bind, compute_once
 from ganbench_builtin.techniques._clock import clamp, cos
 
 
@@ -47,7 +44,7 @@ class Schedule(ganbench.Technique):
         scheduled: Schedule = bind(self, {"total": steps})
         return scheduled
 
-    def factor(self, step: Count) -> Any:
+    def factor(self, step: StepCount) -> Any:
         """What learning rates are multiplied with in a step, counted from 1."""
         rise = self.warmup * self.total
         begin = rise + self.hold * self.total
@@ -60,7 +57,7 @@ class Schedule(ganbench.Technique):
 
         def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
             moved, memory = inner.apply(gradients, joint, memory, clock)
-            factor = once(self.factor(clock.step))
+            factor = compute_once(self.factor(clock.step))
             scaled = {who: joint[who] + factor * (moved[who] - joint[who]) for who in gradients}
             return moved | scaled, memory
 

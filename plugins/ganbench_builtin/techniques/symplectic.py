@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field as Option
+from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
+from ganbench import Flow, GradientField, Joint, Named, Turn
 from ganbench_builtin.techniques._field import dot, whole
 
 
@@ -36,11 +35,11 @@ class Symplectic(ganbench.Technique):
     name = "symplectic"
     order = -10  # it adds to the field: before that is clipped
     differentiates = True
-    strength: Annotated[float, Option(ge=0)] = 1.0
+    strength: Annotated[float, Field(ge=0)] = 1.0
     align: bool = True
-    epsilon: Annotated[float, Option(ge=0)] = 0.1
+    epsilon: Annotated[float, Field(ge=0)] = 0.1
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """Adds lambda A^T v."""
 
         def adjusted(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:

@@ -8,8 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 import ganbench
-from ganbench.game import Joint
-from ganbench.game.update_rules import Clock, Memory, Rule
+from ganbench import Clock, Joint, Memory, Rule
 from ganbench_builtin.techniques._fits import needs_players
 
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field as Option
+from pydantic import Field
 from torch import Tensor
 
 import ganbench
-from ganbench.game import Field, Flow, Joint, Turn
-from ganbench.game.nets import Named
+from ganbench import Flow, GradientField, Joint, Named, Turn
 from ganbench_builtin.techniques._fits import needs_players
 
 
@@ -34,10 +33,10 @@ class Unrolled(ganbench.Technique):
     name = "unrolled"
     order = -20  # it is the generator's objective that changes: innermost
     differentiates = True
-    steps: Annotated[int, Option(ge=0)] = 5
-    lr: Annotated[float, Option(ge=0)] = 1e-3
+    steps: Annotated[int, Field(ge=0)] = 5
+    lr: Annotated[float, Field(ge=0)] = 1e-3
 
-    def field(self, inner: Field) -> Field:
+    def field(self, inner: GradientField) -> GradientField:
         """Replaces the generator's gradient."""
 
         def unrolled(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:

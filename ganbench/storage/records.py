@@ -1,0 +1,210 @@
+"""The records that a folder of results keeps as JSON and as rows: what each holds, and of which type.
+
+`ganbench.storage.schema` has the same rows as arrow columns. Floats that are not finite are null in JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+OptionValue: TypeAlias = Any
+"""A component's option as JSON has it: number, text, flag, list, table or null."""
+
+
+class ComponentEntry(TypedDict):
+    """A component with all its options."""
+
+    name: str
+    options: dict[str, OptionValue]
+
+
+OptimizerTable: TypeAlias = dict[str, OptionValue]
+"""One player's optimiser: "name" and its options."""
+
+
+class EvaluateConfig(TypedDict):
+    """What is measured, and when.
+
+    `every` counts steps, `samples` generated samples; `extractors` are options by extractor; `probes` are the
+    ones beyond those of every run.
+    """
+
+    every: int
+    samples: int
+    metrics: list[ComponentEntry]
+    extractors: dict[str, dict[str, OptionValue]]
+    probes: list[str]
+
+
+class VariantConfig(TypedDict):
+    """A resolved variant: everything that a run is, but for its seed. `optimizer` has a table a player."""
+
+    dataset: ComponentEntry
+    model: ComponentEntry
+    loss: ComponentEntry
+    techniques: list[ComponentEntry]
+    optimizer: dict[str, OptimizerTable]
+    steps: int
+    batch: int
+    precision: Literal["float32", "float64"]
+    evaluate: EvaluateConfig
+
+
+class Owner(TypedDict):
+    """Who provides a component: a distribution with its version, or a single file, which has none."""
+
+    distribution: str
+    version: str
+    packaged: bool
+
+
+class EngineRecord(TypedDict):
+    """How a stack is trained. `why` says why not as planned."""
+
+    mapper: Literal["map", "loop"]
+    executor: str
+    device: str
+    size: int
+    chunk: int
+    threads: int
+    why: NotRequired[str]
+
+
+class Identity(TypedDict):
+    """What of an installation goes into a run key: digests of data, extractors and sources, and owners."""
+
+    schema: int
+    data: str
+    components: dict[str, tuple[str, str]]
+    extractors: dict[str, str]
+    places: list[str]
+
+
+class StackConfig(TypedDict):
+    """A stack's config.json: lists have an entry a run. `stopped`: verdicts of runs stopped as hopeless."""
+
+    schema: int
+    suite: str
+    label: str
+    labels: list[str]
+    variants: list[VariantConfig]
+    seeds: list[int]
+    keys: list[str]
+    identity: Identity
+    swept: list[dict[str, OptionValue]]
+    values: list[dict[str, float]]
+    verdict: dict[str, OptionValue]
+    directions: dict[str, str]
+    critic: bool
+    modes: int | None
+    engine: EngineRecord
+    versions: dict[str, Owner]
+    stopped: NotRequired[dict[str, list[Any]]]
+
+
+class StackStatus(TypedDict, total=False):
+    """A stack's status.json."""
+
+    state: Literal["training", "finished", "crashed", "split"]
+    step: int
+    steps: int
+    reason: str
+
+
+class PlannedStack(TypedDict):
+    """What the lock says of a stack that was planned: `varying` names the values that differ within it."""
+
+    device: str
+    mapper: str
+    executor: str
+    keys: list[str]
+    varying: list[str]
+    seconds: float
+
+
+class FailedRun(TypedDict):
+    """A run that cannot be trained: its parts do not fit together."""
+
+    key: str
+    label: str
+    seed: int
+    outcome: str
+    reason: str
+
+
+class LockedVariant(TypedDict):
+    """A variant as the lock keeps it."""
+
+    label: str
+    config: VariantConfig
+    swept: dict[str, OptionValue]
+
+
+class CompareConfig(TypedDict):
+    """The suite's main metric, and its baseline as a pattern of variants."""
+
+    metric: str | None
+    baseline: dict[str, OptionValue] | None
+
+
+class SuiteLock(TypedDict):
+    """suite.lock.json: the resolved suite beside its results."""
+
+    schema: int
+    suite: str
+    description: str
+    source: str
+    keys: list[str]
+    labels: list[str]
+    seeds: list[int]
+    compare: CompareConfig
+    verdict: dict[str, OptionValue]
+    directions: dict[str, str]
+    variants: list[LockedVariant]
+    failed: list[FailedRun]
+    stacks: list[PlannedStack]
+    command: NotRequired[str]
+
+
+class EvaluationRow(TypedDict):
+    """One value at one evaluation of one run. `run` is its index within the stack."""
+
+    run: int
+    step: int
+    metric: str
+    value: float
+    n: int
+    extractor: str
+    weights: str
+    n_real: int | None
+    dimensions: int | None
+    extractor_digest: str | None
+
+
+class RunRow(TypedDict):
+    """A run's row of results; swept options are further columns."""
+
+    key: str
+    suite: str
+    variant: str
+    model: str
+    loss: str
+    techniques: str
+    dataset: str
+    seed: int
+    outcome: str
+    onset_step: int | None
+    reason: str
+    evidence_first: int | None
+    evidence_last: int | None
+    remark: str
+    steps: int
+    budget: int
+    seconds: float
+    evaluation_seconds: float
+    device: str
+    executor: str
+    mapper: str
+    stack_size: int
+    stack: str
+    versions: str
