@@ -49,6 +49,12 @@ class Model(Component):
         """Who moves together, in order, in one step. Default: each player once, one after another."""
         return tuple((player,) for player in self.players())
 
+    def judges(self) -> tuple[str, ...]:
+        """Players that tell real from generated samples: their accuracies and logit gap are recorded, and they
+        can saturate. Default: the player called "discriminator", if there is one.
+        """
+        return tuple(player for player in self.players() if player == "discriminator")
+
     @abstractmethod
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
         """Freshly initialised networks of one run, by name. Called under that run's own stream.
@@ -130,6 +136,8 @@ class Technique(Component):
     """Names of techniques that it cannot be used with."""
     requires: ClassVar[tuple[str, ...]] = ()
     """Names of techniques that it cannot be used without."""
+    judges: ClassVar[Mapping[str, tuple[str, ...]]] = {"discriminator": ("discriminator",)}
+    """Set by the core: the model's judging players (`Model.judges`) and the networks of each."""
     differentiates: ClassVar[bool] = False
     """Whether its field differentiates the field that it wraps: then that is pure in the loop as well."""
 

@@ -44,8 +44,11 @@ class Program:
 
         self.loss: Loss = made("loss", config["loss"])
         self.model: Model = bind(made("model", config["model"]), {"pairs": self.loss.pairs})
+        players = self.model.players()
+        judges = {player: players[player] for player in self.model.judges()}
         techniques: list[Technique] = [
-            made("technique", entry).within(config["steps"]) for entry in config["techniques"]
+            bind(made("technique", entry).within(config["steps"]), {"judges": judges})
+            for entry in config["techniques"]
         ]
         self.techniques = sorted(techniques, key=lambda technique: technique.order)
         self.optimizers = {player: optimizer(table) for player, table in config["optimizer"].items()}

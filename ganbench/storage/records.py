@@ -96,6 +96,7 @@ class StackConfig(TypedDict):
     verdict: dict[str, OptionValue]
     directions: dict[str, str]
     critic: bool
+    judges: NotRequired[list[str]]
     modes: int | None
     engine: EngineRecord
     versions: dict[str, Owner]
