@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ganbench.engine.game_view import GameView
+    from ganbench.components.game_view import GameView
     from ganbench.game import Batch, GradientField, Objective, Out, Play, Turn
     from ganbench.game.draws import Draw
     from ganbench.game.nets import Nets

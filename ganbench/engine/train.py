@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganbench.engine.checkpoint import from_arrays, to_arrays
 from ganbench.engine.data import Sources, on_device
-from ganbench.engine.evaluate import Evaluator, Row
+from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.mappable import why_not_mappable
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs, Trainer, is_out_of_memory, one_by_one
@@ -71,7 +71,7 @@ class StackTraining:
         self._config = config
         self._died: list[int] = [0] * len(config["seeds"])
         self._stopped: dict[str, Verdict] = {}
-        self._flushed, self._probes, self._evals = 0, list[Tensor](), list[Row]()
+        self._flushed, self._probes, self._evals = 0, list[Tensor](), list[Any]()
         self._seconds, self._since = 0.0, time.monotonic()
         self._evaluating, self._sheets = 0.0, set(_sheet_steps(self._steps, self._every))
         device = torch.device(config["engine"]["device"])
