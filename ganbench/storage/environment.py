@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-import ganbench
-from ganbench._version import __version__
+from ganbench._version import CORE, __version__
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
@@ -40,7 +39,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 @cache
 def _commit() -> str | None:
     """The commit of this checkout; None where ganbench is installed as a package."""
-    here = Path(ganbench.__file__).parent.parent
+    here = CORE.parent
     if not (here / ".git").exists():
         return None
     try:
