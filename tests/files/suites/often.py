@@ -1,5 +1,5 @@
 """A plugin without components: while it is loaded, checkpoints are written all the time."""
 
-import ganbench.train
+import ganbench.engine.train
 
 ganbench.engine.train.CHECKPOINT_SECONDS = 0.05
