@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,19 +47,6 @@ def blocks(page: Path) -> list[Block]:
     return [Block(one["mark"] or "", one["kind"], one["text"]) for one in found]
 
 
-def follow(page: list[Block], folder: Path) -> Iterator[tuple[str, str]]:
-    """Do what a page says, in `folder`: pairs of a command and what it printed."""
-    for block in page:
-        if block.file:
-            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / block.file).write_text(block.text, encoding="utf-8")
-    for block in page:
-        for command in block.commands:
-            yield command, run(command, folder)
-        if block.mark == "python":
-            run([sys.executable, "-W", "error", "-c", block.text], folder)
-
-
 def run(command: list[str] | str, folder: Path) -> str:
     """What a command that succeeds prints."""
     bin_folder = Path(sys.executable).parent
@@ -69,3 +56,20 @@ def run(command: list[str] | str, folder: Path) -> str:
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+Runner = Callable[[str, Path], str]
+"""Runs a command line in a folder and returns what it prints."""
+
+
+def follow(page: list[Block], folder: Path, runner: Runner = run) -> Iterator[tuple[str, str]]:
+    """Do what a page says, in `folder`: pairs of a command and what it printed."""
+    for block in page:
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+    for block in page:
+        for command in block.commands:
+            yield command, runner(command, folder)
+        if block.mark == "python":
+            run([sys.executable, "-W", "error", "-c", block.text], folder)

@@ -29,12 +29,40 @@ if os.environ.get(BLOCK):
     sys.meta_path.insert(0, Blocker())
 
 
-def pytest_collection_modifyitems(items):
-    if torch.cuda.is_available():
-        return
+SLOW_TIMEOUT = 1800
+"""Seconds for a slow test; the others have the `timeout` of pyproject.toml."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shard", default="1/1", help="I/N: only the I-th of N shares of the tests")
+
+
+def pytest_collection_modifyitems(config, items):
     for item in items:
-        if "gpu" in item.keywords:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs CUDA"))
+        if "slow" in item.keywords and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+    share, shares = map(int, config.getoption("--shard").split("/"))
+    if shares > 1:
+        chosen, others = split(items, share, shares)
+        items[:] = chosen
+        config.hook.pytest_deselected(items=others)
+
+
+def split(items, share, shares):
+    """A share's tests, and the others. Dealt in turn: a parametrised test is spread over all shares."""
+    places = {}
+    for item in items:
+        places.setdefault(group(item), len(places))
+    chosen = [item for item in items if places[group(item)] % shares == share - 1]
+    return chosen, [item for item in items if places[group(item)] % shares != share - 1]
+
+
+def group(item):
+    """The name of the group that shares a costly fixture, or the test's own."""
+    marker = item.get_closest_marker("xdist_group")
+    return marker.kwargs.get("name") or marker.args[0] if marker else item.nodeid
 
 
 @pytest.fixture

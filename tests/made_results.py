@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,15 @@ from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import write_lock
 
 METRICS = {"modes": "higher", "energy-distance": "lower"}
-"""Metric -> which direction is better, of `make`."""
+"""Metric -> which direction is better, by default."""
 FAILURES = ("collapsed", "diverged", "exploded", "vanished", "saturated", "unstable", "timed_out", "crashed")
 PLAYERS = ("discriminator", "generator")
 _WITHOUT_RESULT = ("timed_out", "crashed", "incompatible")
 
 
-def make(
-    folder: Path,
-    variants: int | Sequence[str] = 4,
-    seeds: int | Sequence[int] = 10,
-    steps: int = 1000,
-    outcomes: Sequence[Mapping[str, float]] | None = None,
-    *,
-    suite: str = "made",
-    dataset: str = "ring",
-    model: str = "mlp-gan",
-    metrics: Mapping[str, str] = METRICS,
-    sweep: Mapping[str, Sequence[float]] | None = None,
-    evaluations: int = 4,
-    trace_steps: int = 50,
-    baseline: Mapping[str, Any] | None = None,
-    shifts: Sequence[float] | None = None,
-    sheets: bool = False,
-    extra: Mapping[str, Any] | None = None,
-    unfinished: int = 0,
-    seed: int = 0,
-    reason: str = "made up",
-) -> Path:
-    """Write the results of a suite into `folder` and return it. The same arguments give the same results.
+@dataclass(frozen=True)
+class MadeSuite:
+    """A suite whose results are made up. The same settings give the same results.
 
     Arguments:
         variants: how many, or techniques ("plain", "r1+ema", any text): one variant each, whose label is
@@ -63,57 +44,104 @@ def make(
         seed: of what is made up.
         reason: why failed runs failed.
     """
-    named = (
-        [f"technique-{i:03d}" if i else "plain" for i in range(variants)]
-        if isinstance(variants, int)
-        else variants
-    )
-    seeded = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    points = [dict(zip(sweep, p, strict=True)) for p in itertools.product(*sweep.values())] if sweep else [{}]
-    cells = [(techniques, swept) for techniques in named for swept in points]
-    made: list[dict[str, Any]] = []
-    for index, (techniques, swept) in enumerate(cells):
-        told = ", ".join(f"{path}={value:g}" for path, value in swept.items())
-        label = f"{dataset}/{model}/hinge/{techniques}" + (f" [{told}]" if told else "")
-        chances = outcomes[index % len(outcomes)] if outcomes else _chances(index, len(cells))
-        shift = shifts[index % len(shifts)] if shifts else 2.0 * index / len(cells)
-        variant = {
-            "label": label,
-            "config": _config(dataset, model, techniques, swept, steps, metrics),
-            "swept": swept,
-        }
-        generator = np.random.default_rng([seed, index])
-        keys = [hashlib.sha256(f"{json.dumps(variant)}{s}".encode()).hexdigest() for s in seeded]
-        made.append({**variant, "keys": keys})
-        ended = _ends(generator, chances, len(seeded), steps)
-        stack = StackFolder.create(folder, label, "".join(keys))
-        _write_config(stack, suite, variant, seeded, keys, metrics)
-        _write_evals(stack, generator, ended, steps, evaluations, metrics, shift, extra or {})
-        if trace_steps:
-            _write_traces(stack, generator, ended, steps, trace_steps)
-        if sheets:
-            _write_sheets(stack, ended, steps, evaluations)
-        if index < len(cells) - unfinished:
-            _write_runs(stack, suite, variant, seeded, keys, ended, steps, reason)
-    first = {"model": model, "loss": "hinge", "techniques": _techniques(named[0])}
-    write_lock(
-        folder,
-        {
+
+    variants: int | Sequence[str] = 4
+    seeds: int | Sequence[int] = 10
+    steps: int = 1000
+    outcomes: Sequence[Mapping[str, float]] | None = None
+    suite: str = "made"
+    dataset: str = "ring"
+    model: str = "mlp-gan"
+    metrics: Mapping[str, str] = field(default_factory=lambda: METRICS)
+    sweep: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    evaluations: int = 4
+    trace_steps: int = 50
+    baseline: Mapping[str, Any] | None = None
+    shifts: Sequence[float] | None = None
+    sheets: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unfinished: int = 0
+    seed: int = 0
+    reason: str = "made up"
+
+    @property
+    def techniques(self) -> Sequence[str]:
+        """The techniques of each variant, before sweeps."""
+        if isinstance(self.variants, int):
+            return [f"technique-{i:03d}" if i else "plain" for i in range(self.variants)]
+        return self.variants
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds of every variant."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The variants: label, config, swept values, and the key of each seed's run."""
+        points = [dict(zip(self.sweep, p, strict=True)) for p in itertools.product(*self.sweep.values())]
+        return [self._cell(techniques, swept) for techniques in self.techniques for swept in points]
+
+    def _cell(self, techniques: str, swept: Mapping[str, float]) -> dict[str, Any]:
+        values = ", ".join(f"{path}={value:g}" for path, value in swept.items())
+        label = f"{self.dataset}/{self.model}/hinge/{techniques}" + (f" [{values}]" if values else "")
+        config = _config(self.dataset, self.model, techniques, swept, self.steps, self.metrics)
+        variant = {"label": label, "config": config, "swept": swept}
+        keys = [hashlib.sha256(f"{json.dumps(variant)}{s}".encode()).hexdigest() for s in self.seed_list]
+        return {**variant, "keys": keys}
+
+    def write(self, folder: Path) -> Path:
+        """Write the results into `folder` and return it."""
+        cells = self.cells()
+        for index, variant in enumerate(cells):
+            self._write_stack(folder, variant, index, len(cells))
+        write_lock(folder, self._lock(cells))
+        return folder
+
+    def _write_stack(self, folder: Path, variant: Mapping[str, Any], index: int, count: int) -> None:
+        """The folder of the variant number `index` of `count`."""
+        seeds, keys = self.seed_list, variant["keys"]
+        chances = self.outcomes[index % len(self.outcomes)] if self.outcomes else _chances(index, count)
+        shift = self.shifts[index % len(self.shifts)] if self.shifts else 2.0 * index / count
+        generator = np.random.default_rng([self.seed, index])
+        ended = _ends(generator, chances, len(seeds), self.steps)
+        stack = StackFolder.create(folder, variant["label"], "".join(keys))
+        _write_config(stack, self.suite, variant, seeds, keys, self.metrics)
+        _write_evals(stack, generator, ended, self.steps, self.evaluations, self.metrics, shift, self.extra)
+        if self.trace_steps:
+            _write_traces(stack, generator, ended, self.steps, self.trace_steps)
+        if self.sheets:
+            _write_sheets(stack, ended, self.steps, self.evaluations)
+        if index < count - self.unfinished:
+            _write_runs(stack, self.suite, variant, seeds, keys, ended, self.steps, self.reason)
+
+    def _lock(self, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        first = {"model": self.model, "loss": "hinge", "techniques": _techniques(self.techniques[0])}
+        return {
             "schema": 1,
-            "suite": suite,
+            "suite": self.suite,
             "description": "Made up.",
-            "keys": [key for variant in made for key in variant["keys"]],
-            "labels": [variant["label"] for variant in made for _ in variant["keys"]],
-            "seeds": seeded,
-            "compare": {"metric": next(iter(metrics), None), "baseline": dict(baseline or first)},
+            "keys": [key for variant in cells for key in variant["keys"]],
+            "labels": [variant["label"] for variant in cells for _ in variant["keys"]],
+            "seeds": self.seed_list,
+            "compare": {"metric": next(iter(self.metrics), None), "baseline": dict(self.baseline or first)},
             "verdict": {},
-            "directions": dict(metrics),
-            "variants": [{k: v for k, v in variant.items() if k != "keys"} for variant in made],
+            "directions": dict(self.metrics),
+            "variants": [{k: v for k, v in variant.items() if k != "keys"} for variant in cells],
             "failed": [],
-            "command": f"ganbench run {suite}",
-        },
-    )
-    return folder
+            "command": f"ganbench run {self.suite}",
+        }
+
+
+def make(
+    folder: Path,
+    variants: int | Sequence[str] = 4,
+    seeds: int | Sequence[int] = 10,
+    steps: int = 1000,
+    outcomes: Sequence[Mapping[str, float]] | None = None,
+    **settings: Any,
+) -> Path:
+    """Write the results of a `MadeSuite` into `folder` and return it."""
+    return MadeSuite(variants, seeds, steps, outcomes, **settings).write(folder)
 
 
 def _chances(index: int, count: int) -> dict[str, float]:

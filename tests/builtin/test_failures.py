@@ -27,6 +27,8 @@ EXPECTED = {
 }
 """Variant -> outcome, and what its reason says."""
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("failures")]
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
@@ -37,13 +39,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return ganbench.load(out).runs
 
 
-@pytest.mark.slow
 def test_every_variant_is_expected_to_do_something(runs: pd.DataFrame) -> None:
     assert set(runs["variant"]) == set(EXPECTED)
     assert (runs.groupby("variant", observed=True).size() == 5).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("variant", EXPECTED)
 def test_at_least_four_of_five_seeds_end_as_they_should(runs: pd.DataFrame, variant: str) -> None:
     outcome, reason = EXPECTED[variant]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from blocks import blocks, follow
-from run_cli import needs_builtins
+from run_cli import ganbench_here, needs_builtins
 
 from ganbench import hookspecs
 
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.parent.name != "adr")
 NAMES = [str(path.relative_to(DOCS)) for path in PAGES]
+TUTORIALS = ["dataset", "loss", "metric", "model", "technique"]
+"""Pages on how to write a component."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -27,8 +30,29 @@ def test_no_block_is_decoration(page: Path) -> None:
 @needs_builtins
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_block_runs(page: Path, tmp_path: Path) -> None:
-    done = dict(follow(blocks(page), tmp_path))
-    assert set(done) == {command for block in blocks(page) for command in block.commands}
+    assert_complete(page, dict(follow(blocks(page), tmp_path)))
+
+
+@needs_builtins
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_a_tutorial_runs_in_one_process(name: str, tmp_path: Path, monkeypatch) -> None:
+    """Quicker than commands of their own, which start Python and its workers every time."""
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "write" / f"{name}.md"
+    assert_complete(page, dict(follow(blocks(page), tmp_path, run_here)))
+
+
+def run_here(command: str, folder: Path) -> str:
+    """What a command of ganbench prints that is run in this process."""
+    program, *arguments = shlex.split(command)
+    assert program == "ganbench"
+    done = ganbench_here(*arguments)
+    assert done.code == 0, f"{command}\n{done.out}\n{done.err}"
+    return done.out
+
+
+def assert_complete(page: Path, printed: dict[str, str]) -> None:
+    assert printed.keys() == {command for block in blocks(page) for command in block.commands}
 
 
 @pytest.fixture(scope="module")

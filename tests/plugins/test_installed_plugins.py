@@ -16,7 +16,7 @@ from test_example_plugin import EXAMPLE, PARTS
 
 from ganbench.scaffold import KINDS, NewPlugin
 
-pytestmark = [needs_builtins, pytest.mark.slow]
+pytestmark = [needs_builtins, pytest.mark.slow, pytest.mark.xdist_group("installed")]
 ROOT = Path(__file__).parents[2]
 BRIEF = ("--steps", "6", "--seeds", "2", "--workers", "1", "--device", "cpu", "--quiet")
 

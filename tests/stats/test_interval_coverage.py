@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import interval_coverage
 
+pytestmark = pytest.mark.xdist_group("interval-coverage")
+
 
 @pytest.fixture(scope="module")
 def rows():
