@@ -71,7 +71,7 @@ def test_translation_is_zero_padded_and_reaches_an_eighth():
     assert torch.equal(augment.translation(x, draws), torch.from_numpy(np.stack(expected)))
 
 
-def test_what_comes_in_may_be_mirrored():
+def test_shifted_images_may_be_padded_by_reflection():
     shifts = list(itertools.product((-3, 0, 2), (-1, 0, 3)))
     x = random(len(shifts), 2, 5, 4)
     down, right = torch.tensor(shifts).T
@@ -438,7 +438,7 @@ def test_only_squares_are_turned():
 
 
 @pytest.mark.parametrize("technique", [*IMAGE_TECHNIQUES, InstanceNoise()], ids=lambda t: t.name)
-def test_what_they_fit(technique):
+def test_augmentations_fit_gans_with_one_discriminator(technique):
     assert technique.fits(MLPGAN(), Hinge()) is None
     assert "mlp-vae" in technique.fits(MLPVAE(), Hinge())
     assert "'discriminator'" in technique.fits(CycleGAN(), Hinge())

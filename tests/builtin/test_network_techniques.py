@@ -143,7 +143,7 @@ class Conditional(MLPGAN):
         return nets.around("discriminator", lambda call: lambda x: call(x, batch["labels"]))
 
 
-def test_what_packing_fits():
+def test_packing_fits_unconditional_gans():
     assert Packing().fits(MLPGAN(), Hinge()) is None
     assert Packing().fits(TRANSLATOR, Hinge()) is None
     assert "has none" in Packing().fits(MLPVAE(), Hinge())

@@ -242,7 +242,7 @@ def test_a_nan_is_not_hidden():
         assert found.isnan(), technique.name
 
 
-def test_what_penalties_fit():
+def test_models_that_penalties_fit():
     for technique in PENALTIES:
         assert technique.fits(MLPGAN(), NonSaturating()) is None
         assert technique.fits(DiracGAN(), NonSaturating()) is None
@@ -396,7 +396,7 @@ def test_feature_matching_leaves_no_hook_behind():
     assert not torch_module._global_forward_pre_hooks
 
 
-def test_what_feature_matching_fits():
+def test_models_that_feature_matching_fits():
     assert FeatureMatching().fits(MLPGAN(), Hinge()) is None
     assert "has none" in FeatureMatching().fits(MLPVAE(), Hinge())
     assert "'discriminator'" in FeatureMatching().fits(CycleGAN(), Hinge())
@@ -443,7 +443,7 @@ def test_orthogonal_regularisation_is_of_the_chosen_players_matrices(players, bo
         close(added(technique, nets, {}, {}, player), share, 1e-11)
 
 
-def test_what_orthogonal_regularisation_fits():
+def test_models_that_orthogonal_regularisation_fits():
     for players in ("generator", "discriminator", "both"):
         technique = OrthogonalRegularisation(players=players)
         assert technique.fits(MLPGAN(), Hinge()) is None

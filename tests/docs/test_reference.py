@@ -44,7 +44,7 @@ def test_meanings_are_read_from_the_docstring():
     assert meanings(doc) == {"a": "one, in two lines.", "b": "both.", "c": "both."}
 
 
-def test_a_page_tells_everything(pages, toys):
+def test_a_page_has_wraps_options_and_heading(pages, toys):
     described = describe(toys.get("technique", "toy-penalty"))
     assert described["facts"]["wraps"] == ["objective", "field", "rule"]
     page = pages.page(described)
@@ -54,7 +54,7 @@ def test_a_page_tells_everything(pages, toys):
 
 
 @needs_builtins
-def test_a_loss_tells_that_it_reads_both_logits_on_every_turn(builtins):
+def test_a_relativistic_loss_is_described_as_paired(builtins):
     hinge, relativistic = (
         describe(builtins.get("loss", name))["facts"] for name in ("hinge", "relativistic")
     )

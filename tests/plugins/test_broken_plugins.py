@@ -88,7 +88,7 @@ def outcomes(tmp_path):
     return list(zip(broken["outcome"], broken["reason"], strict=True))
 
 
-def test_one_that_fails_on_import(tmp_path, healthy, plugin):
+def test_a_plugin_that_fails_on_import(tmp_path, healthy, plugin):
     path = tmp_path / "frail.py"
     path.write_text("import no_such_module_anywhere\n")
     done = run(tmp_path, "--plugin", path)
@@ -107,7 +107,7 @@ def test_one_that_fails_on_import(tmp_path, healthy, plugin):
     assert done.err.count("ModuleNotFoundError") == 1
 
 
-def test_one_that_no_variant_needs_is_told_of_before_anything_is_trained(tmp_path):
+def test_a_broken_plugin_that_no_variant_needs_is_reported_before_training(tmp_path):
     path, idle = tmp_path / "frail.py", tmp_path / "idle.py"
     path.write_text("def (:\n")
     idle.write_text("def ganbench_losses():\n    return []\n")
@@ -132,7 +132,7 @@ def test_an_unknown_name_beside_a_plugin_that_provides_nothing(tmp_path):
     assert f"; {idle}" in done.err
 
 
-def test_one_that_leaves_when_it_is_imported(tmp_path, healthy):
+def test_a_plugin_that_exits_on_import(tmp_path, healthy):
     path = tmp_path / "frail.py"
     path.write_text("import sys\nsys.exit('no licence')\n")
     assert run(tmp_path, "--plugin", path).code == 1
@@ -141,7 +141,7 @@ def test_one_that_leaves_when_it_is_imported(tmp_path, healthy):
 
 
 @pytest.mark.parametrize("engine", ["loop", "eager"])
-def test_one_that_raises(tmp_path, healthy, plugin, engine):
+def test_a_loss_that_raises(tmp_path, healthy, plugin, engine):
     path = plugin('raise RuntimeError("boom\\nsecond line")')
     done = run(tmp_path, "--plugin", path, engine=engine)
     assert done.code == 1
@@ -178,7 +178,7 @@ def test_a_traceback_goes_when_the_stack_is_trained_again(tmp_path, plugin, monk
     assert not list((tmp_path / "out").rglob("traceback.txt"))
 
 
-def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, healthy, plugin):
+def test_a_loss_that_raises_late_keeps_its_rows_and_is_retried(tmp_path, healthy, plugin):
     path = plugin('if self.calls[0] >= 130: raise RuntimeError("boom")')
     assert run(tmp_path, "--plugin", path).code == 1
     assert_others_are_complete(tmp_path, healthy)
@@ -188,7 +188,7 @@ def test_one_that_raises_late_keeps_its_rows_and_is_tried_again(tmp_path, health
     assert again.err.count("started") == 2
 
 
-def test_one_that_gives_nan(tmp_path, healthy, plugin):
+def test_a_loss_that_returns_nan(tmp_path, healthy, plugin):
     path = plugin("if self.calls[0] > 50: return real.mean() * torch.nan")
     done = run(tmp_path, "--plugin", path)
     assert done.code == 0, "divergence is a result"
@@ -201,7 +201,7 @@ def test_one_that_gives_nan(tmp_path, healthy, plugin):
     assert (runs["steps"][runs["outcome"] == "diverged"] == runs["onset_step"].dropna()).all()
 
 
-def test_one_that_gives_what_is_no_scalar(tmp_path, healthy, plugin):
+def test_a_loss_that_returns_no_scalar(tmp_path, healthy, plugin):
     path = plugin("return real")
     assert run(tmp_path, "--plugin", path).code == 1
     assert_others_are_complete(tmp_path, healthy)
@@ -300,7 +300,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("engine", ["loop", "eager"])
-def test_who_gives_what_it_must_not_is_named(tmp_path, engine):
+def test_a_component_with_a_wrong_return_value_is_named(tmp_path, engine):
     path = tmp_path / "forgetful.py"
     path.write_text(FORGETFUL)
     techniques = [[name] for name in TOLD if name.startswith("no-")]
@@ -318,7 +318,7 @@ def test_who_gives_what_it_must_not_is_named(tmp_path, engine):
         assert (run["outcome"], run["reason"]) == ("crashed", f"{kind} {name!r} of {path} {TOLD[name]}")
 
 
-def test_one_that_asks_for_what_is_not_there(tmp_path, healthy, plugin):
+def test_a_component_that_reads_a_missing_key(tmp_path, healthy, plugin):
     assert run(tmp_path, "--plugin", plugin('out["real_logit"]')).code == 1
     assert_others_are_complete(tmp_path, healthy)
     for outcome, reason in outcomes(tmp_path):
@@ -328,7 +328,7 @@ def test_one_that_asks_for_what_is_not_there(tmp_path, healthy, plugin):
 
 
 @pytest.mark.xfail(strict=True, reason="planning runs a step of every component in the user's own process")
-def test_one_that_ends_the_process_at_once(tmp_path, healthy, plugin):
+def test_a_component_that_ends_its_process(tmp_path, healthy, plugin):
     path = plugin("os._exit(7)")
     done = run(tmp_path, "--plugin", path, "--workers", 1, how=ganbench_process, cwd=tmp_path)
     assert done.code == 1
@@ -336,7 +336,7 @@ def test_one_that_ends_the_process_at_once(tmp_path, healthy, plugin):
     assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
 
 
-def test_one_that_chatters_and_ends_its_worker(tmp_path, healthy, plugin):
+def test_a_component_that_prints_and_ends_its_worker(tmp_path, healthy, plugin):
     """What it prints, in planning and in training, is not mixed with the table."""
     path = plugin("print('chatter')\nif self.calls[0] > 100: sys.exit(7)")
     args = ("--plugin", path, "--workers", 1, "--json")
@@ -349,7 +349,7 @@ def test_one_that_chatters_and_ends_its_worker(tmp_path, healthy, plugin):
 
 
 @pytest.mark.slow
-def test_one_that_never_comes_back(tmp_path, healthy, plugin):
+def test_a_component_that_never_returns(tmp_path, healthy, plugin):
     path = plugin("if self.calls[0] > 100: __import__('time').sleep(600)")
     done = run(
         tmp_path, "--plugin", path, "--workers", 1, "--timeout", 12, how=ganbench_process, cwd=tmp_path
@@ -362,7 +362,7 @@ def test_one_that_never_comes_back(tmp_path, healthy, plugin):
 GLOBAL = "real = real + torch.randn_like(real)"
 
 
-def test_one_that_draws_from_the_global_generator(tmp_path, plugin):
+def test_a_component_that_draws_from_the_global_generator(tmp_path, plugin):
     """It cannot be mapped: those runs are looped, and the reason is on record."""
     done = run(tmp_path, "--plugin", plugin(GLOBAL), engine="eager")
     assert done.code == 0, done.err
@@ -377,7 +377,7 @@ def test_one_that_draws_from_the_global_generator(tmp_path, plugin):
     assert mappers == {HEALTHY[0]: "map", HEALTHY[1]: "map", BROKEN[0]: "loop", BROKEN[1]: "loop"}
 
 
-def test_others_are_as_without_one_that_draws_from_the_global_generator(tmp_path, healthy, plugin):
+def test_global_draws_of_a_component_do_not_change_other_runs(tmp_path, healthy, plugin):
     assert run(tmp_path, "--plugin", plugin(GLOBAL)).code == 0
     assert_others_are_complete(tmp_path, healthy)
 

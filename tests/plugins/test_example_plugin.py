@@ -45,7 +45,7 @@ def installed(monkeypatch, tmp_path):
         del sys.modules[loaded]
 
 
-def test_it_is_found(installed):
+def test_the_example_is_discovered(installed):
     catalogue = discover()
     assert catalogue.failures == []
     assert catalogue.plugins["example"] == "ganbench-example 0.1.0"
@@ -71,7 +71,7 @@ def test_its_suite_trains_beside_the_built_ins(installed, tmp_path):
     assert len(outcomes) == len(results.runs) == 2 * 2 * 3 * 2
 
 
-def test_it_uses_the_public_interface_only():
+def test_the_example_uses_the_public_interface_only():
     for path in EXAMPLE.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         named = {
@@ -100,7 +100,7 @@ def test_its_own_values(installed):
 
 
 @pytest.mark.skipif(util.find_spec("ruff") is None, reason="ruff is not installed")
-def test_it_is_tidy():
+def test_the_example_passes_ruff():
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--no-cache", "."],

@@ -325,7 +325,7 @@ def lines(frame, width, height):
 
 
 @pytest.mark.parametrize(("width", "height", "rows"), [(80, 24, 8), (160, 40, 20), (40, 12, 3)])
-def test_it_fits_the_terminal(tmp_path, width, height, rows):
+def test_the_live_view_fits_the_terminal(tmp_path, width, height, rows):
     suite = Suite(tmp_path, 140, label="a-long-dataset/a-model/a-loss-{}/technique+another-technique+a-third")
     for stack in range(20):
         suite.end(stack, "diverged", "collapsed")
@@ -531,7 +531,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path):
     assert b"error" not in terminal.seen
 
 
-def test_it_imports_no_torch(tmp_path):
+def test_watch_imports_no_torch(tmp_path):
     Suite(tmp_path)
     code = "import sys; from ganbench.cli import cli; cli(['watch', sys.argv[1]], standalone_mode=False)"
     code += "; sys.exit('torch' in sys.modules)"

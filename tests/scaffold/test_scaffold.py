@@ -79,7 +79,7 @@ def test_a_distribution_is_complete(kind, written):
 
 
 @pytest.mark.skipif(util.find_spec("ruff") is None, reason="ruff is not installed")
-def test_it_is_tidy(written):
+def test_new_plugins_pass_ruff(written):
     [parent] = {folder.parent for _, folder in written.values()}
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -166,7 +166,7 @@ def test_names_that_cannot_be(case, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_overwritten(tmp_path):
+def test_existing_files_are_not_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "file").write_text("kept")
     for parent, told in ((tmp_path, "mine: is there already"), (tmp_path / "file", "file: is there already")):

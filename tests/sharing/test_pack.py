@@ -109,7 +109,7 @@ def test_what_tells_when_and_where_is_left_out(root, tmp_path):
     assert (other.digest, other.path.read_bytes()) == (one.digest, one.path.read_bytes())
 
 
-def test_what_is_in_it(published, tmp_path):
+def test_files_of_an_archive(published, tmp_path):
     packed = pack(published, tmp_path / "a.zip")
     with zipfile.ZipFile(packed.path) as content:
         names = content.namelist()
@@ -194,14 +194,14 @@ def test_the_command_line(published, tmp_path):
     assert "8 verdicts follow" in ganbench_here("verify", tmp_path / "a.zip").out
 
 
-def test_it_needs_no_torch(published, tmp_path):
+def test_verify_needs_no_torch(published, tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('torch is blocked')")
     pack(published, tmp_path / "a.zip")
     done = ganbench_process("verify", "a.zip", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert done.code == 0, done.out + done.err
 
 
-def test_it_is_loaded_from_a_folder(published, tmp_path):
+def test_an_unpacked_archive_is_loaded(published, tmp_path):
     packed = pack(published, tmp_path / "a.zip")
     with pytest.raises(BadInput, match="`ganbench verify`, then unpacked"):
         ganbench.load(packed.path)
@@ -400,7 +400,7 @@ def test_overlapping_files(published, tmp_path):
     assert "overlap" in refused(packed.path)
 
 
-def test_what_is_no_zip(tmp_path):
+def test_a_file_that_is_no_zip_is_bad_input(tmp_path):
     for name, content in {"a.zip": b"", "b.zip": b"PK\x03\x04 no more", "c.zip": b"text"}.items():
         (tmp_path / name).write_bytes(content)
         assert "no archive that `ganbench pack` made" in refused(tmp_path / name)
@@ -600,14 +600,14 @@ def check_of(found: Verified, name: str) -> tuple[bool | None, str]:
     return next((check.ok, check.detail) for check in found.checks if check.name == name)
 
 
-def test_they_are_packed(beside, tmp_path):
+def test_plugin_files_are_packed(beside, tmp_path):
     found = verified(beside / "toy", tmp_path)
     assert found.ok
     assert check_of(found, "plugins") == (True, "toys.py as used in training; not executed")
     assert (found.folder / "plugins" / "toys.py").read_bytes() == TOYS.read_bytes()
 
 
-def test_they_are_executed_only_where_that_is_asked_for(beside, tmp_path, monkeypatch):
+def test_plugin_files_are_executed_only_with_trust(beside, tmp_path, monkeypatch):
     pack(beside / "toy", tmp_path / "a.zip")
     monkeypatch.chdir(tmp_path)
     with mock.patch("ganbench.plugins.discovery._load_file") as loaded:

@@ -66,7 +66,7 @@ def test_there_are_fifteen():
 
 @needs_builtins
 @pytest.mark.parametrize("name", WRONG)
-def test_it_is_caught(name):
+def test_a_wrong_plugin_fails_the_right_check(name):
     """By the right check, with what was seen and how to mend it; no check beside it blames it wrongly."""
     check, seen, mend = WRONG[name]
     events = list(checked(str(FOLDER / f"{name}.py"), {}))
@@ -80,7 +80,7 @@ def test_it_is_caught(name):
 
 
 @needs_builtins
-def test_they_are_listed(tmp_path):
+def test_wrong_plugins_are_listed(tmp_path):
     flags = [part for path in FILES for part in ("--plugin", path)]
     done = ganbench_here("plugins", "list", "--json", *flags)
     assert done.code == 0
@@ -151,7 +151,7 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_who_does_not_come_back(tmp_path, bare, trick):
+def test_a_check_that_hangs_or_exits_is_reported(tmp_path, bare, trick):
     source, check, seen = TRICKS[trick]
     path = tmp_path / f"{trick}.py"
     path.write_text(source)
@@ -173,7 +173,7 @@ def test_the_timeout_is_of_each_check(tmp_path):
             process.kill()
 
 
-def test_it_is_told_in_which_check(tmp_path, bare):
+def test_a_crash_names_its_check(tmp_path, bare):
     path = tmp_path / "late.py"
     source = (FOLDER / "prints_on_import.py").read_text()
     path.write_text("import os\n" + source.replace("return -out", "os._exit(3)\n        return -out"))
@@ -182,7 +182,7 @@ def test_it_is_told_in_which_check(tmp_path, bare):
     assert findings[-1]["seen"].startswith("the process ended with 3")
 
 
-def test_what_is_not_there(tmp_path, bare):
+def test_an_unknown_plugin_is_bad_input(tmp_path, bare):
     for name, told in (
         ("no-such-thing", "there is no component, plugin or distribution 'no-such-thing'"),
         (tmp_path / "absent.py", "there is no file"),
@@ -210,7 +210,7 @@ def test_a_plugins_own_lines_are_shown(tmp_path, bare):
     assert "importlib" not in told
 
 
-def test_what_would_mend_a_refused_class(tmp_path, bare):
+def test_a_refused_class_is_reported_with_its_fix(tmp_path, bare):
     path = tmp_path / "bare.py"
     source = (FOLDER / "prints_on_import.py").read_text()
     path.write_text(source.replace("@dataclass(frozen=True)\n", ""))
@@ -252,7 +252,7 @@ def test_strict_does_not_hinder_a_check(bare, monkeypatch):
     assert done.json()["findings"][0]["check"] == "loads"
 
 
-def test_what_is_disabled_is_not_checked(bare):
+def test_a_disabled_plugin_is_not_checked(bare):
     done = ganbench_here("plugins", "check", "builtin")
     assert done.code == 2
     assert "the plugin 'builtin' is disabled by GANBENCH_DISABLE_PLUGINS" in done.err
