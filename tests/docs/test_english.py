@@ -37,7 +37,7 @@ COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in PHRASE
 
 def prose() -> Iterator[tuple[str, int, str]]:
     """(file, line, text): lines of pages, and the string constants of the package."""
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
             yield str(page.relative_to(ROOT)), number, line
     for source in sorted((ROOT / "ganbench").rglob("*.py")):

@@ -42,3 +42,9 @@ def test_every_outcome_is_named() -> None:
     from ganbench.judging.outcomes import OUTCOMES
 
     assert [name for name in OUTCOMES if f"`{name}`" not in README] == []
+
+
+def test_the_citation_names_the_version() -> None:
+    from ganbench import __version__
+
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
