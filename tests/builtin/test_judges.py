@@ -11,7 +11,7 @@ from toys import variant
 
 import ganbench
 from ganbench.components.kinds import Evaluation
-from ganbench.engine.game_view import GameView
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
@@ -69,7 +69,7 @@ def trained(made, data, trainer=Looped):
 
 def view_of(made, data):
     state = made.initial(0, {})
-    return GameView(made, {}, data, state.joint, state.buffers, 0, 1)
+    return PlayedGame(made, {}, data, state.joint, state.buffers, 0, 1)
 
 
 def renamed(tree):
