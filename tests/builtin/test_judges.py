@@ -11,7 +11,7 @@ from toys import variant
 
 import ganbench
 from ganbench.components.kinds import Evaluation
-from ganbench.engine.game_view import GameView
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
@@ -64,12 +64,12 @@ def program(catalogue, data, called, *techniques, **options):
 
 def trained(made, data, trainer=Looped):
     training = trainer(made, Runs((0, 1), ({}, {})), data, CPU, *([Eager()] if trainer is Mapped else []))
-    return torch.as_tensor(training.advance(3)), training.state(), training
+    return torch.as_tensor(training.advance(3)), training.state()
 
 
 def view_of(made, data):
     state = made.initial(0, {})
-    return GameView(made, {}, data, state.joint, state.buffers, 0, 1)
+    return PlayedGame(made, {}, data, state.joint, state.buffers, 0, 1)
 
 
 def renamed(tree):
@@ -81,18 +81,20 @@ def renamed(tree):
 
 @pytest.mark.parametrize("name", FITTING)
 def test_what_a_judge_is_called_changes_no_number(catalogue, images, name):
-    rows, state, _ = trained(program(catalogue, images, USUAL, name), images)
-    other_rows, other_state, _ = trained(program(catalogue, images, CRITIC, name), images)
+    rows, state = trained(program(catalogue, images, USUAL, name), images)
+    other_rows, other_state = trained(program(catalogue, images, CRITIC, name), images)
     assert torch.equal(rows.nan_to_num(), other_rows.nan_to_num())
     for tree, other in zip(state, other_state, strict=True):
         torch.testing.assert_close(renamed(other), tree, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ON_JUDGES)
+@pytest.mark.parametrize(
+    "name", [name for name in ON_JUDGES if name != "one-sided-gp"]
+)  # no slope is above 1
 def test_a_technique_acts_on_each_of_two_judges(catalogue, images, name):
     made = program(catalogue, images, TWO, name)
-    rows, state, _ = trained(made, images)
-    _, without, _ = trained(program(catalogue, images, TWO), images)
+    rows, state = trained(made, images)
+    _, without = trained(program(catalogue, images, TWO), images)
     changed = {
         player: flat.shape != without.joint[player].shape or not torch.equal(flat, without.joint[player])
         for player, flat in state.joint.items()
@@ -107,9 +109,8 @@ def test_a_technique_acts_on_each_of_two_judges(catalogue, images, name):
 @pytest.mark.parametrize("name", ["adaptive-augment", "lecam", "r2", "spectral-norm", "unrolled"])
 def test_two_judges_are_the_same_looped_and_mapped(catalogue, images, name):
     made = program(catalogue, images, TWO, name)
-    (rows, state, _), (mapped_rows, mapped_state, _) = (
-        trained(made, images, how) for how in (Looped, Mapped)
-    )
+    rows, state = trained(made, images)
+    mapped_rows, mapped_state = trained(made, images, Mapped)
     torch.testing.assert_close(rows, mapped_rows, rtol=1e-9, atol=1e-9, equal_nan=True)
     torch.testing.assert_close(state, mapped_state, rtol=1e-9, atol=1e-9)
 
@@ -136,14 +137,14 @@ def test_each_judge_has_noise_and_state_of_its_own(catalogue, images):
 
 
 def test_weights_of_every_judge_stay_within_the_limit(catalogue, images):
-    _, state, _ = trained(program(catalogue, images, TWO, "weight-clipping"), images)
+    _, state = trained(program(catalogue, images, TWO, "weight-clipping"), images)
     largest = {player: flat.abs().max().item() for player, flat in state.joint.items()}
     assert largest["local"] == largest["global_"] == 0.05
     assert largest["generator"] > 0.05
 
 
 def test_averages_are_of_who_does_not_judge(catalogue, images):
-    _, state, _ = trained(program(catalogue, images, TWO, "ema"), images)
+    _, state = trained(program(catalogue, images, TWO, "ema"), images)
     assert [key for key in state.memory if key.endswith("/ema")] == ["generator/ema"]
 
 

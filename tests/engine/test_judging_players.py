@@ -103,9 +103,8 @@ def test_a_judge_that_does_not_play_is_refused(judged, blob, monkeypatch):
 
 
 def game(*players, judges=()):
-    return SimpleNamespace(
-        players=lambda: dict.fromkeys(players, ()), judges=lambda: judges, shows=("codes",)
-    )
+    owned = dict.fromkeys(players, ())
+    return SimpleNamespace(players=lambda: owned, judges=lambda: judges, shows=("codes",))
 
 
 class Named(ToyLoss):
