@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganbench.errors import nearest
-from ganbench.suites.schema import Document, Include, Matrix
+from ganbench.suites.schema import Document, Entry, Include, Matrix
 from ganbench.suites.sweeps import MAX_RUNS
 from ganbench.suites.toml_file import Problems, brief
 
@@ -206,6 +206,15 @@ def _mentions_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, st
         yield "technique", name, f"{where}.techniques.{index}"
     for index, metric in enumerate((entry.get("evaluate") or {}).get("metrics", ())):
         yield "metric", metric["name"], f"{where}.evaluate.metrics.{index}"
+
+
+def metrics(document: Document) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every metric of the document, a table of its name and options, with its place."""
+    entries: list[tuple[str, Entry]] = [("defaults", document.defaults)]
+    entries += [(f"matrix.include.{i}", entry) for i, entry in enumerate(document.includes)]
+    for where, entry in entries:
+        for index, table in enumerate(entry.evaluate.metrics if entry.evaluate else ()):
+            yield table, f"{where}.evaluate.metrics.{index}"
 
 
 def optimizers(document: Document) -> Iterator[tuple[dict[str, Any], str]]:

@@ -205,6 +205,11 @@ class Document(Table):
     verdict: dict[str, Any] = Field({}, description="Thresholds of outcomes.")
     compare: Compare = Field(default_factory=Compare)
 
+    @property
+    def includes(self) -> list[Include]:
+        """The entries of the matrix beside its product."""
+        return self.matrix.include if self.matrix else []
+
 
 def validate(raw: Mapping[str, Any], problems: Problems) -> tuple[Document, frozenset[str]]:
     """The typed document without its faulty parts, and the top-level keys that have any."""
