@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from ganbench.components.base import create, options_of
+from ganbench.components.base import Component, create, options_of
 from ganbench.errors import BadInput, Problem
+
+C = TypeVar("C", bound=Component)
 
 
 class Create(Protocol):
     """How a component is made: anew (`ganbench.components.create`), or once (`Instances.create`)."""
 
-    def __call__(self, cls: Any, options: Mapping[str, Any], where: str = "") -> Any:
+    def __call__(self, cls: type[C], options: Mapping[str, Any], where: str = "") -> C:
         """A validated component; bad options raise BadInput."""
 
 
@@ -26,16 +28,19 @@ class Instances:
     def __init__(self) -> None:
         self._made: dict[tuple[type, str], Any] = {}
 
-    def create(self, cls: Any, options: Mapping[str, Any], where: str = "") -> Any:
+    def create(self, cls: type[C], options: Mapping[str, Any], where: str = "") -> C:
         """The component. Bad options raise BadInput, each time anew: the message names their place."""
         key = (cls, _text(options))
         if key not in self._made:
             component = create(cls, options, where)
             # also under all of its options: a suite file sets some, a resolved variant has every one
             self._made[key] = self._made.setdefault((cls, _text(options_of(component))), component)
-        return self._made[key]
+        made: C = self._made[key]
+        return made
 
-    def attempt(self, cls: Any, options: Mapping[str, Any], where: str) -> tuple[Any, tuple[Problem, ...]]:
+    def attempt(
+        self, cls: type[C], options: Mapping[str, Any], where: str
+    ) -> tuple[C | None, tuple[Problem, ...]]:
         """The component and no problems, or None and what is wrong with the options."""
         try:
             return self.create(cls, options, where), ()

@@ -56,7 +56,7 @@ class Sources:
         """The data of {"name", "options"}, on the CPU."""
         key = repr((entry["name"], sorted(entry["options"].items())))
         if key not in self._loaded:
-            cls = self._catalogue.get("dataset", entry["name"]).cls
+            cls: Any = self._catalogue.get("dataset", entry["name"]).cls
             self._loaded[key] = self._create(cls, entry["options"], entry["name"]).load(data_root())
         return self._loaded[key]
 

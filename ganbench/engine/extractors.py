@@ -16,5 +16,6 @@ def extractor_of(
 ) -> Extractor:
     """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
     options = settings.get("extractors", {}).get(name, {})
-    made: Extractor = create(catalogue.get("extractor", name).cls, options, name)
+    cls: Any = catalogue.get("extractor", name).cls
+    made: Extractor = create(cls, options, name)
     return made

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.components.instances import Create
+from ganbench.components.kinds import Metric
 from ganbench.engine.extractors import extractor_of
 from ganbench.plugins.discovery import Catalogue, Registered
 from ganbench.storage.records import ComponentEntry, Identity, VariantConfig
@@ -92,15 +93,17 @@ class Identities:
     def _extractors(self, config: VariantConfig) -> dict[str, str]:
         """Name -> digest of the extractors that the metrics ask for."""
         data = self._sources.load(config["dataset"])
-        metrics = [
-            self._create(self._catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
-            for entry in config["evaluate"]["metrics"]
-        ]
+        metrics = map(self._metric, config["evaluate"]["metrics"])
         names = {metric.extractor_for(data) for metric in metrics} - {""}
         return {
             name: extractor_of(name, config["evaluate"], self._catalogue, self._create).digest(data)
             for name in sorted(names)
         }
+
+    def _metric(self, entry: ComponentEntry) -> Metric:
+        cls: Any = self._catalogue.get("metric", entry["name"]).cls
+        metric: Metric = self._create(cls, entry["options"], entry["name"])
+        return metric
 
     def _places(self, config: VariantConfig) -> list[str]:
         """Options that are left out of the key (see `run_key`)."""

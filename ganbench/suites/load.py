@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ganbench.components.base import options_of, sweepable
+from ganbench.components.base import create, options_of, sweepable
 from ganbench.components.instances import Instances
 from ganbench.components.kinds import KINDS
 from ganbench.components.optimizers import OPTIMIZERS
@@ -110,7 +110,7 @@ def load_suite(
     document, broken = validate(file.raw, problems)
     checked = Checker(catalogue, instances, problems)
     checked.check(document)
-    verdict = _verdict(document.verdict, instances, problems)
+    verdict = _verdict(document.verdict, problems)
     plugins = _plugins(document, file.path, problems)
     numbers = _seeds(document)
     variants: list[Variant] = []
@@ -190,17 +190,17 @@ def _exceeds(every: OptionValue, steps: int) -> bool:
     return type(every) is int and 0 < steps < every
 
 
-def _verdict(
-    given: Mapping[str, OptionValue], instances: Instances, problems: Problems
-) -> dict[str, OptionValue]:
+def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, OptionValue]:
     """All thresholds, defaults filled in."""
     known = [field.name for field in fields(Thresholds)]
     for name in given.keys() - set(known):
         problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
     sound = {name: value for name, value in given.items() if name in known}
-    thresholds, faults = instances.attempt(Thresholds, sound, "verdict")
-    problems.extend(faults)
-    return {} if faults else options_of(thresholds)
+    try:
+        return options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+    except BadInput as error:
+        problems.extend(error.problems)
+        return {}
 
 
 def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, OptionValue]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ganbench.errors import BadInput, Problem
-from ganbench.storage.records import OptionValue
 
-RawTable: TypeAlias = dict[str, OptionValue]
-"""A table as TOML has it, unchecked."""
+RawValue: TypeAlias = Any
+"""A value as TOML has it: number, text, flag, date, list or table."""
+RawTable: TypeAlias = dict[str, RawValue]
 
 _LARGEST_FILE = 10_000_000  # bytes
 
@@ -129,9 +129,9 @@ def override(document: RawTable, text: str) -> str:
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
         raise BadInput(Problem(shown, "must look like defaults.steps=100 or verdict.modes_ratio=0.5"))
-    place: Any = document
+    place: RawValue = document
     for depth, key in enumerate(keys):
-        index: Any = key
+        index: str | int = key
         if isinstance(place, list):
             index = int(key) if key.isdecimal() and len(key) < 9 else -1
             if not 0 <= index < len(place):
@@ -145,7 +145,7 @@ def override(document: RawTable, text: str) -> str:
     return ".".join(keys)
 
 
-def toml_value(text: str) -> OptionValue:
+def toml_value(text: str) -> RawValue:
     """A TOML value, or else the bare string (so that `--set defaults.loss=hinge` needs no quotes)."""
     try:
         parsed = tomllib.loads(f"value = {text}")
