@@ -132,13 +132,19 @@ def make_plan(suite: Suite, catalogue: Catalogue, root: Path, settings: Settings
     return _Planner(suite, catalogue, root, settings).plan()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Group:
-    """Variants of one structure: their runs can share stacks. What is measured of one holds for all."""
+    """Variants of one structure: their runs can share stacks. What is measured of one holds for all.
+
+    Arguments:
+        judges: players that tell real from generated samples.
+        cost: of one step; None where a component breaks, and while nothing is left to train.
+    """
 
     judges: list[str]
-    cost: cost.Cost | None
     runs: list[Run] = field(default_factory=list)
+    cost: cost.Cost | None = None
+    measured: bool = False
 
 
 class _Tried(NamedTuple):
@@ -156,6 +162,8 @@ class _Planner:
         self._problems: list[Problem] = []
         self._identities = Identities(catalogue, self._sources, self._create)
         self._groups: dict[str, _Group] = {}
+        self._folders = stack_folders(root)
+        self._finished = {key for folder in self._folders for key in finished_keys(folder)}
 
     def plan(self) -> Plan:
         plan = Plan(self._suite, self._settings, directions=self._directions())
@@ -185,12 +193,15 @@ class _Planner:
         identity = self._identities.of(variant.config)
         group = self._groups.get(canonical(shared))
         if group is None:
-            # at once, so that no program is kept: the networks of all variants may not fit in memory
-            group = self._groups[canonical(shared)] = self._measured(variant, tried.program)
-        for seed in self._suite.seeds:
-            run = Run(run_key(variant.config, seed, identity), variant, seed, values, identity)
-            plan.runs.append(run)
-            group.runs.append(run)
+            judges = list(tried.program.model.judges()) if tried.program else []
+            group = self._groups[canonical(shared)] = _Group(judges)
+        keys = {seed: run_key(variant.config, seed, identity) for seed in self._suite.seeds}
+        runs = [Run(key, variant, seed, values, identity) for seed, key in keys.items()]
+        plan.runs += runs
+        group.runs += runs
+        if not group.measured and not self._finished.issuperset(keys.values()):
+            # now, so that no program is kept: the networks of all variants may not fit in memory
+            group.cost, group.measured = self._cost(variant, tried.program), True
         return None
 
     def _failed(self, variant: Variant, seed: int, reason: str) -> FailedRun:
@@ -217,10 +228,9 @@ class _Planner:
     def _covered(self, plan: Plan) -> set[str]:
         """Keys that need no new stack: done, or in a stack that can be resumed."""
         wanted = {run.key for run in plan.runs}
-        folders = stack_folders(self._root)
-        done = {key for folder in folders for key in finished_keys(folder)} & wanted
-        plan.cached, covered = len(done), set(done)
-        for folder in folders:
+        covered = self._finished & wanted
+        plan.cached = len(covered)
+        for folder in self._folders:
             keys = set(folder.config().get("keys", ()))
             if keys and keys <= wanted - covered and self._resumable(folder):
                 plan.resumed.append(folder)
@@ -272,16 +282,13 @@ class _Planner:
         modes = self._sources.load(config["dataset"]).modes
         return None if modes is None else len(modes)
 
-    def _measured(self, variant: Variant, program: Program | None) -> _Group:
-        """The variant's group, with what a step of it costs: nothing is known where a component breaks."""
-        if program is None:
-            return _Group([], None)
+    def _cost(self, variant: Variant, program: Program | None) -> cost.Cost | None:
+        """What a step of the variant costs; None where a component breaks."""
         data = self._sources.load(variant.config["dataset"])
-        judges = list(program.model.judges())
         try:
-            return _Group(judges, cost.measure(program, {}, data))
+            return cost.measure(program, {}, data) if program else None
         except (Exception, SystemExit):
-            return _Group(judges, None)  # a crash is an outcome of the run
+            return None  # a crash is an outcome of the run
 
     def _try(self, variant: Variant) -> _Tried:
         """The variant's program. A metric that does not fit is bad input."""

@@ -140,3 +140,20 @@ def test_bad_options_are_reported_at_each_place():
 def test_run_keys_need_no_torch():
     code = "import sys, ganbench.planning.run_key; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_finished_is_not_measured(toys, tmp_path):
+    from ganbench.planning import cost
+
+    suite = load_suite(TOY, toys)
+    made = make_plan(suite, toys, tmp_path, LOOP)
+    with (
+        mock.patch("ganbench.planning.plan.finished_keys", return_value=[run.key for run in made.runs]),
+        mock.patch(
+            "ganbench.planning.plan.stack_folders", return_value=[mock.Mock(**{"config.return_value": {}})]
+        ),
+        mock.patch.object(cost, "measure") as measure,
+    ):
+        again = make_plan(suite, toys, tmp_path, LOOP)
+    assert (again.cached, again.stacks) == (8, [])
+    assert not measure.called
