@@ -44,6 +44,22 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A suite that is ready to be planned and trained.
+
+    Arguments:
+        plugin_files: the single-file plugins of the command line and of the suite, for the workers to load.
+        root: the folder of its results.
+    """
+
+    suite: Suite
+    catalogue: Catalogue
+    settings: Settings
+    plugin_files: list[str]
+    root: Path
+
+
+@dataclass(frozen=True)
 class Request:
     """A suite and how to train it, as the command line says."""
 
@@ -57,27 +73,27 @@ class Request:
     overrides: tuple[str, ...]
     plugin_files: tuple[str, ...]
 
-    def resolve(self) -> tuple[Suite, Catalogue, Settings, list[str], Path]:
-        """Suite, catalogue, settings, single-file plugins, folder of results."""
+    def resolve(self) -> Job:
+        """Discover plugins, load the suite, and choose how and where to train it."""
         from ganbench.planning.choice import settings
-        from ganbench.plugins.discovery import discover
+        from ganbench.plugins.discovery import add_files, discover
         from ganbench.running.rejudge import in_force
         from ganbench.running.session import results_root
-        from ganbench.suites.load import find_suite, load_suite, plugin_files
+        from ganbench.suites.load import find_suite, load_suite, read
 
         for file in self.plugin_files:
             if not Path(file).is_file():
                 raise BadInput(f"--plugin: there is no file {file!r}")
         catalogue = discover(self.plugin_files)
-        path = find_suite(self.suite, catalogue)
-        files = [*self.plugin_files, *map(str, plugin_files(path))]
-        if len(files) > len(self.plugin_files):
-            catalogue = discover(files)
+        source = read(find_suite(self.suite, catalogue))
+        # a suite's name may come from a plugin, and its file names further plugins: hence two steps
+        files = [*self.plugin_files, *map(str, source.plugins)]
+        add_files(catalogue, files)
         seeds = None if self.seeds is None else parse_seeds(self.seeds)
-        suite = load_suite(path, catalogue, overrides=self.overrides, seeds=seeds, steps=self.steps)
+        suite = load_suite(source, catalogue, overrides=self.overrides, seeds=seeds, steps=self.steps)
         chosen = settings(self.device, self.engine, self.workers, catalogue)
         root = results_root(self.out, suite.name)
-        return in_force(suite, root), catalogue, chosen, files, root
+        return Job(in_force(suite, root), catalogue, chosen, files, root)
 
 
 def parse_seeds(text: str) -> int | list[int]:

@@ -31,8 +31,8 @@ def plan(suite: str, as_json: bool, **options: Any) -> int:
     from ganbench.planning.plan import make_plan
 
     with redirect_stdout(sys.stderr):  # what components print must not mix with the plan
-        resolved, catalogue, settings, _, root = Request(suite, **options).resolve()
-        made = make_plan(resolved, catalogue, root, settings)
+        job = Request(suite, **options).resolve()
+        made = make_plan(job.suite, job.catalogue, job.root, job.settings)
     if as_json:
         click.echo(json.dumps(summary(made), indent=1))
     else:

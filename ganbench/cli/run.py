@@ -48,18 +48,19 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     if not timeout > 0:
         raise BadInput(f"--timeout: {timeout:g} is not a time in seconds")
     with redirect_stdout(sys.stderr):  # what components print must not mix with the table
-        resolved, catalogue, settings, files, root = Request(suite, **options).resolve()
-        loggers = chosen(logs, catalogue)
-    with Pool(settings.workers, files, timeout) as pool:
+        job = Request(suite, **options).resolve()
+        loggers = chosen(logs, job.catalogue)
+    # workers start up (torch takes seconds to import) while this process plans
+    with Pool(job.settings.workers, job.plugin_files, timeout) as pool:
         with redirect_stdout(sys.stderr):
-            plan = make_plan(resolved, catalogue, root, settings)
+            plan = make_plan(job.suite, job.catalogue, job.root, job.settings)
         with watcher(plan, quiet or as_json) as watching:
-            for caution in cautions(plan, catalogue, files):
+            for caution in cautions(plan, job.catalogue, job.plugin_files):
                 watching.warn(caution)
-            session = Session(plan, catalogue, root, watching, loggers)
+            session = Session(plan, job.catalogue, job.root, watching, loggers)
             with redirect_stdout(sys.stderr):
                 session.run(pool)
-    return _conclude(session, root, as_json)
+    return _conclude(session, job.root, as_json)
 
 
 def _conclude(session: Session, root: Path, as_json: bool) -> int:

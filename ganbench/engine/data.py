@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ganbench.components.base import create
 from ganbench.components.data import Data
+from ganbench.components.instances import Create
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.atomic import write_atomic
 
@@ -41,18 +42,22 @@ def cache_folder() -> Path:
 
 
 class Sources:
-    """Loads each data set once, and tells its digest."""
+    """Loads each data set once, and computes its digest.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    Arguments:
+        create: how components are made.
+    """
+
+    def __init__(self, catalogue: Catalogue, create: Create = create) -> None:
+        self._catalogue, self._create = catalogue, create
         self._loaded: dict[str, Data] = {}
 
     def load(self, entry: Mapping[str, Any]) -> Data:
         """The data of {"name", "options"}, on the CPU."""
         key = repr((entry["name"], sorted(entry["options"].items())))
         if key not in self._loaded:
-            cls = self._catalogue.get("dataset", entry["name"]).cls
-            self._loaded[key] = create(cls, entry["options"], entry["name"]).load(data_root())
+            cls: Any = self._catalogue.get("dataset", entry["name"]).cls
+            self._loaded[key] = self._create(cls, entry["options"], entry["name"]).load(data_root())
         return self._loaded[key]
 
     def digest(self, entry: Mapping[str, Any]) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ganbench.components.base import create
+from ganbench.components.instances import Create
 from ganbench.components.kinds import Extractor
 from ganbench.plugins.discovery import Catalogue
 
 
-def extractor_of(name: str, settings: Mapping[str, Any], catalogue: Catalogue) -> Extractor:
+def extractor_of(
+    name: str, settings: Mapping[str, Any], catalogue: Catalogue, create: Create = create
+) -> Extractor:
     """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
     options = settings.get("extractors", {}).get(name, {})
-    made: Extractor = create(catalogue.get("extractor", name).cls, options, name)
+    cls: Any = catalogue.get("extractor", name).cls
+    made: Extractor = create(cls, options, name)
     return made

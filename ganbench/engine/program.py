@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganbench.components import optimizers
 from ganbench.components.base import bind, create
 from ganbench.components.data import Data, DataSpec
+from ganbench.components.instances import Create
 from ganbench.components.kinds import Loss, Model, Technique, objective_of
 from ganbench.engine import boundary
 from ganbench.errors import Broken
@@ -35,9 +36,12 @@ class Program:
         config: a resolved variant (see `ganbench.suites.load`).
         catalogue: where its components are.
         data: the variant's data set, on the device.
+        create: how components are made.
     """
 
-    def __init__(self, config: Mapping[str, Any], catalogue: Catalogue, data: Data) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], catalogue: Catalogue, data: Data, create: Create = create
+    ) -> None:
         def made(kind: str, entry: Mapping[str, Any]) -> Any:
             return create(catalogue.get(kind, entry["name"]).cls, entry["options"], entry["name"])
 
@@ -49,7 +53,7 @@ class Program:
             for entry in config["techniques"]
         ]
         self.techniques = sorted(techniques, key=lambda technique: technique.order)
-        self.optimizers = {player: optimizer(table) for player, table in config["optimizer"].items()}
+        self.optimizers = {player: optimizer(table, create) for player, table in config["optimizer"].items()}
         self.batch_size: int = config["batch"]
         self.dtype: torch.dtype = getattr(torch, config["precision"])
         self.spec = data.spec
@@ -177,7 +181,7 @@ def _judges(model: Model) -> dict[str, tuple[str, ...]]:
     return {player: players[player] for player in model.judges()}
 
 
-def optimizer(table: Mapping[str, Any]) -> optimizers.Optimizer:
+def optimizer(table: Mapping[str, Any], create: Create = create) -> optimizers.Optimizer:
     """The optimiser that a resolved table describes."""
     options = {key: value for key, value in table.items() if key != "name"}
     made: optimizers.Optimizer = create(optimizers.OPTIMIZERS[table["name"]], options, "optimizer")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -16,6 +15,7 @@ from ganbench.game.draws import CHUNK
 from ganbench.planning import cost
 from ganbench.planning.cost import Cost
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import EngineRecord, PlannedStack
 
 MEMORY_SHARE = 0.6
 """Of the device's memory, the part that stacks may take."""
@@ -35,8 +35,8 @@ class Settings:
     engine: str
     workers: int
 
-    def allow(self, engine: Mapping[str, Any]) -> bool:
-        """Whether a stack that was begun with `engine` (see `Choice.record`) may go on."""
+    def allow(self, engine: EngineRecord | PlannedStack) -> bool:
+        """Whether a stack that was begun with `engine` may go on."""
         name = "loop" if engine["mapper"] == "loop" else engine["executor"]
         return engine["device"] == self.device and self.engine in ("auto", name)
 
@@ -45,13 +45,13 @@ class Settings:
 class Choice:
     """How the runs of one structure are trained. `seconds` are of one core, for all of them."""
 
-    mapper: str
+    mapper: Literal["map", "loop"]
     executor: str
     sizes: tuple[int, ...]
     seconds: float
     memory: int
 
-    def record(self, settings: Settings, size: int) -> dict[str, Any]:
+    def record(self, settings: Settings, size: int) -> EngineRecord:
         """What is pinned in a stack's provenance."""
         return {
             "mapper": self.mapper,
@@ -101,7 +101,7 @@ def choose(
     return min(options, key=lambda option: option.seconds)
 
 
-def _plain(settings: Settings) -> tuple[str, str]:
+def _plain(settings: Settings) -> tuple[Literal["map", "loop"], str]:
     return ("loop", "eager") if settings.device == "cpu" else ("map", "eager")
 
 

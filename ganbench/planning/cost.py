@@ -81,7 +81,7 @@ def measure(program: Program, values: Values, data: Data) -> Cost:
     """Run one step of one run and count."""
     trainer = Looped(program, Runs((0,), (values,)), data, torch.device("cpu"))
     counter = _Counter()
-    trainer.load_chunk()
+    trainer.load_chunk()  # draws are made once a chunk, not once a step: not counted
     with counter:
         trainer.advance(1)
     state = sum(tensor.nbytes for tensor in pytree.tree_leaves(trainer.state()))
@@ -104,7 +104,7 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if not func.is_view:
+        if not func.is_view:  # a view neither computes nor writes
             self.operations += 1
             self.written += sum(t.nbytes for t in pytree.tree_leaves(out) if isinstance(t, torch.Tensor))
         packet = func._overloadpacket

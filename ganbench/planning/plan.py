@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.engine.data import Sources
 from ganbench.engine.program import Program
 from ganbench.errors import BadInput, Problem
 from ganbench.planning import cost
 from ganbench.planning.choice import Choice, Settings, choose
-from ganbench.planning.run_key import SCHEMA, Identities, parts, run_key
+from ganbench.planning.run_key import Identities, parts, run_key
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import (
+    FailedRun,
+    Identity,
+    LockedVariant,
+    PlannedStack,
+    StackConfig,
+    SuiteLock,
+    VariantConfig,
+)
+from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
 from ganbench.suites.checks import idle_plugins
@@ -36,22 +45,25 @@ class Run:
     variant: Variant
     seed: int
     values: dict[str, float]
-    identity: dict[str, Any]
+    identity: Identity
 
 
 @dataclass(frozen=True)
 class Stack:
     """Runs to be trained at once: the content of a config.json, and what it is predicted to cost."""
 
-    config: dict[str, Any]
+    config: StackConfig
     seconds: float
     memory: int
 
     @property
-    def entry(self) -> dict[str, Any]:
-        """What the lock tells of it."""
+    def entry(self) -> PlannedStack:
+        """Its entry in the lock."""
+        engine = self.config["engine"]
         return {
-            **{name: self.config["engine"][name] for name in ("device", "mapper", "executor")},
+            "device": engine["device"],
+            "mapper": engine["mapper"],
+            "executor": engine["executor"],
             "keys": self.config["keys"],
             "varying": list(self.config["values"][0]),
             "seconds": self.seconds,
@@ -60,12 +72,20 @@ class Stack:
 
 @dataclass
 class Plan:
-    """What a suite comes to."""
+    """What a suite has to train.
+
+    Arguments:
+        failed: runs that cannot be trained.
+        cached: runs that were trained before.
+        resumed: stacks that an earlier call began.
+        stacks: stacks to begin.
+        directions: metric value -> which direction is better.
+    """
 
     suite: Suite
     settings: Settings
     runs: list[Run] = field(default_factory=list)
-    failed: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[FailedRun] = field(default_factory=list)
     cached: int = 0
     resumed: list[StackFolder] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
@@ -77,7 +97,7 @@ class Plan:
         longest = max((stack.seconds for stack in self.stacks), default=0.0)
         return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
 
-    def lock(self, earlier: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    def lock(self, earlier: Iterable[PlannedStack] = ()) -> SuiteLock:
         """The resolved suite, as it is written beside the results.
 
         Arguments:
@@ -86,6 +106,7 @@ class Plan:
         keys = [run.key for run in self.runs]
         planned = {key for stack in self.stacks for key in stack.config["keys"]}
         kept = [e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])]
+        variants = [LockedVariant(label=v.label, config=v.config, swept=v.swept) for v in self.suite.variants]
         return {
             "schema": SCHEMA,
             "suite": self.suite.name,
@@ -97,9 +118,7 @@ class Plan:
             "compare": self.suite.compare,
             "verdict": self.suite.verdict,
             "directions": self.directions,
-            "variants": [
-                {"label": v.label, "config": v.config, "swept": v.swept} for v in self.suite.variants
-            ],
+            "variants": variants,
             "failed": self.failed,
             "stacks": [*kept, *(stack.entry for stack in self.stacks)],
         }
@@ -113,58 +132,105 @@ def make_plan(suite: Suite, catalogue: Catalogue, root: Path, settings: Settings
     return _Planner(suite, catalogue, root, settings).plan()
 
 
+@dataclass
+class _Group:
+    """Variants of one structure: their runs can share stacks. What is measured of one holds for all.
+
+    Arguments:
+        judges: players that tell real from generated samples.
+        cost: of one step; None where a component breaks, and while nothing is left to train.
+    """
+
+    judges: list[str]
+    runs: list[Run] = field(default_factory=list)
+    cost: cost.Cost | None = None
+    measured: bool = False
+
+
+class _Tried(NamedTuple):
+    """A variant's program, None where its parts break or do not fit, and in the second case why."""
+
+    program: Program | None
+    misfit: str | None
+
+
 class _Planner:
     def __init__(self, suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> None:
         self._suite, self._catalogue, self._root, self._settings = suite, catalogue, root, settings
-        self._sources = Sources(catalogue)
+        self._create = suite.instances.create  # what loading the suite has made is not made again
+        self._sources = Sources(catalogue, self._create)
         self._problems: list[Problem] = []
-        self._identities = Identities(catalogue, self._sources)
+        self._identities = Identities(catalogue, self._sources, self._create)
+        self._groups: dict[str, _Group] = {}
+        self._folders = stack_folders(root)
+        self._finished = {key for folder in self._folders for key in finished_keys(folder)}
 
     def plan(self) -> Plan:
         plan = Plan(self._suite, self._settings, directions=self._directions())
-        groups: dict[str, list[Run]] = {}
         for variant in self._suite.variants:
-            shared, values = ({}, {}) if variant.unavailable else structure(variant.config, self._catalogue)
-            reason = variant.unavailable or self._misfit(variant)
-            identity = {} if reason or self._problems else self._identities.of(variant.config)
-            for seed in self._suite.seeds:
-                key = run_key(variant.config, seed, identity)
-                if reason:
-                    row = {"key": key, "label": variant.label, "seed": seed, "outcome": "incompatible"}
-                    plan.failed.append({**row, "reason": reason})
-                else:
-                    plan.runs.append(Run(key, variant, seed, values, identity))
-                    groups.setdefault(canonical(shared), []).append(plan.runs[-1])
+            reason = variant.unavailable or self._group(variant, plan)
+            if reason:
+                plan.failed += [self._failed(variant, seed, reason) for seed in self._suite.seeds]
         if self._problems:
             raise BadInput(self._problems)
         covered = self._covered(plan)
-        pieces = -(-self._settings.workers // max(1, len(groups)))
-        for runs in groups.values():
-            planned = self._planned_before(runs, covered)
+        # where there are fewer structures than workers, loops are cut in pieces
+        pieces = -(-self._settings.workers // max(1, len(self._groups)))
+        for group in self._groups.values():
+            # what was planned before comes first: a killed suite must go on with the stacks that its lock has
+            planned = self._planned_before(group, covered)
             covered |= {key for stack in planned for key in stack.config["keys"]}
-            missing = [run for run in runs if run.key not in covered]
-            plan.stacks += [*planned, *self._stacks(runs, missing, pieces)]
+            missing = [run for run in group.runs if run.key not in covered]
+            plan.stacks += [*planned, *self._stacks(group, missing, pieces)]
         return plan
 
-    def _planned_before(self, group: Sequence[Run], covered: set[str]) -> list[Stack]:
+    def _group(self, variant: Variant, plan: Plan) -> str | None:
+        """Put the variant's runs into their group and the plan; else return why they cannot be trained."""
+        tried = self._try(variant)
+        if tried.misfit or self._problems:  # identities need metrics that fit
+            return tried.misfit
+        shared, values = structure(variant.config, self._catalogue)
+        identity = self._identities.of(variant.config)
+        group = self._groups.get(canonical(shared))
+        if group is None:
+            judges = list(tried.program.model.judges()) if tried.program else []
+            group = self._groups[canonical(shared)] = _Group(judges)
+        keys = {seed: run_key(variant.config, seed, identity) for seed in self._suite.seeds}
+        runs = [Run(key, variant, seed, values, identity) for seed, key in keys.items()]
+        plan.runs += runs
+        group.runs += runs
+        if not group.measured and not self._finished.issuperset(keys.values()):
+            # now, so that no program is kept: the networks of all variants may not fit in memory
+            group.cost, group.measured = self._cost(variant, tried.program), True
+        return None
+
+    def _failed(self, variant: Variant, seed: int, reason: str) -> FailedRun:
+        return {
+            "key": run_key(variant.config, seed, {}),
+            "label": variant.label,
+            "seed": seed,
+            "outcome": "incompatible",
+            "reason": reason,
+        }
+
+    def _planned_before(self, group: _Group, covered: set[str]) -> list[Stack]:
         """Stacks that an earlier call planned, and was killed before it made their folders."""
-        by_key = {run.key: run for run in group if run.key not in covered}
+        by_key = {run.key: run for run in group.runs if run.key not in covered}
         stacks = []
         for entry in (read_lock(self._root) or {}).get("stacks", ()):
             keys = entry["keys"]
             if keys and set(keys) <= by_key.keys() and self._settings.allow(entry):
                 choice = Choice(entry["mapper"], entry["executor"], (len(keys),), entry["seconds"], 0)
                 runs = [by_key.pop(key) for key in keys]
-                stacks.append(self._stack(runs, entry["varying"], choice))
+                stacks.append(self._stack(group, runs, entry["varying"], choice))
         return stacks
 
     def _covered(self, plan: Plan) -> set[str]:
         """Keys that need no new stack: done, or in a stack that can be resumed."""
         wanted = {run.key for run in plan.runs}
-        folders = stack_folders(self._root)
-        done = {key for folder in folders for key in finished_keys(folder)} & wanted
-        plan.cached, covered = len(done), set(done)
-        for folder in folders:
+        covered = self._finished & wanted
+        plan.cached = len(covered)
+        for folder in self._folders:
             keys = set(folder.config().get("keys", ()))
             if keys and keys <= wanted - covered and self._resumable(folder):
                 plan.resumed.append(folder)
@@ -176,19 +242,20 @@ class _Planner:
         unfinished = folder.status().get("state") in (None, "training")
         return unfinished and config.get("schema") == SCHEMA and self._settings.allow(config["engine"])
 
-    def _stacks(self, group: Sequence[Run], missing: Sequence[Run], pieces: int) -> list[Stack]:
+    def _stacks(self, group: _Group, missing: Sequence[Run], pieces: int) -> list[Stack]:
         if not missing:
             return []
-        varying = [path for path in group[0].values if len({run.values[path] for run in group}) > 1]
-        steps = group[0].variant.config["steps"]
-        measured = self._cost(group[0].variant.config)
-        choice = choose(measured, len(missing), steps, pieces, self._settings, self._catalogue)
+        runs = group.runs
+        # of the whole group, not of what is missing: a value that varies is an input of the compiled step
+        varying = [path for path in runs[0].values if len({run.values[path] for run in runs}) > 1]
+        steps = runs[0].variant.config["steps"]
+        choice = choose(group.cost, len(missing), steps, pieces, self._settings, self._catalogue)
         cuts = np.cumsum([0, *choice.sizes])
         parts = [missing[first:last] for first, last in itertools.pairwise(cuts)]
-        return [self._stack(part, varying, choice) for part in parts]
+        return [self._stack(group, part, varying, choice) for part in parts]
 
-    def _stack(self, runs: Sequence[Run], varying: Sequence[str], choice: Choice) -> Stack:
-        config = {
+    def _stack(self, group: _Group, runs: Sequence[Run], varying: Sequence[str], choice: Choice) -> Stack:
+        config: StackConfig = {
             "schema": SCHEMA,
             "suite": self._suite.name,
             "label": runs[0].variant.label,
@@ -202,6 +269,7 @@ class _Planner:
             "verdict": self._suite.verdict,
             "directions": self._directions(),
             "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,  # type: ignore[attr-defined]
+            "judges": group.judges,
             "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),
             "versions": self._versions(runs[0].variant.config),
@@ -209,44 +277,44 @@ class _Planner:
         share = len(runs) / sum(choice.sizes)
         return Stack(config, choice.seconds * share, choice.memory)
 
-    def _modes(self, config: Mapping[str, Any]) -> int | None:
+    def _modes(self, config: VariantConfig) -> int | None:
         """How many modes the data have, where that is known."""
         modes = self._sources.load(config["dataset"]).modes
         return None if modes is None else len(modes)
 
-    def _cost(self, config: Mapping[str, Any]) -> cost.Cost | None:
-        """None where a component breaks: the run itself will tell."""
-        data = self._sources.load(config["dataset"])
+    def _cost(self, variant: Variant, program: Program | None) -> cost.Cost | None:
+        """What a step of the variant costs; None where a component breaks."""
+        data = self._sources.load(variant.config["dataset"])
         try:
-            return cost.measure(Program(config, self._catalogue, data), {}, data)
-        except (Exception, SystemExit):
-            return None
-
-    def _misfit(self, variant: Variant) -> str | None:
-        """Why the variant's parts do not fit together, or None. A metric that does not fit is bad input."""
-        config = variant.config
-        data = self._sources.load(config["dataset"])
-        self._check_metrics(variant, data)
-        try:
-            Program(config, self._catalogue, data).draws()
-        except BadInput as error:
-            return str(error)
+            return cost.measure(program, {}, data) if program else None
         except (Exception, SystemExit):
             return None  # a crash is an outcome of the run
-        return None
+
+    def _try(self, variant: Variant) -> _Tried:
+        """The variant's program. A metric that does not fit is bad input."""
+        data = self._sources.load(variant.config["dataset"])
+        self._check_metrics(variant, data)
+        try:
+            program = Program(variant.config, self._catalogue, data, self._create)
+            program.draws()
+        except BadInput as error:
+            return _Tried(None, str(error))
+        except (Exception, SystemExit):
+            return _Tried(None, None)  # a crash is an outcome of the run
+        return _Tried(program, None)
 
     def _check_metrics(self, variant: Variant, data: Data) -> None:
         samples: int = variant.config["evaluate"]["samples"]
         for entry in variant.config["evaluate"]["metrics"]:
             cls: Any = self._catalogue.get("metric", entry["name"]).cls
-            metric = create(cls, entry["options"], entry["name"])
+            metric = self._create(cls, entry["options"], entry["name"])
             reason = metric.fits(data)
             if samples < metric.least:
                 reason = f"{metric.name} takes {metric.least} samples at least; evaluate.samples is {samples}"
             if reason:
                 self._problems.append(Problem(f"variant {variant.label}", reason))
 
-    def _versions(self, config: Mapping[str, Any]) -> dict[str, str]:
+    def _versions(self, config: VariantConfig) -> dict[str, Any]:
         return {
             f"{kind} {entry['name']}": f"{registered.distribution} {registered.version}"
             for kind, entry in parts(config)

@@ -5,53 +5,74 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ganbench.components.base import create
+from ganbench.components.data import Data
+from ganbench.components.instances import Create
+from ganbench.components.kinds import Metric
+from ganbench.engine.extractors import extractor_of
 from ganbench.plugins.discovery import Catalogue, Registered
+from ganbench.storage.records import ComponentEntry, Identity, VariantConfig
+from ganbench.storage.schema import SCHEMA
 from ganbench.suites.variants import canonical
 
-if TYPE_CHECKING:
-    from ganbench.engine.data import Sources
 
-SCHEMA = 1
-"""Of rows and keys. Raising it retrains everything."""
+class DataSource(Protocol):
+    """Data sets by their entries in a variant: `ganbench.engine.data.Sources`, which imports torch."""
+
+    def load(self, entry: ComponentEntry) -> Data:
+        """The data."""
+
+    def digest(self, entry: ComponentEntry) -> str:
+        """SHA-256 of everything in the data."""
 
 
-def parts(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(kind, {"name", "options"}) of every component of a resolved variant."""
-    single = [(kind, config[kind]) for kind in ("model", "loss", "dataset")]
-    several = [("technique", entry) for entry in config["techniques"]]
+def parts(config: VariantConfig) -> list[tuple[str, ComponentEntry]]:
+    """(kind, entry) of every component of a resolved variant."""
     evaluate = config["evaluate"]
-    several += [("metric", entry) for entry in evaluate["metrics"]]
+    # an archive's variant is whatever somebody wrote: this key may be absent
     extractors = evaluate.get("extractors", {}).items()
-    return [*single, *several, *(("extractor", {"name": n, "options": options}) for n, options in extractors)]
+    return [
+        ("model", config["model"]),
+        ("loss", config["loss"]),
+        ("dataset", config["dataset"]),
+        *(("technique", entry) for entry in config["techniques"]),
+        *(("metric", entry) for entry in evaluate["metrics"]),
+        *(("extractor", ComponentEntry(name=name, options=options)) for name, options in extractors),
+    ]
 
 
-def run_key(variant: Mapping[str, Any], seed: int, identity: Mapping[str, Any]) -> str:
+def run_key(variant: VariantConfig, seed: int, identity: Mapping[str, object]) -> str:
     """The run key: SHA-256 of canonical JSON, options that name places on this machine left out.
 
     Arguments:
-        identity: what `Identities` tells of the variant; nothing for one whose parts do not fit together.
+        identity: the variant's `Identity`; empty for one whose parts do not fit together.
     """
-    told: dict[str, Any] = json.loads(canonical({"variant": variant, "seed": seed, **identity}))
-    for place in told.pop("places", ()):
+    # through JSON: a copy, and the same whether the variant was just resolved or read from a file
+    content: dict[str, Any] = json.loads(canonical({"variant": variant, "seed": seed, **identity}))
+    # data lie in another folder on another machine; their digest is in the identity
+    for place in content.pop("places", ()):
         name, _, option = place.partition(".")
-        for _, entry in parts(told["variant"]):
+        for _, entry in parts(content["variant"]):
             if entry["name"] == name:
                 entry["options"].pop(option, None)
-    return hashlib.sha256(canonical(told).encode()).hexdigest()
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 class Identities:
-    """What a run's key holds beside variant and seed, as things are installed here."""
+    """What a run's key holds in addition to variant and seed, as things are installed here.
 
-    def __init__(self, catalogue: Catalogue, sources: Sources) -> None:
-        self._catalogue, self._sources = catalogue, sources
-        self._hashes: dict[type, str] = {}
+    Arguments:
+        create: how components are made.
+    """
 
-    def of(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a resolved variant: digests of data, sources and extractors; JSON-able."""
+    def __init__(self, catalogue: Catalogue, sources: DataSource, create: Create = create) -> None:
+        self._catalogue, self._sources, self._create = catalogue, sources, create
+        self._hashes: dict[type, str] = {}  # reading and hashing sources costs more than all of the rest
+
+    def of(self, config: VariantConfig) -> Identity:
+        """The identity of a resolved variant."""
         return {
             "schema": SCHEMA,
             "data": self._sources.digest(config["dataset"]),
@@ -69,20 +90,22 @@ class Identities:
             self._hashes[registered.cls] = registered.source_hash
         return self._hashes[registered.cls]
 
-    def _extractors(self, config: Mapping[str, Any]) -> dict[str, str]:
+    def _extractors(self, config: VariantConfig) -> dict[str, str]:
         """Name -> digest of the extractors that the metrics ask for."""
-        from ganbench.engine.extractors import extractor_of
-
         data = self._sources.load(config["dataset"])
-        metrics = [
-            create(self._catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
-            for entry in config["evaluate"]["metrics"]
-        ]
+        metrics = map(self._metric, config["evaluate"]["metrics"])
         names = {metric.extractor_for(data) for metric in metrics} - {""}
-        known = {name: extractor_of(name, config["evaluate"], self._catalogue) for name in sorted(names)}
-        return {name: extractor.digest(data) for name, extractor in known.items()}
+        return {
+            name: extractor_of(name, config["evaluate"], self._catalogue, self._create).digest(data)
+            for name in sorted(names)
+        }
 
-    def _places(self, config: Mapping[str, Any]) -> list[str]:
+    def _metric(self, entry: ComponentEntry) -> Metric:
+        cls: Any = self._catalogue.get("metric", entry["name"]).cls
+        metric: Metric = self._create(cls, entry["options"], entry["name"])
+        return metric
+
+    def _places(self, config: VariantConfig) -> list[str]:
         """Options that are left out of the key (see `run_key`)."""
         return sorted(
             f"{entry['name']}.{option}"

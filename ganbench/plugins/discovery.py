@@ -129,6 +129,8 @@ class Catalogue:
     """How loading each plugin went."""
     suite_owners: dict[str, str] = field(default_factory=dict)
     """Suite -> the plugin that it comes from."""
+    files: set[Path] = field(default_factory=set)
+    """Single-file plugins that were loaded, or failed to."""
 
     def get(self, kind: str, name: str) -> Registered:
         """The component of that kind and name; BadInput names the nearest one."""
@@ -163,14 +165,24 @@ def discover(files: Iterable[Path | str] = ()) -> Catalogue:
             catalogue.disabled[entry.name] = owner
         else:
             _add(catalogue, entry.name, owner, version, entry.load)
+    add_files(catalogue, files)
+    return catalogue
+
+
+def add_files(catalogue: Catalogue, files: Iterable[Path | str]) -> None:
+    """Load single-file plugins into the catalogue, except those that it has loaded already.
+
+    Raises BadInput where any plugin is broken and GANBENCH_STRICT_PLUGINS is set.
+    """
     for path in {Path(file).resolve(): Path(file) for file in files}.values():
-        _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
+        if path.resolve() not in catalogue.files:
+            catalogue.files.add(path.resolve())
+            _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
     if catalogue.failures and os.environ.get(STRICT, "0") not in ("", "0"):
         first = catalogue.failures[0]
         raise BadInput(
             f"the plugin {first.plugin!r} of {first.distribution} is broken ({STRICT}): {first.reason}"
         )
-    return catalogue
 
 
 def _disabled(plugin: str, distribution: str) -> bool:

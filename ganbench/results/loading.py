@@ -9,10 +9,9 @@ from ganbench.errors import BadInput, Problem, nearest
 from ganbench.results.merging import Source, merged
 from ganbench.results.results import Results
 from ganbench.storage.atomic import read_json
+from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import lost_stacks, stack_folders
 from ganbench.storage.suite_lock import LOCK_NAME
-
-SCHEMA = 1
 
 
 def load(path: Path | str, *more: Path | str) -> Results:

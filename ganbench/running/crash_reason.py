@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from typing import Any
 
 from ganbench.errors import BadInput, Broken
 from ganbench.planning.run_key import parts
 from ganbench.plugins.discovery import Catalogue, Registered
+from ganbench.storage.records import VariantConfig
 
 
-def crash_reason(error: BaseException, config: Mapping[str, Any], catalogue: Catalogue) -> str:
+def crash_reason(error: BaseException, config: VariantConfig, catalogue: Catalogue) -> str:
     """One sentence: the innermost component in the traceback, its owner, the error, file and line."""
     if isinstance(error, BadInput):
         return str(error)
@@ -28,7 +27,7 @@ def crash_reason(error: BaseException, config: Mapping[str, Any], catalogue: Cat
     return f"ganbench {what}"
 
 
-def _owners(config: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[str, str, Registered]]:
+def _owners(config: VariantConfig, catalogue: Catalogue) -> dict[str, tuple[str, str, Registered]]:
     """Source file -> the variant's component that it defines."""
     found = {}
     for kind, entry in parts(config):

@@ -81,9 +81,9 @@ def differing(config: Mapping[str, Any], identities: Identities) -> str:
         elif source != ours[name][1]:
             sources.append(name)
     faults = [*owners, *([f"another source here of {', '.join(sources)}"] if sources else [])]
-    words = {
-        "data": "the data differ",
-        "extractors": "the feature extractors differ",
-        "schema": "the rows differ",
+    others = {
+        "the data differ": there["data"] != here["data"],
+        "the feature extractors differ": there["extractors"] != here["extractors"],
+        "the rows differ": there["schema"] != here["schema"],
     }
-    return "; ".join([*faults, *(told for name, told in words.items() if there[name] != here[name])])
+    return "; ".join([*faults, *(what for what, differs in others.items() if differs)])

@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 
 from ganbench.judging.run_rows import judged_again
-from ganbench.planning.run_key import SCHEMA, parts, run_key
+from ganbench.planning.run_key import parts, run_key
 from ganbench.running.rejudge import completed
 from ganbench.sharing.archive import Archive, oversized
 from ganbench.sharing.plugin_files import held, needed
+from ganbench.storage.records import VariantConfig
+from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
 
@@ -199,7 +201,7 @@ def _key_faults(config: dict[str, Any]) -> Iterator[str]:
             yield f"{label} seed {seed}: its key is not that of its configuration"
 
 
-def _variant(found: Verified, label: str) -> dict[str, Any] | None:
+def _variant(found: Verified, label: str) -> VariantConfig | None:
     variants = (read_lock(found.folder) or {}).get("variants", ())
     return next((one["config"] for one in variants if one["label"] == label), None)
 

@@ -71,11 +71,15 @@ class EngineRecord(TypedDict):
 
 
 class Identity(TypedDict):
-    """What of an installation goes into a run key: digests of data, extractors and sources, and owners."""
+    """What of an installation goes into a run key.
+
+    `data` and `extractors` are digests; `components` has [owner, hash of the source] by "kind name"; `places`
+    are the options that the key leaves out, as "name.option".
+    """
 
     schema: int
     data: str
-    components: dict[str, tuple[str, str]]
+    components: dict[str, list[str]]
     extractors: dict[str, str]
     places: list[str]
 
@@ -116,7 +120,7 @@ class PlannedStack(TypedDict):
     """What the lock says of a stack that was planned: `varying` names the values that differ within it."""
 
     device: str
-    mapper: str
+    mapper: Literal["map", "loop"]
     executor: str
     keys: list[str]
     varying: list[str]

@@ -1,22 +1,30 @@
-"""What of a suite can be checked without its variants: every name, and every table of options by itself."""
+"""Checks of a suite's names and options: every name, and every table of options on its own.
+
+What follows (`ganbench.suites.variants`) makes components of what was found sound here. Only options that are
+sound one by one and not together come to light there.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from ganbench.components.instances import Instances
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import nearest
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import OptionValue
 from ganbench.suites import matrix, sweeps
-from ganbench.suites.optimizer_tables import inherit, own, players_of
+from ganbench.suites.matrix import Cell
+from ganbench.suites.optimizer_tables import inherit, player_tables, shared_table
 from ganbench.suites.schema import Document
-from ganbench.suites.sweeps import is_sweep
+from ganbench.suites.sweeps import Table, is_sweep
 from ganbench.suites.toml_file import Problems, brief, printable
 
 _A = {"metric": "a metric", "extractor": "an extractor"}
+_KEY = {"technique": "techniques"}
+"""The key of a suite under which components of a kind stand, where it is not the kind."""
 
 
 @dataclass
@@ -24,12 +32,14 @@ class Checker:
     """Takes note of all that is wrong, and of what must not be looked at again.
 
     Arguments:
+        instances: keeps the components that checking makes, for whatever comes after it.
         missing: (kind, name) -> why that component is not there, where a failed plugin may have it.
         unknown: names that no plugin can be blamed for.
-        faulty: components whose options are bad, and places of bad optimisers.
+        faulty: components whose options are bad, and places of bad optimisers and metrics.
     """
 
     catalogue: Catalogue
+    instances: Instances
     problems: Problems
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
@@ -47,6 +57,21 @@ class Checker:
                 self._check_options(name, table, f"matrix.include.{index}.options.{name}", kept)
         for table, where in matrix.optimizers(document):
             self._check_optimizer(table, where)
+        for table, where in matrix.metrics(document):
+            self._check_swept("metric", table, where, faulty=where)
+
+    def usable(self, cell: Cell) -> bool:
+        """Whether the parts of a cell are there and sound; if not, the problems say why."""
+        for kind, name, _ in cell.parts():
+            known = self.catalogue.components[kind].keys() | self.unknown
+            if name not in known and (kind, name) not in self.missing:
+                # the document does not name it, so `check` has not seen it: it can only be the recipe's
+                model = cell.values["model"]
+                what = f"the recipe of {model!r} names the {kind} {name!r}, which is not there; name another"
+                self.problems.add(cell.origins[_KEY.get(kind, kind)], what)
+                return False
+        bad = self.faulty | self.unknown
+        return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]})
 
     def _check_name(self, kind: str, name: str, where: str) -> None:
         known, disabled = self.catalogue.components[kind], self.catalogue.disabled
@@ -77,27 +102,37 @@ class Checker:
             return ""
         return "; a plugin's file is named in plugins = [...] or by --plugin"
 
-    def _check_options(self, name: str, table: Mapping[str, Any], where: str, kept: dict[str, Any]) -> None:
+    def _check_options(self, name: str, table: Table, where: str, kept: Table) -> None:
+        """Check options of every kind of component that has the name; `kept` are those that they add to."""
         for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
             registered = self.catalogue.components[kind].get(name)
             if registered is None:
                 continue
-            if kind in ("metric", "extractor") and any(map(is_sweep, table.values())):
-                self.problems.add(where, f"the options of {_A[kind]} cannot be swept")
-                self.faulty.add(name)
-            elif not sweeps.check(registered.cls, {**kept, **table}, where, self.problems):
+            if self._check_swept(kind, table, where, faulty=name):
+                continue
+            if not sweeps.check(registered.cls, {**kept, **table}, where, self.problems, self.instances):
                 self.faulty.add(name)
 
-    def _check_optimizer(self, table: Mapping[str, Any], where: str) -> None:
-        base = own(table)
+    def _check_swept(self, kind: str, table: Table, where: str, faulty: str) -> bool:
+        """Report options that are swept and cannot be. Whether there are any."""
+        # sweeping one would train the same run once a value, only to measure it differently
+        if kind not in _A or not any(map(is_sweep, table.values())):
+            return False
+        self.problems.add(where, f"the options of {_A[kind]} cannot be swept")
+        self.faulty.add(faulty)
+        return True
+
+    def _check_optimizer(self, table: dict[str, OptionValue], where: str) -> None:
+        base = shared_table(table)
         sound = self._check_optimizer_options(base, where)
-        for player, override in players_of(table).items() if base.get("name") in list(OPTIMIZERS) else ():
+        # players inherit from the base: without a known optimiser there is nothing to check them by
+        for player, override in player_tables(table).items() if base.get("name") in list(OPTIMIZERS) else ():
             kept = sweeps.first(base) if sound else {"name": base["name"]}
             sound &= self._check_optimizer_options(inherit(kept, override), f"{where}.{player}")
         if not sound:
             self.faulty.add(where)
 
-    def _check_optimizer_options(self, table: Mapping[str, Any], where: str) -> bool:
+    def _check_optimizer_options(self, table: Table, where: str) -> bool:
         options = dict(table)
         name = options.pop("name", None)
         if name is None:
@@ -106,7 +141,7 @@ class Checker:
             known = nearest(str(name), OPTIMIZERS)
             self.problems.add(f"{where}.name", f"unknown optimizer {brief(name)}; {known}")
         else:
-            return sweeps.check(OPTIMIZERS[name], options, where, self.problems)
+            return sweeps.check(OPTIMIZERS[name], options, where, self.problems, self.instances)
         return False
 
 

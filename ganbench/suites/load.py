@@ -1,29 +1,32 @@
 """Suites: a TOML file becomes variants. Torch is not imported here.
 
-`load_suite` reads the file (`suite_file`), checks its shape (`suite_document`), makes the cells of its
-matrix (`suite_cells`) and resolves them (`suite_variants`, `suite_sweeps`). All errors of a file are told
-at once, each with its path.
+The data go one way: `load_suite` reads the file (`toml_file`), puts in the values of the command line, checks
+its shape (`schema`), then its names and options (`checks`), makes the cells of its matrix (`matrix`) and
+resolves them to variants (`variants`, `sweeps`). Components are made once, and stay with the suite
+(`ganbench.components.instances`). All errors of a file are reported at once, each with its path.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganbench.components.base import create, options_of, sweepable
+from ganbench.components.instances import Instances
 from ganbench.components.kinds import KINDS
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import BadInput, nearest
+from ganbench.judging.thresholds import Thresholds
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import CompareConfig, OptionValue, VariantConfig
 from ganbench.suites import matrix
 from ganbench.suites.checks import Checker
 from ganbench.suites.schema import Document, validate
-from ganbench.suites.sweeps import faults_of
-from ganbench.suites.toml_file import Problems, override, printable, read
+from ganbench.suites.toml_file import Problems, RawTable, SuiteFile, override, printable, read
 from ganbench.suites.variants import Resolver, Variant, canonical
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "json_schema",
     "load_suite",
     "plugin_files",
+    "read",
     "structure",
 ]
 
@@ -48,6 +52,7 @@ class Suite:
         compare: "metric" (a value of a metric, or None) and "baseline" (part of a variant as it is written
             in the matrix, or None).
         plugins: single-file plugins that the suite names.
+        instances: the components of its variants, for its plan to go on with.
     """
 
     name: str
@@ -55,9 +60,10 @@ class Suite:
     path: Path
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
-    verdict: dict[str, Any]
-    compare: dict[str, Any]
+    verdict: dict[str, OptionValue]
+    compare: CompareConfig
     plugins: tuple[Path, ...]
+    instances: Instances = field(default_factory=Instances, repr=False, compare=False)
 
 
 def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
@@ -78,76 +84,90 @@ def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
 
 def plugin_files(path: Path | str) -> list[Path]:
     """The single-file plugins that a suite names, needed before it can be loaded."""
-    path = Path(path)
-    names = read(path).get("plugins", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        return []  # `load_suite` tells
-    return [path.parent / name for name in names]
+    return read(path).plugins
 
 
 def load_suite(
-    path: Path | str,
+    source: Path | str | SuiteFile,
     catalogue: Catalogue,
     *,
     overrides: Sequence[str] = (),
     seeds: int | Sequence[int] | None = None,
     steps: int | None = None,
 ) -> Suite:
-    """The suite in the file `path`. Raise BadInput with everything that is wrong with it.
+    """The suite in a file. Raise BadInput with everything that is wrong with it.
 
     Arguments:
+        source: path of the file, or the file as `read` has read it.
         overrides: "path=value" each, a value in TOML or a bare string, applied before validation.
         seeds: in place of those of the file: a count, or a list.
         steps: in place of every number of steps in the file; evaluations come no later than that.
     """
-    path, problems = Path(path), Problems()
-    raw = read(path)
-    for text in overrides:
-        try:
-            problems.renamed[override(raw, text)] = f"--set {text}"
-        except BadInput as error:
-            problems.extend(error.problems)
-    _apply(raw, seeds, steps, problems)
-    document, broken = validate(raw, problems)
-    checked = Checker(catalogue, problems)
+    file = source if isinstance(source, SuiteFile) else read(source)
+    problems, instances = Problems(), Instances()
+    _override(file.raw, overrides, problems)
+    _apply(file.raw, seeds, steps, problems)
+    document, broken = validate(file.raw, problems)
+    checked = Checker(catalogue, instances, problems)
     checked.check(document)
     verdict = _verdict(document.verdict, problems)
-    plugins = _plugins(document, path, problems)
-    seed_list = document.defaults.seeds
-    count = seed_list if isinstance(seed_list, int) else len(seed_list)
+    plugins = _plugins(document, file.path, problems)
+    numbers = _seeds(document)
     variants: list[Variant] = []
-    compare: dict[str, Any] = {}
+    compare = CompareConfig(metric=None, baseline=None)
+    # cells take values from both tables: where one is faulty, they would be other ones than are meant
     whole = broken.isdisjoint({"defaults", "matrix"})
     cells = matrix.cells(document, partial(_recipe, catalogue), problems) if whole else None
     if cells:
-        if not checked.unknown:  # else the misspelt name would be told twice
+        if not checked.unknown:  # otherwise a misspelt name would be reported twice
             matrix.unused_options(document, cells, _idle(catalogue, problems.renamed), problems)
-        variants = Resolver(catalogue, problems, checked).variants(cells, count)
+        variants = Resolver(catalogue, instances, problems, checked).variants(cells, len(numbers))
         compare = _compare(document, cells, catalogue, problems)
     problems.check(checked.missing.values())
-    numbers = tuple(range(count) if isinstance(seed_list, int) else seed_list)
-    name, description = document.name, document.description
-    return Suite(name, description, path, numbers, tuple(variants), verdict, compare, plugins)
+    return Suite(
+        name=document.name,
+        description=document.description,
+        path=file.path,
+        seeds=tuple(numbers),
+        variants=tuple(variants),
+        verdict=verdict,
+        compare=compare,
+        plugins=plugins,
+        instances=instances,
+    )
+
+
+def _seeds(document: Document) -> Sequence[int]:
+    """The seeds: those of a list, or the first of a count, which may be too large to enumerate."""
+    given: int | list[int] = document.defaults.seeds
+    return range(given) if isinstance(given, int) else given
 
 
 def _idle(catalogue: Catalogue, overridden: Iterable[str]) -> set[str]:
     """Components that may have options though no variant is seen to use them.
 
-    Which extractors are used is told by metrics and data, later. Where the command line has changed who is
-    used, the file's options of anybody else are left over, not misspelt.
+    Which extractors are used depends on metrics and data, which come later. Where the command line has
+    changed the components, the file's options of the others are left over, not misspelt.
     """
     changed = any(path.split(".")[0] in ("defaults", "matrix") for path in overridden)
     return {name for kind in (KINDS if changed else ("extractor",)) for name in catalogue.names(kind)}
 
 
-def _apply(
-    raw: dict[str, Any], seeds: int | Sequence[int] | None, steps: int | None, problems: Problems
-) -> None:
+def _override(raw: RawTable, overrides: Iterable[str], problems: Problems) -> None:
+    """Put `--set PATH=VALUE` into the raw document; problems there name the option."""
+    for text in overrides:
+        try:
+            problems.renamed[override(raw, text)] = f"--set {text}"
+        except BadInput as error:
+            problems.extend(error.problems)
+
+
+def _apply(raw: RawTable, seeds: int | Sequence[int] | None, steps: int | None, problems: Problems) -> None:
     """Put the command line's seeds and steps into the raw document."""
     defaults = raw.setdefault("defaults", {})
     matrix = raw.get("matrix", {})
     if not isinstance(defaults, dict) or not isinstance(matrix, dict):
-        return
+        return  # validation reports it
     if seeds is not None:
         defaults["seeds"] = seeds if isinstance(seeds, int) else list(seeds)
         problems.renamed["defaults.seeds"] = "--seeds"
@@ -159,30 +179,31 @@ def _apply(
         table.pop("steps", None)
     defaults["steps"] = steps
     problems.renamed["defaults.steps"] = "--steps"
+    # a file that evaluates every 1,000 steps must stay sound under --steps 100
     for table in [defaults, *tables]:
         evaluate = table.get("evaluate")
         if isinstance(evaluate, dict) and _exceeds(evaluate.get("every"), steps):
             evaluate["every"] = steps
 
 
-def _exceeds(every: Any, steps: int) -> bool:
+def _exceeds(every: OptionValue, steps: int) -> bool:
     return type(every) is int and 0 < steps < every
 
 
-def _verdict(given: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, OptionValue]:
     """All thresholds, defaults filled in."""
-    from ganbench.judging.thresholds import Thresholds
-
     known = [field.name for field in fields(Thresholds)]
     for name in given.keys() - set(known):
         problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
     sound = {name: value for name, value in given.items() if name in known}
-    faults = faults_of(Thresholds, sound, "verdict")
-    problems.extend(faults)
-    return {} if faults else options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+    try:
+        return options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+    except BadInput as error:
+        problems.extend(error.problems)
+        return {}
 
 
-def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, Any]:
+def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, OptionValue]:
     """What a model was published with; nothing where it is not there."""
     found = catalogue.components["model"].get(model or "")
     return found.cls.recipe if found else {}  # type: ignore[attr-defined]
@@ -198,12 +219,13 @@ def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, 
 
 def _compare(
     document: Document, cells: list[matrix.Cell], catalogue: Catalogue, problems: Problems
-) -> dict[str, Any]:
+) -> CompareConfig:
     """What is compared; the metric is by default the first one of the first variant that has any."""
     names = list(dict.fromkeys(metric["name"] for cell in cells for metric in cell.metrics()))
     known = catalogue.components["metric"]
     values = [value for name in names if name in known for value in known[name].cls.values]  # type: ignore[attr-defined]
     metric = document.compare.metric or (values[0] if values else None)
+    # a metric may give several values, none of them of its name: then its first one is meant
     if metric in names and metric in known and metric not in values:
         metric = next(iter(known[metric].cls.values))  # type: ignore[attr-defined]
     if metric is not None and metric not in values and all(name in known for name in names):
@@ -216,15 +238,16 @@ def _compare(
     return {"metric": metric, "baseline": baseline}
 
 
-def structure(config: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, Any], dict[str, float]]:
+def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfig, dict[str, float]]:
     """Split a resolved variant into what its stack shares and what may differ inside the stack.
 
     Returns:
         The variant with null in place of every value that can be swept inside a stack, and these values
         by path. Variants whose structures are equal (as canonical JSON) can share a stack.
     """
-    shared = copy.deepcopy(dict(config))
+    shared = copy.deepcopy(config)
     values: dict[str, float] = {}
+    # a loss and techniques are asked anew in every step; data are loaded and networks built once a stack
     for kind, part in [("loss", shared["loss"]), *(("technique", part) for part in shared["techniques"])]:
         registered = catalogue.components[kind].get(part["name"])
         for option in sorted(sweepable(registered.cls)) if registered else ():

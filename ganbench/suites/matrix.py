@@ -6,12 +6,11 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ganbench.errors import nearest
-from ganbench.suites.schema import Document, Include, Matrix
+from ganbench.suites.schema import Document, Entry, Include, Matrix, Pattern
 from ganbench.suites.sweeps import MAX_RUNS
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems, RawTable, RawValue, brief
 
 _DEFAULTS = {
     "techniques": [],
@@ -29,9 +28,9 @@ class Cell:
     """One entry of the matrix: its values, where each was written, and the options of its components."""
 
     where: str
-    values: dict[str, Any]
+    values: RawTable
     origins: dict[str, str]
-    options: Mapping[str, dict[str, Any]]
+    options: Mapping[str, RawTable]
     option_origins: dict[str, str] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
 
@@ -41,9 +40,10 @@ class Cell:
         techniques = [("technique", name, self.origins["techniques"]) for name in self.values["techniques"]]
         return single + techniques
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> list[RawTable]:
         """Its metrics as written: tables of a name and options."""
-        return self.values["evaluate"].get("metrics", [])  # type: ignore[no-any-return]
+        entries: list[RawTable] = self.values["evaluate"].get("metrics", [])
+        return entries
 
     def names(self) -> set[str]:
         """Names of all its components."""
@@ -59,18 +59,19 @@ class Cell:
         return self.option_origins.get(name, f"options.{name}")
 
 
-Recipes = Callable[[Any], Mapping[str, Any]]
+Recipes = Callable[[str | None], Mapping[str, RawValue]]
 """Name of a model -> the values that it was published with."""
 
 
 def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell] | None:
-    """The cells of the suite, or None where they cannot be told (the problems then say why)."""
+    """The cells of the suite, or None where they cannot be made (the problems then say why)."""
     matrix = document.matrix
     lists = matrix.lists if matrix else {}
     count = math.prod(map(len, lists.values()))
     if count > MAX_RUNS:
         problems.add("matrix", f"its lists make {count:,} cells; more than {MAX_RUNS:,} are not run")
         return None
+    # without [matrix], [defaults] is the one cell; a [matrix] of nothing but entries has no product
     product = [] if matrix and not lists else list(_product(document, lists, recipes))
     product = _exclude(matrix, product, problems) if matrix else product
     includes = matrix.include if matrix else []
@@ -85,20 +86,21 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
     return found if found and all(cell.values.keys() >= set(_REQUIRED) for cell in found) else None
 
 
-def _base(document: Document) -> dict[str, Any]:
+def _base(document: Document) -> RawTable:
     given = document.defaults.given()
     given.pop("seeds", None)
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _completed(values: Mapping[str, Any], recipes: Recipes) -> dict[str, Any]:
+def _completed(values: Mapping[str, RawValue], recipes: Recipes) -> RawTable:
     """What the file leaves out is the model's recipe, and then the default."""
     return {**_DEFAULTS, **recipes(values.get("model")), **values}
 
 
-def _product(document: Document, lists: Mapping[str, list[Any]], recipes: Recipes) -> Iterator[Cell]:
+def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: Recipes) -> Iterator[Cell]:
     base = _base(document)
     origins = {key: f"defaults.{key}" for key in [*base, *_DEFAULTS, *_REQUIRED, *_EVALUATE]}
+    # names stand in a label anyway; these values do not, and cells that differ in them need to
     several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
     where = "matrix" if lists else "defaults"
     for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
@@ -134,7 +136,7 @@ def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Ce
     return [cell for i, cell in enumerate(product) if i not in excluded]
 
 
-def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+def matches(pattern: Mapping[str, RawValue], values: Mapping[str, RawValue]) -> bool:
     """Whether `values` has all of `pattern` (of a table in it, too, a part is enough)."""
     return all(
         matches(wanted, values.get(key, {}))
@@ -144,7 +146,7 @@ def matches(pattern: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     )
 
 
-def why_unlike(pattern: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
+def why_unlike(pattern: Mapping[str, RawValue], cells: Sequence[Mapping[str, RawValue]]) -> str:
     """Why none of the cells is like the pattern, with what comes nearest; empty where one is."""
     if any(matches(pattern, values) for values in cells):
         return ""
@@ -153,7 +155,8 @@ def why_unlike(pattern: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -
             there = {_told(values[key]) for values in cells if key in values}
             return f"no variant has {key} = {_told(wanted)}; {nearest(_told(wanted), there)}"
 
-    def unlike(values: Mapping[str, Any]) -> list[str]:
+    # each key is found somewhere, but no cell has them all
+    def unlike(values: Mapping[str, RawValue]) -> list[str]:
         return [key for key, wanted in pattern.items() if not matches({key: wanted}, values)]
 
     closest = min(cells, key=lambda values: len(unlike(values)))
@@ -162,7 +165,7 @@ def why_unlike(pattern: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -
     return f"no variant has {asked} at once; the nearest has {has}"
 
 
-def _told(value: Any) -> str:
+def _told(value: RawValue) -> str:
     """A value of the matrix as labels show it; a table as it is written."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return "+".join(value) or "plain"
@@ -189,7 +192,7 @@ def mentions(document: Document) -> Iterator[tuple[str, str, str]]:
             yield key, name, f"matrix.{key}.{index}"
     for index, names in enumerate(matrix.techniques or ()):
         yield from (("technique", name, f"matrix.techniques.{index}.{i}") for i, name in enumerate(names))
-    entries: list[tuple[str, Any]] = [("defaults", document.defaults)]
+    entries: list[tuple[str, Entry | Pattern]] = [("defaults", document.defaults)]
     entries += [(f"matrix.include.{i}", entry) for i, entry in enumerate(matrix.include)]
     entries += [(f"matrix.exclude.{i}", entry) for i, entry in enumerate(matrix.exclude)]
     if document.compare.baseline:
@@ -198,7 +201,7 @@ def mentions(document: Document) -> Iterator[tuple[str, str, str]]:
         yield from _mentions_of(entry.given(), where)
 
 
-def _mentions_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, str]]:
+def _mentions_of(entry: Mapping[str, RawValue], where: str) -> Iterator[tuple[str, str, str]]:
     for key in ("dataset", "model", "loss"):
         if entry.get(key) is not None:
             yield key, entry[key], f"{where}.{key}"
@@ -208,7 +211,16 @@ def _mentions_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[str, st
         yield "metric", metric["name"], f"{where}.evaluate.metrics.{index}"
 
 
-def optimizers(document: Document) -> Iterator[tuple[dict[str, Any], str]]:
+def metrics(document: Document) -> Iterator[tuple[RawTable, str]]:
+    """Every metric of the document, a table of its name and options, with its place."""
+    entries: list[tuple[str, Entry]] = [("defaults", document.defaults)]
+    entries += [(f"matrix.include.{i}", entry) for i, entry in enumerate(document.includes)]
+    for where, entry in entries:
+        for index, table in enumerate(entry.evaluate.metrics if entry.evaluate else ()):
+            yield table, f"{where}.evaluate.metrics.{index}"
+
+
+def optimizers(document: Document) -> Iterator[tuple[RawTable, str]]:
     """Every optimiser table of the document, with its place."""
     matrix = document.matrix or Matrix.model_construct()
     if document.defaults.optimizer is not None:

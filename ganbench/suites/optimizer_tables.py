@@ -1,28 +1,36 @@
-"""Optimiser tables: one for all players, or one a player; an entry inherits what it leaves out."""
+"""Optimiser tables: options for all players, and in them one table per player that sets them otherwise."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from ganbench.components.optimizers import OPTIMIZERS
+from ganbench.storage.records import OptimizerTable
 from ganbench.suites.sweeps import is_sweep
 
+_OPTIONS = {field.name for cls in OPTIMIZERS.values() for field in dataclasses.fields(cls)} | {"name"}  # type: ignore[arg-type]
 
-def own(table: Mapping[str, Any]) -> dict[str, Any]:
+
+def player_tables(table: OptimizerTable) -> dict[str, OptimizerTable]:
+    """The tables of single players in an optimiser table, by player."""
+    # which players there are depends on the model: every table that can be nothing else is taken for one's
+    return {k: v for k, v in table.items() if isinstance(v, dict) and not is_sweep(v) and k not in _OPTIONS}
+
+
+def shared_table(table: OptimizerTable) -> OptimizerTable:
     """An optimiser table without the tables of single players."""
-    return {key: value for key, value in table.items() if key not in players_of(table)}
+    players = player_tables(table)
+    return {key: value for key, value in table.items() if key not in players}
 
 
-def players_of(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The tables of single players in an optimiser table."""
-    options = {field.name for cls in OPTIMIZERS.values() for field in dataclasses.fields(cls)} | {"name"}  # type: ignore[arg-type]
-    return {k: v for k, v in table.items() if isinstance(v, dict) and not is_sweep(v) and k not in options}
-
-
-def inherit(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """A player's optimiser. One that names another optimiser than the base inherits none of its options."""
+def inherit(base: OptimizerTable, override: Mapping[str, object]) -> OptimizerTable:
+    """`base` changed by a player's table. One that names another optimiser takes no options from `base`."""
     if override.get("name", base.get("name")) != base.get("name"):
-        return dict(override)
+        return dict(override)  # a learning rate for SGD means something else to Adam
     return {**base, **override}
+
+
+def table_of(table: OptimizerTable, player: str) -> OptimizerTable:
+    """The optimiser of one player."""
+    return inherit(shared_table(table), player_tables(table).get(player, {}))

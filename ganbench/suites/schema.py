@@ -1,6 +1,6 @@
 """The shape of a suite file: the pydantic models of its tables.
 
-Names and options of components are not looked at here: that needs a catalogue (`suite_variants`).
+Names and options of components are not looked at here: that needs a catalogue (`ganbench.suites.checks`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from ganbench.errors import nearest
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems, RawTable, RawValue, brief
 
 MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
 
 
-def _seeds(value: Any) -> int | list[int]:
+def _seeds(value: RawValue) -> int | list[int]:
     if type(value) is int:
         if not 1 <= value < 2**63:
             raise ValueError(f"there must be at least one seed (got {brief(value)})")
@@ -44,7 +45,7 @@ def _seeds(value: Any) -> int | list[int]:
     return distinct(value)
 
 
-def distinct(values: list[Any]) -> list[Any]:
+def distinct(values: list[RawValue]) -> list[RawValue]:
     """`values`, where none occurs twice; ValueError names the first that does."""
     seen = set()
     for index, value in enumerate(values):
@@ -61,7 +62,7 @@ def _name(value: str) -> str:
     return value
 
 
-def _some(values: Any) -> Any:
+def _some(values: RawValue) -> RawValue:
     if values == []:
         raise ValueError("must not be empty; leave the key out to take the value of [defaults]")
     return distinct(values) if isinstance(values, list) else values
@@ -88,7 +89,7 @@ _METRIC_SCHEMA = {
 }
 
 
-def _metric(value: Any) -> dict[str, Any]:
+def _metric(value: RawValue) -> RawTable:
     entry = {"name": value} if isinstance(value, str) else value
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise ValueError(f'must be a name or a table such as {{ name = "fid" }} (got {brief(value)})')
@@ -96,7 +97,7 @@ def _metric(value: Any) -> dict[str, Any]:
     return entry
 
 
-Metric = Annotated[dict[str, Any], PlainValidator(_metric), WithJsonSchema(_METRIC_SCHEMA)]
+Metric = Annotated[RawTable, PlainValidator(_metric), WithJsonSchema(_METRIC_SCHEMA)]
 
 
 class Table(BaseModel):
@@ -104,7 +105,7 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> RawTable:
         """The keys that the file has, with their values."""
         return self.model_dump(exclude_unset=True)
 
@@ -125,7 +126,7 @@ class Keys(Table):
     model: Name | None = None
     loss: Name | None = None
     techniques: Names | None = None
-    optimizer: dict[str, Any] | None = Field(None, description="name, options, and one table a player.")
+    optimizer: RawTable | None = Field(None, description="name, options, and one table a player.")
     batch: Count | None = None
     steps: Count | None = None
     precision: Precision | None = None
@@ -146,7 +147,7 @@ class Defaults(Entry):
 class Include(Entry):
     """A further variant, beside the product of the matrix."""
 
-    options: dict[Name, dict[str, Any]] = {}
+    options: dict[Name, RawTable] = {}
 
 
 class Pattern(Keys):
@@ -166,7 +167,7 @@ class Matrix(Table):
     model: Annotated[list[Name] | None, BeforeValidator(_some)] = None
     loss: Annotated[list[Name] | None, BeforeValidator(_some)] = None
     techniques: Annotated[list[Names] | None, BeforeValidator(_some)] = None
-    optimizer: Annotated[list[dict[str, Any]] | None, BeforeValidator(_some)] = None
+    optimizer: Annotated[list[RawTable] | None, BeforeValidator(_some)] = None
     batch: Annotated[list[Count] | None, BeforeValidator(_some)] = None
     steps: Annotated[list[Count] | None, BeforeValidator(_some)] = None
     precision: Annotated[list[Precision] | None, BeforeValidator(_some)] = None
@@ -174,7 +175,7 @@ class Matrix(Table):
     include: list[Include] = []
 
     @property
-    def lists(self) -> dict[str, list[Any]]:
+    def lists(self) -> dict[str, list[RawValue]]:
         """The lists that the file gives, in the order of MATRIX_KEYS."""
         return {key: getattr(self, key) for key in MATRIX_KEYS if getattr(self, key) is not None}
 
@@ -201,12 +202,17 @@ class Document(Table):
     plugins: list[Annotated[str, Field(min_length=1)]] = Field([], description="Plugin files beside it.")
     defaults: Defaults = Field(default_factory=Defaults)  # type: ignore[arg-type]
     matrix: Matrix | None = None
-    options: dict[Name, dict[str, Any]] = Field({}, description="Options of components, by name.")
-    verdict: dict[str, Any] = Field({}, description="Thresholds of outcomes.")
+    options: dict[Name, RawTable] = Field({}, description="Options of components, by name.")
+    verdict: RawTable = Field({}, description="Thresholds of outcomes.")
     compare: Compare = Field(default_factory=Compare)
 
+    @property
+    def includes(self) -> list[Include]:
+        """The entries of the matrix beside its product."""
+        return self.matrix.include if self.matrix else []
 
-def validate(raw: Mapping[str, Any], problems: Problems) -> tuple[Document, frozenset[str]]:
+
+def validate(raw: Mapping[str, RawValue], problems: Problems) -> tuple[Document, frozenset[str]]:
     """The typed document without its faulty parts, and the top-level keys that have any."""
     unusable = list(_unusable(raw, ()))
     for path, what in unusable:
@@ -215,26 +221,26 @@ def validate(raw: Mapping[str, Any], problems: Problems) -> tuple[Document, froz
     try:
         document = Document.model_validate(_without(raw, faulty, 2))
     except ValidationError as error:
-        cut = [path[:2] for path in faulty]  # what was there is told: not, too, that it is now missing
+        cut = [path[:2] for path in faulty]  # reported already: not once more as missing
         for item in error.errors():
             path = tuple(map(str, item["loc"]))
             faulty.append(path)
-            if path not in [told[: len(path)] for told in cut]:
+            if path not in [place[: len(path)] for place in cut]:
                 problems.add(".".join(path), _explain(item))
         document = _remains(raw, faulty)
     return document, frozenset(path[0] for path in faulty)
 
 
-def _remains(raw: Mapping[str, Any], faulty: Sequence[Sequence[str]]) -> Document:
+def _remains(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]]) -> Document:
     """The document without as little as can be left out, so that as much as can be is checked further."""
-    stopgap = {"schema": 1, "name": "unnamed"}
+    stopgap = {"schema": 1, "name": "unnamed"}  # required, and may be what is faulty
     try:
         return Document.model_validate(stopgap | _without(raw, faulty, 2))
     except ValidationError:
         return Document.model_validate(stopgap | _without(raw, faulty, 1))
 
 
-def _without(raw: Mapping[str, Any], faulty: Sequence[Sequence[str]], depth: int) -> dict[str, Any]:
+def _without(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]], depth: int) -> RawTable:
     """`raw` without the keys at `faulty`, cut at `depth`; lists stay whole or go, so that indices hold."""
     kept = dict(raw)
     for path in faulty:
@@ -246,13 +252,14 @@ def _without(raw: Mapping[str, Any], faulty: Sequence[Sequence[str]], depth: int
     return kept
 
 
-def _unusable(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _unusable(value: RawValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Numbers that are not finite or too large, and dates: TOML has them, suites do not."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield from _unusable(item, (*path, str(key)))
     if isinstance(value, float) and not math.isfinite(value):
         yield path, f"must be finite (got {value})"
+    # 64 bits: parquet and most readers of JSON hold no more
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield path, "is too large a number"
     elif not isinstance(value, dict | list | str | int | float):
@@ -277,7 +284,7 @@ _PLAIN = {
 }
 
 
-def _explain(item: Any) -> str:
+def _explain(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
         known = _keys_at(item["loc"][:-1])
         if item["loc"][-1] == "seeds":
@@ -301,7 +308,7 @@ def _keys_at(loc: Sequence[int | str]) -> list[str]:
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
-def _tables(annotation: Any) -> Iterator[type[Table]]:
+def _tables(annotation: object) -> Iterator[type[Table]]:
     if isinstance(annotation, type) and issubclass(annotation, Table):
         yield annotation
     for argument in typing.get_args(annotation):

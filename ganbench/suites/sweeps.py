@@ -13,17 +13,22 @@ import typing
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from ganbench.components.base import create, unknown_option
-from ganbench.errors import BadInput, Problem, nearest
+from ganbench.components.base import Component, unknown_option
+from ganbench.components.instances import Instances
+from ganbench.errors import nearest
+from ganbench.storage.records import OptionValue
 from ganbench.suites.toml_file import Problems, brief
 
 KINDS = ("sweep", "linspace", "logspace")
 MAX_RUNS = 100_000
 """More runs than these are taken for a mistake."""
 
-Number = int | float
+Number: TypeAlias = int | float
+Spot: TypeAlias = tuple[str, ...]
+"""Where in a table a value stands: ("gamma",), or with an index, ("betas", "0")."""
+Table: TypeAlias = Mapping[str, OptionValue]
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Sweep:
         else:
             a, b = math.log10(low), math.log10(high)
             inner = [10 ** (a + (b - a) * (i / last)) for i in range(1, last)]
+        # the ends as they are written: 10 ** log10(x) is not always x
         return [float(low), *(float(f"{value:.12g}") for value in inner), float(high)]
 
 
@@ -55,16 +61,16 @@ class Sweep:
 class Axis:
     """One sweep and its place: `spot` is the key in the table, and for betas also the index."""
 
-    spot: tuple[str, ...]
+    spot: Spot
     sweep: Sweep
 
 
-def is_sweep(value: Any) -> bool:
+def is_sweep(value: object) -> bool:
     """Whether `value` is meant as a sweep."""
     return isinstance(value, dict) and not set(KINDS).isdisjoint(value)
 
 
-def parse(table: Mapping[str, Any]) -> Sweep:
+def parse(table: Table) -> Sweep:
     """The sweep that `table` describes. Raise ValueError where it describes none."""
     unknown = [key for key in table if key not in KINDS]
     if unknown:
@@ -93,12 +99,12 @@ def _check_space(kind: str, numbers: list[Number]) -> None:
         raise ValueError(f"{kind} must go from one number to another one")
 
 
-def axes(table: Mapping[str, Any]) -> list[Axis]:
+def axes(table: Table) -> list[Axis]:
     """The sweeps of a sound table (see `check`), in its order."""
     return [Axis(spot, parse(value)) for spot, value in _spots(table) if is_sweep(value)]
 
 
-def fill(table: Mapping[str, Any], values: Mapping[tuple[str, ...], Number]) -> dict[str, Any]:
+def fill(table: Table, values: Mapping[Spot, Number]) -> dict[str, OptionValue]:
     """`table` with a value in place of each sweep."""
     filled = dict(table)
     for spot, value in values.items():
@@ -110,12 +116,12 @@ def fill(table: Mapping[str, Any], values: Mapping[tuple[str, ...], Number]) -> 
     return filled
 
 
-def first(table: Mapping[str, Any]) -> dict[str, Any]:
+def first(table: Table) -> dict[str, OptionValue]:
     """`table` with the first value in place of each sweep."""
     return fill(table, {axis.spot: axis.sweep.numbers[0] for axis in axes(table)})
 
 
-def _spots(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _spots(table: Table) -> Iterator[tuple[Spot, OptionValue]]:
     """Where a sweep may stand."""
     for key, value in table.items():
         yield (key,), value
@@ -123,40 +129,33 @@ def _spots(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from (((key, str(i)), entry) for i, entry in enumerate(value))
 
 
-def check(cls: Any, table: Mapping[str, Any], where: str, problems: Problems) -> bool:
+def check(cls: type[Component], table: Table, where: str, problems: Problems, instances: Instances) -> bool:
     """Check the options of `cls`, with every value of every sweep. Whether they are sound."""
     usable = _check_sweeps(cls, table, where, problems)
     sound = len(usable) == len(table)
     base = first(usable)
     dropped = set(table) - set(usable)
-    faults = [p for p in faults_of(cls, base, where) if p.where.removeprefix(f"{where}.") not in dropped]
+    _, found = instances.attempt(cls, base, where)
+    faults = [p for p in found if p.where.removeprefix(f"{where}.") not in dropped]
     problems.extend(faults)
     if faults or not sound:
         return False
     for axis in axes(usable):
         if axis.sweep.size > MAX_RUNS:
-            continue  # told by who counts the runs; enumerating them would take for ever
+            continue  # counting the runs reports it; enumerating them would take forever
+        # one sweep at a time, the others at their first values: all together they may be millions
         for value in axis.sweep.values()[1:]:
-            faults = [*faults_of(cls, fill(base, {axis.spot: value}), where)]
-            if faults:
-                problems.extend(faults)
+            _, found = instances.attempt(cls, fill(base, {axis.spot: value}), where)
+            if found:
+                problems.extend(found)
                 sound = False
-                break
+                break  # the other values most likely have the same fault
     return sound
 
 
-def faults_of(cls: Any, options: Mapping[str, Any], where: str) -> tuple[Problem, ...]:
-    """What is wrong with `options`; a component that breaks while it is made is told like bad options."""
-    try:
-        create(cls, options, where)
-    except BadInput as error:
-        return error.problems
-    except Exception as error:  # a plugin's own code
-        return (Problem(where, f"{cls.__name__} cannot be made: {type(error).__name__}: {error}"),)
-    return ()
-
-
-def _check_sweeps(cls: Any, table: Mapping[str, Any], where: str, problems: Problems) -> dict[str, Any]:
+def _check_sweeps(
+    cls: type[Component], table: Table, where: str, problems: Problems
+) -> dict[str, OptionValue]:
     """The keys of `table` whose sweeps are well formed."""
     usable = {}
     numeric = _numeric(cls)
@@ -169,7 +168,9 @@ def _check_sweeps(cls: Any, table: Mapping[str, Any], where: str, problems: Prob
     return usable
 
 
-def _sweep_faults(cls: Any, key: str, value: Any, numeric: Mapping[str, bool]) -> Iterator[tuple[str, str]]:
+def _sweep_faults(
+    cls: type[Component], key: str, value: OptionValue, numeric: Mapping[str, bool]
+) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and numeric.get(key) and not is_sweep(value):
         word = next(iter(value), "")
         yield key, f"unknown way to sweep {brief(word)}; {nearest(word, KINDS)}"
@@ -188,14 +189,14 @@ def _sweep_faults(cls: Any, key: str, value: Any, numeric: Mapping[str, bool]) -
         yield from ((path, what) for path in _nested(key, value))
 
 
-def _parse_faults(path: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _parse_faults(path: str, table: Table) -> Iterator[tuple[str, str]]:
     try:
         parse(table)
     except ValueError as error:
         yield path, str(error)
 
 
-def _nested(path: str, value: Any) -> Iterator[str]:
+def _nested(path: str, value: object) -> Iterator[str]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         if is_sweep(item):
@@ -210,7 +211,7 @@ def _numeric(cls: Any) -> dict[str, bool]:
     return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
-def _is_number(hint: Any) -> bool:
+def _is_number(hint: object) -> bool:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return any(map(_is_number, typing.get_args(hint)))
     return hint is int or hint is float

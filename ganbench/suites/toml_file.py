@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ganbench.errors import BadInput, Problem
+
+RawValue: TypeAlias = Any
+"""A value as TOML has it: number, text, flag, date, list or table."""
+RawTable: TypeAlias = dict[str, RawValue]
 
 _LARGEST_FILE = 10_000_000  # bytes
 
@@ -45,7 +50,7 @@ class Problems:
             raise BadInput([*(Problem("", cause) for cause in dict.fromkeys(causes)), *self.found])
 
 
-def brief(value: Any) -> str:
+def brief(value: object) -> str:
     """A value as it can stand in a message: one line, not too long."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
@@ -57,7 +62,32 @@ def printable(text: str, limit: int = 200) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
-def read(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SuiteFile:
+    """A suite file that was read and parsed, but not checked.
+
+    Arguments:
+        raw: the document. Loading the suite puts the values of the command line into it.
+    """
+
+    path: Path
+    raw: RawTable
+
+    @property
+    def plugins(self) -> list[Path]:
+        """The single-file plugins that it names, needed before it can be loaded."""
+        names = self.raw.get("plugins", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            return []  # loading the suite reports it
+        return [self.path.parent / name for name in names]
+
+
+def read(path: Path | str) -> SuiteFile:
+    """Read and parse a suite file."""
+    return SuiteFile(Path(path), _raw(Path(path)))
+
+
+def _raw(path: Path) -> RawTable:
     """The raw document. Whatever is wrong with the file becomes BadInput."""
     where = printable(str(path))
     try:
@@ -75,7 +105,7 @@ def read(path: Path) -> dict[str, Any]:
     return _parse(content, where)
 
 
-def _parse(content: bytes, where: str) -> dict[str, Any]:
+def _parse(content: bytes, where: str) -> RawTable:
     if b"\0" in content:
         raise BadInput(Problem(where, "is a binary file; a suite is a TOML file"))
     if not content.strip():
@@ -92,16 +122,16 @@ def _parse(content: bytes, where: str) -> dict[str, Any]:
         raise BadInput(Problem(where, what)) from None
 
 
-def override(document: dict[str, Any], text: str) -> str:
+def override(document: RawTable, text: str) -> str:
     """Apply `path=value` to the raw document; return the path. BadInput where it cannot be."""
     shown = f"--set {text}"
     path, equals, value = text.partition("=")
     keys = [key.strip() for key in path.split(".")]
     if not equals or not all(keys):
         raise BadInput(Problem(shown, "must look like defaults.steps=100 or verdict.modes_ratio=0.5"))
-    place: Any = document
+    place: RawValue = document
     for depth, key in enumerate(keys):
-        index: Any = key
+        index: str | int = key
         if isinstance(place, list):
             index = int(key) if key.isdecimal() and len(key) < 9 else -1
             if not 0 <= index < len(place):
@@ -115,7 +145,7 @@ def override(document: dict[str, Any], text: str) -> str:
     return ".".join(keys)
 
 
-def toml_value(text: str) -> Any:
+def toml_value(text: str) -> RawValue:
     """A TOML value, or else the bare string (so that `--set defaults.loss=hinge` needs no quotes)."""
     try:
         parsed = tomllib.loads(f"value = {text}")

@@ -1,4 +1,4 @@
-"""From cells to variants: names are looked up, options checked, sweeps enumerated, labels given."""
+"""From cells to variants: sweeps are enumerated, components made, their fit examined, labels given."""
 
 from __future__ import annotations
 
@@ -7,33 +7,38 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
-from ganbench.components.base import create, options_of
+from ganbench.components.base import options_of
+from ganbench.components.instances import Instances
 from ganbench.components.kinds import Loss, Model, players_without_objective, readable
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import nearest
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import (
+    ComponentEntry,
+    EvaluateConfig,
+    OptimizerTable,
+    OptionValue,
+    VariantConfig,
+)
 from ganbench.suites import sweeps
 from ganbench.suites.checks import Checker
 from ganbench.suites.matrix import Cell
-from ganbench.suites.optimizer_tables import inherit, own, players_of
+from ganbench.suites.optimizer_tables import player_tables, table_of
 from ganbench.suites.schema import Evaluate
-from ganbench.suites.sweeps import MAX_RUNS, Number, Sweep, is_sweep
+from ganbench.suites.sweeps import MAX_RUNS, Number, Spot, Sweep, Table
 from ganbench.suites.toml_file import Problems
 
 ANY_PLAYER = "*"
 """Stands for the players of a model that is not there to be asked."""
 
-_KEY = {"technique": "techniques"}
-"""The key of a suite under which components of a kind stand, where it is not the kind."""
-
-Place = tuple[str, tuple[str, ...]]
+Place: TypeAlias = tuple[str, Spot]
 """Owner ("r1", "optimizer.generator") and spot in the owner's table (("gamma",), ("betas", "0"))."""
-Values = dict[Place, Number]
+Values: TypeAlias = dict[Place, Number]
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,18 @@ class Variant:
 
     Arguments:
         label: unique within the suite, for people.
-        config: the resolved variant: plain data, every default filled in.
+        config: plain data, every default filled in.
         swept: the explicitly swept values, by path ("r1.gamma", "optimizer.generator.lr").
         unavailable: None, or why it cannot be trained (a component's plugin failed to load).
     """
 
     label: str
-    config: dict[str, Any]
+    config: VariantConfig
     swept: dict[str, Number]
     unavailable: str | None = None
 
 
-def canonical(obj: Any) -> str:
+def canonical(obj: object) -> str:
     """Canonical JSON: sorted keys, no spaces, floats by repr. ValueError for numbers that are not finite."""
     return json.dumps(obj, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -67,19 +72,33 @@ class Lane:
     places: tuple[Place, ...]
 
 
+class Part(NamedTuple):
+    """A component of a variant, None where its plugin is not there, and all its options."""
+
+    component: Any
+    entry: ComponentEntry
+
+
 @dataclass
 class Resolver:
-    """Turns cells into variants, taking note of all that is wrong."""
+    """Turns cells into variants, taking note of all that is wrong.
+
+    Arguments:
+        checked: what is known to be absent or faulty; cells with a faulty part are left out.
+        overridden: place of an optimiser table -> the players that it has tables for, and those of models.
+    """
 
     catalogue: Catalogue
+    instances: Instances
     problems: Problems
     checked: Checker
-    made: dict[Any, tuple[Any, dict[str, Any]] | None] = field(default_factory=dict)
     overridden: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
 
     def variants(self, found: list[Cell], seeds: int) -> list[Variant]:
         """All variants of the cells, or none where there would be more than MAX_RUNS runs."""
-        laid = [(cell, self._lanes(cell)) for cell in found if self._sound(cell)]
+        usable = [cell for cell in found if self.checked.usable(cell) and self._players(cell) is not None]
+        laid = [(cell, self._lanes(cell)) for cell in usable]
+        # counted before anything is enumerated: a logspace of a thousand million costs nothing until then
         count = seeds * sum(math.prod(lane.sweep.size for lane in lanes) for _, lanes in laid)
         if count > MAX_RUNS:
             self.problems.add("", f"the suite makes {count:,} runs; more than {MAX_RUNS:,} are not run")
@@ -91,41 +110,29 @@ class Resolver:
                 self.problems.add(f"{where}.{player}", f"no model has this player; {nearest(player, known)}")
         return self._distinct(variants)
 
-    def _sound(self, cell: Cell) -> bool:
-        """Whether the cell can be looked at further (if not, the problems then tell why)."""
-        for kind, name, _ in cell.parts():
-            known = self.catalogue.components[kind].keys() | self.checked.unknown
-            if name not in known and (kind, name) not in self.checked.missing:
-                model = cell.values["model"]
-                what = f"the recipe of {model!r} names the {kind} {name!r}, which is not there; name another"
-                self.problems.add(cell.origins[_KEY.get(kind, kind)], what)
-                return False
-        bad = self.checked.faulty | self.checked.unknown
-        return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]}) and self._players(cell) is not None
-
     def _players(self, cell: Cell) -> list[str] | None:
         """The players of the cell's model; None where its code breaks."""
         name = cell.values["model"]
         made = self._make("model", name, sweeps.first(cell.options.get(name, {})), cell)
-        if made is None or made[0] is None:
+        if made is None or made.component is None:
             return None if made is None else [ANY_PLAYER]
-        return self._ask(cell.origins["model"], lambda: list(made[0].players()))  # type: ignore[no-any-return]
+        return self._ask(cell.origins["model"], lambda: list(made.component.players()))  # type: ignore[no-any-return]
 
     def _lanes(self, cell: Cell) -> list[Lane]:
         """The sweeps that the cell contains. One of all players is one lane, with a place for each."""
-        lanes: dict[tuple[str, ...], Lane] = {}
+        lanes: dict[tuple[str, ...], Lane] = {}  # in the order of the labels: components, then optimisers
         for _, name, _ in cell.parts():
             for axis in sweeps.axes(cell.options.get(name, {})):
                 lanes[name, *axis.spot] = Lane(".".join([name, *axis.spot]), axis.sweep, ((name, axis.spot),))
         table, players = cell.values["optimizer"], self._players(cell) or []
-        overrides = players_of(table)
+        overrides = player_tables(table)
         given, known = self.overridden.setdefault(cell.origins["optimizer"], (set(), set()))
         given.update(overrides)
         known.update(players)
         for player in players:
-            override = overrides.get(player, {})
-            for axis in sweeps.axes(inherit(own(table), override)):
-                alone = axis.spot[0] in override
+            for axis in sweeps.axes(table_of(table, player)):
+                # what players inherit takes the same value for each of them: one lane, not a product
+                alone = axis.spot[0] in overrides.get(player, {})
                 label = ".".join([*axis.spot, player] if alone else axis.spot)
                 key = ("optimizer", player if alone else "", *axis.spot)
                 places = lanes[key].places if key in lanes else ()
@@ -148,88 +155,91 @@ class Resolver:
             swept = {".".join((owner, *spot)): read_spot(tables[owner], spot) for owner, spot in values}
             yield Variant(label, config, swept, "; ".join(dict.fromkeys(missing)) or None)
 
-    def _config(self, cell: Cell, values: Values) -> dict[str, Any] | None:
+    def _config(self, cell: Cell, values: Values) -> VariantConfig | None:
         """The resolved variant, or None where a component cannot be made or does not fit."""
-        made: dict[str, list[tuple[Any, dict[str, Any]]]] = {"technique": []}
+        made: dict[str, list[Part]] = {"technique": []}
         for kind, name, _ in cell.parts():
-            one = self._make(kind, name, _filled(cell.options.get(name, {}), name, values), cell)
-            if one is None:
+            part = self._make(kind, name, _filled(cell.options.get(name, {}), name, values), cell)
+            if part is None:
                 return None
-            made.setdefault(kind, []).append((one[0], {"name": name, "options": one[1]}))
-        [(model, _)], [(loss, _)] = made["model"], made["loss"]
+            made.setdefault(kind, []).append(part)
+        [dataset], [model], [loss], techniques = (made[k] for k in ("dataset", "model", "loss", "technique"))
         evaluate = self._evaluate(cell)
-        self._fit(cell, model, loss, [technique for technique, _ in made["technique"] if technique])
+        self._fit(cell, model.component, loss.component, [t.component for t in techniques if t.component])
         if evaluate is None:
             return None
-        if model is not None:
-            self._see(cell, model, [entry["name"] for entry in evaluate["metrics"]])
+        if model.component is not None:
+            self._see(cell, model.component, [entry["name"] for entry in evaluate["metrics"]])
         return {
-            **{kind: made[kind][0][1] for kind in ("dataset", "model", "loss")},
-            "techniques": [part for _, part in made["technique"]],
+            "dataset": dataset.entry,
+            "model": model.entry,
+            "loss": loss.entry,
+            "techniques": [technique.entry for technique in techniques],
             "optimizer": self._optimizers(cell, values),
-            **{key: cell.values[key] for key in ("steps", "batch", "precision")},
+            "steps": cell.values["steps"],
+            "batch": cell.values["batch"],
+            "precision": cell.values["precision"],
             "evaluate": evaluate,
         }
 
-    def _optimizers(self, cell: Cell, values: Values) -> dict[str, Any]:
-        table, resolved = cell.values["optimizer"], {}
+    def _optimizers(self, cell: Cell, values: Values) -> dict[str, OptimizerTable]:
+        """Each player's optimiser, every default filled in."""
+        resolved = {}
         for player in self._players(cell) or ():
-            merged = inherit(own(table), players_of(table).get(player, {}))
-            options = _filled(merged, f"optimizer.{player}", values)
+            options = _filled(table_of(cell.values["optimizer"], player), f"optimizer.{player}", values)
             name = options.pop("name")
-            resolved[player] = {"name": name, **options_of(create(OPTIMIZERS[name], options))}
+            made = self.instances.create(OPTIMIZERS[name], options)
+            resolved[player] = {"name": name, **options_of(made)}
         return resolved
 
-    def _evaluate(self, cell: Cell) -> dict[str, Any] | None:
+    def _evaluate(self, cell: Cell) -> EvaluateConfig | None:
+        """What is measured, and when; None where a metric is bad."""
         given, steps = cell.values["evaluate"], cell.values["steps"]
-        where, every = cell.origins["evaluate.metrics"], given.get("every", steps)
-        metrics: list[dict[str, Any]] = []
+        every = given.get("every", steps)
         if every > steps:
             what = f"{every} is more than the {steps} steps of a run"
             self.problems.add(cell.origins["evaluate.every"], what)
-        for index, entry in enumerate(cell.metrics()):
-            name, inline = entry["name"], {key: value for key, value in entry.items() if key != "name"}
-            if any(map(is_sweep, inline.values())):
-                self.problems.add(f"{where}.{index}", "the options of a metric cannot be swept")
-                return None
-            if name in [metric["name"] for metric in metrics]:
-                self.problems.add(f"{where}.{index}", f"repeats the metric {name!r}")
-            made = self._make("metric", name, cell.options.get(name, {}) | inline, cell, f"{where}.{index}")
-            if made is None:
-                return None
-            metrics.append({"name": name, "options": made[1]})
-        samples = given.get("samples", Evaluate.model_fields["samples"].default)
-        extractors = self._extractors(cell)
+        metrics = self._metrics(cell)
+        if metrics is None:
+            return None
         return {
             "every": every,
-            "samples": samples,
+            "samples": given.get("samples", Evaluate.model_fields["samples"].default),
             "metrics": metrics,
-            "extractors": extractors,
+            "extractors": self._extractors(cell),
             "probes": sorted(given.get("probes", ())),
         }
 
-    def _extractors(self, cell: Cell) -> dict[str, dict[str, Any]]:
+    def _metrics(self, cell: Cell) -> list[ComponentEntry] | None:
+        metrics: list[ComponentEntry] = []
+        for index, entry in enumerate(cell.metrics()):
+            where = f"{cell.origins['evaluate.metrics']}.{index}"
+            name, inline = entry["name"], {key: value for key, value in entry.items() if key != "name"}
+            if where in self.checked.faulty:
+                return None
+            if name in [metric["name"] for metric in metrics]:
+                self.problems.add(where, f"repeats the metric {name!r}")
+            made = self._make("metric", name, cell.options.get(name, {}) | inline, cell, where)
+            if made is None:
+                return None
+            metrics.append(made.entry)
+        return metrics
+
+    def _extractors(self, cell: Cell) -> dict[str, dict[str, OptionValue]]:
         """Options of feature extractors by name, of those for which the suite has any."""
         known = self.catalogue.components["extractor"].keys() - self.checked.faulty
         names = [name for name in cell.options if name in known]
-        made = {name: self._make("extractor", name, cell.options[name], cell) for name in names}
-        return {name: options for name, (_, options) in ((n, m) for n, m in made.items() if m)}
+        made = [self._make("extractor", name, cell.options[name], cell) for name in names]
+        return {part.entry["name"]: part.entry["options"] for part in made if part}
 
-    def _make(
-        self, kind: str, name: str, options: Mapping[str, Any], cell: Cell, where: str = ""
-    ) -> tuple[Any, dict[str, Any]] | None:
-        """(component, all its options); (None, options) without its plugin; None where it is bad."""
+    def _make(self, kind: str, name: str, options: Table, cell: Cell, where: str = "") -> Part | None:
+        """The component and all its options; None where these are bad."""
         if (kind, name) in self.checked.missing:
-            return None, dict(options)
-        where = where or cell.origin(name)
-        key = (kind, name, canonical(options), where)
-        if key not in self.made:
-            cls = self.catalogue.components[kind][name].cls
-            faults = sweeps.faults_of(cls, options, where)
-            self.problems.extend(faults)
-            component = None if faults else create(cls, options, where)
-            self.made[key] = None if faults else (component, options_of(component))
-        return self.made[key]
+            return Part(None, {"name": name, "options": dict(options)})
+        cls = self.catalogue.components[kind][name].cls
+        component, faults = self.instances.attempt(cls, options, where or cell.origin(name))
+        self.problems.extend(faults)
+        return None if faults else Part(component, {"name": name, "options": options_of(component)})
 
     def _ask(self, where: str, question: Any) -> Any:
         """What a plugin's own code answers; None where it breaks."""
@@ -303,26 +313,27 @@ def _quarrels(technique: Any, names: list[str]) -> list[str]:
     ]
 
 
-def tables_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def tables_of(config: VariantConfig) -> dict[str, dict[str, OptionValue]]:
     """Tables of a resolved variant that hold swept values, by the prefix of their paths."""
     parts = [config["dataset"], config["model"], config["loss"], *config["techniques"]]
     tables = {part["name"]: part["options"] for part in parts}
     return tables | {f"optimizer.{player}": table for player, table in config["optimizer"].items()}
 
 
-def read_spot(table: Any, spot: tuple[str, ...]) -> Any:
+def read_spot(table: Table, spot: Spot) -> OptionValue:
     """The value at `spot`."""
     value = table[spot[0]]
     return value[int(spot[1])] if len(spot) > 1 else value
 
 
-def _filled(table: Mapping[str, Any], owner: str, values: Values) -> dict[str, Any]:
+def _filled(table: Table, owner: str, values: Values) -> dict[str, OptionValue]:
     return sweeps.fill(table, {spot: value for (name, spot), value in values.items() if name == owner})
 
 
-def _label(config: Mapping[str, Any]) -> str:
+def _label(config: VariantConfig) -> str:
     techniques = "+".join(part["name"] for part in config["techniques"]) or "plain"
-    return "/".join([*(config[kind]["name"] for kind in ("dataset", "model", "loss")), techniques])
+    parts = (config["dataset"], config["model"], config["loss"])
+    return "/".join([*(part["name"] for part in parts), techniques])
 
 
 def _labelled(variants: list[Variant]) -> list[Variant]:

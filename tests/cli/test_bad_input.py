@@ -22,7 +22,7 @@ from run_cli import (
     ganbench_process,
     needs_builtins,
 )
-from test_load import CASES, spoilt
+from suite_parts import CASES, spoilt
 
 import ganbench
 from ganbench.storage.lock import FolderLock

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "suites"))
+sys.path.append(str(Path(__file__).parents[2]))
 
-from test_load import Copy, Damp, Dots, Duel, Gap, Lame, Mirror, Pull, Push, Spread, Wrap
+from suite_parts import Copy, Damp, Dots, Duel, Gap, Lame, Mirror, Pull, Push, Spread, Wrap
 
 import ganbench
 
