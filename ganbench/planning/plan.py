@@ -16,16 +16,16 @@ from ganbench.components.data import Data
 from ganbench.engine.data import Sources
 from ganbench.engine.program import Program
 from ganbench.errors import BadInput, Problem
+from ganbench.judging.outcomes import Outcome
 from ganbench.planning import cost
 from ganbench.planning.choice import Choice, Settings, choose
 from ganbench.planning.run_key import SCHEMA, Identities, parts, run_key
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import Owner
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
 from ganbench.suites.checks import idle_plugins
 from ganbench.suites.load import Suite, Variant, canonical, structure
-
-_UNFINISHED = ("crashed", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class _Planner:
             for seed in self._suite.seeds:
                 key = run_key(variant.config, seed, identity)
                 if reason:
-                    row = {"key": key, "label": variant.label, "seed": seed, "outcome": "incompatible"}
+                    row = {"key": key, "label": variant.label, "seed": seed, "outcome": Outcome.INCOMPATIBLE}
                     plan.failed.append({**row, "reason": reason})
                 else:
                     plan.runs.append(Run(key, variant, seed, values, identity))
@@ -246,9 +246,13 @@ class _Planner:
             if reason:
                 self._problems.append(Problem(f"variant {variant.label}", reason))
 
-    def _versions(self, config: Mapping[str, Any]) -> dict[str, str]:
+    def _versions(self, config: Mapping[str, Any]) -> dict[str, Owner]:
         return {
-            f"{kind} {entry['name']}": f"{registered.distribution} {registered.version}"
+            f"{kind} {entry['name']}": Owner(
+                distribution=registered.distribution,
+                version=registered.version,
+                packaged=registered.packaged,
+            )
             for kind, entry in parts(config)
             for registered in [self._catalogue.get(kind, entry["name"])]
         }
@@ -281,4 +285,5 @@ def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str
 def finished_keys(folder: StackFolder) -> Iterable[str]:
     """Keys of the runs of a stack that need not be trained again."""
     runs = folder.runs()
-    return list(runs.loc[~runs["outcome"].isin(_UNFINISHED), "key"])
+    retrained = [outcome for outcome in Outcome if outcome.retrainable]
+    return list(runs.loc[~runs["outcome"].isin(retrained), "key"])

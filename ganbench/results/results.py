@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench.errors import BadInput, nearest
+from ganbench.judging.outcomes import Outcome
 from ganbench.results import comparison, notebook, pairing, ranking, survival, sweeps, tracing
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
@@ -227,7 +228,7 @@ class Results:
     def failures(self) -> pd.DataFrame:
         """One row a failed run: key, variant, seed, outcome, onset_step, budget, reason, evidence_first, …"""
         columns = ["key", "variant", "seed", "outcome", "onset_step", "budget", "reason"]
-        failed = self.runs[self.runs["outcome"] != "finished"]
+        failed = self.runs[self.runs["outcome"] != Outcome.FINISHED]
         return failed[[*columns, "evidence_first", "evidence_last", "remark"]].reset_index(drop=True)
 
     def rank(self, metric: str | None = None) -> pd.DataFrame:

@@ -67,6 +67,7 @@ def verdict(
         "budget": STEPS,
         "directions": {"fid": "lower", "coverage": "higher", "modes": "higher"},
         "critic": False,
+        "judges": ("discriminator",),
         "modes": 8,
     }
     return judge(trace, evaluations() if evals is None else evals, **arguments | options)

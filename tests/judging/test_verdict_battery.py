@@ -85,6 +85,7 @@ class Run:
             "budget": STEPS,
             "directions": DIRECTIONS,
             "critic": False,
+            "judges": ("discriminator",),
             "modes": MODES,
         }
         return judge(pd.concat(players), evals, **arguments | options)
