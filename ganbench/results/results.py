@@ -62,9 +62,11 @@ class Results:
         """One row a run, in the suite's order of variants, then by seed.
 
         suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, evidence_first
-        and evidence_last (the steps over which it held), remark (what was seen and is no failure), steps,
-        swept options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each
-        metric final_<metric> (at the last evaluation, of the averaged weights where there are some) and
+        and evidence_last (the steps over which it held), remark (what was seen and is no failure); seen_by
+        ("trace", "evaluation" or "clock": what showed the failure), player and probe (whose trace, and its
+        column or the metric), behaviour (the remark's facts, such as "oscillating"); steps, swept options,
+        seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each metric
+        final_<metric> (at the last evaluation, of the averaged weights where there are some) and
         best_<metric>. Failed runs keep the values that they had. `measured` is False where a run has no
         evaluation that can be read: if it finished, it is left out of all statistics of values.
         """

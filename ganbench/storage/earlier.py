@@ -34,22 +34,24 @@ def completed_rows(runs: pd.DataFrame) -> pd.DataFrame:
     missing = runs["seen_by"].isna() if "seen_by" in runs else pd.Series(True, index=runs.index)
     if not missing.any():
         return runs
-    facts = pd.DataFrame([_facts(row) for row in runs[missing].to_dict("records")], columns=list(FACTS))
-    runs = runs.assign(**{name: runs[name].astype(object) if name in runs else "" for name in FACTS})
-    runs.loc[missing, list(FACTS)] = facts.to_numpy()
-    return runs
+    texts = runs.reindex(columns=["outcome", "reason", "remark"])[missing].astype(object).fillna("").astype(str)
+    facts = pd.DataFrame([_facts(*row) for row in texts.itertuples(index=False)], index=texts.index)
+    columns = {
+        name: facts[name].reindex(runs.index).fillna(runs[name]) if name in runs else facts[name]
+        for name in FACTS
+    }
+    return runs.assign(**{name: column.astype(runs["outcome"].dtype) for name, column in columns.items()})
 
 
-def _facts(row: dict[object, object]) -> dict[str, str]:
-    outcome, reason, remark = row["outcome"], str(row.get("reason") or ""), row.get("remark")
+def _facts(outcome: str, reason: str, remark: str) -> dict[str, str]:
     facts = dict.fromkeys(FACTS, "")
     if outcome == "timed_out":
         facts["seen_by"] = "clock"
     elif outcome in _JUDGED:
         facts["seen_by"] = "evaluation" if outcome in _BY_METRICS else "trace"
         facts |= _of_reason(reason)
-    texts = remark.split("; ") if isinstance(remark, str) and remark else []
-    facts["behaviour"] = ", ".join(dict.fromkeys(text.partition(":")[0].replace(" ", "_") for text in texts))
+    names = [text.partition(":")[0].replace(" ", "_") for text in remark.split("; ") if text]
+    facts["behaviour"] = ", ".join(dict.fromkeys(names))
     return facts
 
 

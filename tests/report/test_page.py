@@ -317,7 +317,7 @@ def test_an_onset_is_told_as_exactly_as_it_is_known(collapsed):
     ]
     collapsed.lock["verdict"]["warmup"] = 0.15  # nothing before step 150 was judged
     assert onset_texts(collapsed)[keys[0]] == "by step 200"
-    collapsed.runs["reason"] = "fid was not finite from step 77 on"
+    collapsed.runs["seen_by"] = "evaluation"
     assert onset_texts(collapsed)[keys[2]] == "by step 77"
     assert failed_runs(collapsed)[0].table["onset"].tolist()[0] == "by step 200"
 
