@@ -34,7 +34,9 @@ def completed_rows(runs: pd.DataFrame) -> pd.DataFrame:
     missing = runs["seen_by"].isna() if "seen_by" in runs else pd.Series(True, index=runs.index)
     if not missing.any():
         return runs
-    texts = runs.reindex(columns=["outcome", "reason", "remark"])[missing].astype(object).fillna("").astype(str)
+    texts = (
+        runs.reindex(columns=["outcome", "reason", "remark"])[missing].astype(object).fillna("").astype(str)
+    )
     facts = pd.DataFrame([_facts(*row) for row in texts.itertuples(index=False)], index=texts.index)
     columns = {
         name: facts[name].reindex(runs.index).fillna(runs[name]) if name in runs else facts[name]

@@ -26,5 +26,7 @@ def owner_text(recorded: object) -> str:
 
 def _from_text(recorded: str) -> Owner:
     # Before owners were records, they were "distribution version", and a single file had the version 0.
-    distribution, _, version = recorded.rpartition(" ")
+    distribution, space, version = recorded.rpartition(" ")
+    if not space:
+        return {"distribution": recorded, "version": "", "packaged": False}
     return {"distribution": distribution, "version": version, "packaged": not recorded.endswith(".py 0")}

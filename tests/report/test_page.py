@@ -301,6 +301,7 @@ def collapsed(tmp_path):
     results = load(make(tmp_path, variants=1, seeds=3, outcomes=[{"collapsed": 1.0}], evaluations=10))
     ends = {"outcome": ["collapsed", "unstable", "diverged"], "onset_step": [200, 900, 77]}
     results.runs[["outcome", "onset_step"]] = pd.DataFrame(ends)
+    results.runs["seen_by"] = ["evaluation", "evaluation", "trace"]
     steps = [100, 200, 800, 900]
     rows = pd.DataFrame({"key": np.repeat(results.runs["key"].to_numpy(), 4), "step": steps * 3})
     results.__dict__["evaluations"] = rows.assign(variant="v", seed=0, metric="modes", value=1.0)

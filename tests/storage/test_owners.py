@@ -17,6 +17,7 @@ FILE = {"distribution": "./a b/l.py", "version": "0", "packaged": False}
         (FILE, FILE, "./a b/l.py"),
         ("ganbench 0.1.0", PACKAGE, "ganbench 0.1.0"),
         ("./a b/l.py 0", FILE, "./a b/l.py"),
+        ("x", {"distribution": "x", "version": "", "packaged": False}, "x"),
         ("x 0", {"distribution": "x", "version": "0", "packaged": True}, "x 0"),
     ],
 )
