@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import ganbench
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.markdown import report_text
 from ganbench.report.tables import markdown_table
 from ganbench.sharing.pack import pack
@@ -59,7 +60,7 @@ def _row(path: Path, found: Verified) -> list[str]:
     if not found.ok:
         raise SystemExit(f"{path} is not sound: look at `ganbench verify {path}`")
     results, name = ganbench.load(found.folder), path.stem
-    failed = int((results.runs["outcome"] != "finished").sum())
+    failed = int((results.runs["outcome"] != Outcome.FINISHED).sum())
     machines = [
         f"{machine['device']}, {machine['processor']}, torch {machine['packages']['torch']}"
         for machine in results.environments

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
-def owner_shown(recorded: str) -> str:
-    """An owner as stacks record it, for people: a single file has no version."""
-    return recorded.removesuffix(" 0") if recorded.endswith(".py 0") else recorded
+def owner_label(distribution: str, version: str, packaged: bool = True) -> str:
+    """Who provides a component: a distribution with its version; a single file has none."""
+    return f"{distribution} {version}" if packaged else distribution
+
+
+def techniques_label(names: Iterable[str]) -> str:
+    """The techniques of a variant as its label and the column `techniques` have them."""
+    return "+".join(names) or "plain"
 
 
 def stack_label(labels: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.faults import FAULTS, Fault, healthy, untrained
-from ganbench.judging.outcomes import Verdict
+from ganbench.judging.outcomes import Outcome, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
 
@@ -40,7 +40,7 @@ class Judged:
     @property
     def failed(self) -> bool:
         """Anything but finished."""
-        return self.verdict.outcome != "finished"
+        return self.verdict.outcome != Outcome.FINISHED
 
 
 def judged(

@@ -59,7 +59,11 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
             click.echo(printable(f"  {name:<{width}}  {owner}{registered.summary}", _columns()))
     click.echo(click.style("plugins", bold=True))
     for name, owner in catalogue.plugins.items():
-        click.echo(_wrapped(f"  {name}: {owner}{_remark(catalogue.loading[name], owner)}"))
+        click.echo(
+            _wrapped(
+                f"  {name}: {owner}{_remark(catalogue.loading[name], catalogue.owners[name] == PROJECT)}"
+            )
+        )
     for name, owner in catalogue.disabled.items():
         click.echo(_wrapped(f"  {name}: {owner}, disabled by {DISABLE}"))
     for failure in catalogue.failures:
@@ -133,7 +137,7 @@ def _listing(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _remark(loading: Loading, owner: str) -> str:
+def _remark(loading: Loading, ours: bool) -> str:
     """What is worth telling of how a plugin was loaded. ganbench's own is loaded first, and torch with it."""
-    slow = loading.slow and not owner.startswith("ganbench ")
+    slow = loading.slow and not ours
     return f", slow to import: {loading.seconds:.1f} s" if slow else ""

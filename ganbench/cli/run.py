@@ -13,6 +13,7 @@ import click
 
 from ganbench.cli.options import Request, suite_options
 from ganbench.errors import BadInput
+from ganbench.judging.outcomes import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,7 @@ def _conclude(session: Session, root: Path, as_json: bool) -> int:
         again = shlex.join(["ganbench", *sys.argv[1:]])
         click.echo(f"interrupted; `{again}` goes on from here", err=True)
         return 130
-    return int(results.runs["outcome"].isin(["crashed", "incompatible"]).any())
+    return int(results.runs["outcome"].isin([Outcome.CRASHED, Outcome.INCOMPATIBLE]).any())
 
 
 def _show(results: Results) -> None:
@@ -95,7 +96,7 @@ def _show(results: Results) -> None:
 
     console = Console()
     console.print(summary_table(results.summary(), console.width, notes(results)))
-    broken = results.runs[results.runs["outcome"].isin(["crashed", "incompatible"])]
+    broken = results.runs[results.runs["outcome"].isin([Outcome.CRASHED, Outcome.INCOMPATIBLE])]
     for (outcome, reason), rows in broken.groupby(["outcome", "reason"], sort=False):
         first, *others = dict.fromkeys(rows["variant"])
         who = f"{first} and {len(others)} more" if others else first

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -122,7 +122,7 @@ class StackTraining:
         self._record("loop", "eager", "; ".join(failed))
         return None
 
-    def _record(self, mapper: str, executor: str, reason: str) -> None:
+    def _record(self, mapper: Literal["map", "loop"], executor: str, reason: str) -> None:
         self._config["engine"] |= {"mapper": mapper, "executor": executor, "why": reason}
         self.folder.write_config(self._config)
 
@@ -140,7 +140,7 @@ class StackTraining:
             tensors, meta = kept
             self._trainer.restore(from_arrays(self._trainer.state(), tensors), step)
             self._died, self._seconds, self._flushed = meta["died"], meta["seconds"], step
-            self._stopped = {run: Verdict(*verdict) for run, verdict in meta.get(STOPPED, {}).items()}
+            self._stopped = {run: Verdict.read(verdict) for run, verdict in meta.get(STOPPED, {}).items()}
             self._evaluating = meta["evaluating"]
             self._evals = [
                 {str(k): v for k, v in row.items()} for row in self.folder.evals().to_dict("records")
@@ -239,7 +239,7 @@ class StackTraining:
         self.folder.write_evals(self._evals)
         seconds = (self._elapsed() - self._evaluating, self._evaluating)
         if self._stopped:
-            self._config |= {STOPPED: self._stopped}
+            self._config |= {STOPPED: {run: list(verdict) for run, verdict in self._stopped.items()}}
             self.folder.write_config(self._config)
         rows = run_rows(self.folder, self._config, self._died, seconds)
         self.folder.write_runs(rows)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ganbench.judging.outcomes import Verdict
+from ganbench.judging.outcomes import Behaviour, Outcome, Remark, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.stats import stretches
 
@@ -19,9 +19,15 @@ STACKED_MODES = 1000
 
 
 class Curve(NamedTuple):
-    """A metric over training."""
+    """A metric over training.
+
+    Arguments:
+        metric: its name as thresholds have it, with "-" for "_".
+        recorded: its name in the rows of evaluations.
+    """
 
     metric: str
+    recorded: str
     values: np.ndarray
     steps: np.ndarray
     n: float
@@ -49,7 +55,7 @@ class Fall(NamedTuple):
     curve: Curve
     low: np.ndarray
     """One flag an evaluation."""
-    outcome: str
+    outcome: Outcome
     least: int
     """Evaluations at the end that must be low."""
     reason: Callable[[int], str]
@@ -72,10 +78,10 @@ def falls(
             yield _below(curve, t.units_floor, "posterior collapse: {} active units")
         if curve.metric in t.coverage_metrics:
             lower = directions.get(curve.metric, "higher") == "lower"
-            yield _relapse(curve, t, lower, warm, "collapsed", f"mode collapse: {curve.metric}")
+            yield _relapse(curve, t, lower, warm, Outcome.COLLAPSED, f"mode collapse: {curve.metric}")
         elif curve.metric in t.relapse_metrics:
             lower = directions.get(curve.metric, "lower") == "lower"
-            yield _relapse(curve, t, lower, warm, "unstable", curve.metric)
+            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric)
 
 
 def failures(fall: Fall, ending: Ending, warm: float) -> Iterator[Verdict]:
@@ -95,21 +101,25 @@ def failures(fall: Fall, ending: Ending, warm: float) -> Iterator[Verdict]:
     onset, last = int(steps[first]), int(steps[-1])
     proven = ending.whole or fell if ending.hold is None else last - onset >= ending.hold
     if proven:
-        yield Verdict(fall.outcome, onset, fall.reason(first), (onset, last))
+        evidence, reason = (onset, last), fall.reason(first)
+        metric = fall.curve.recorded
+        yield Verdict(fall.outcome, onset, reason, evidence, seen_by="evaluation", probe=metric)
 
 
-def remark(fall: Fall, returns: int, warm: float) -> str:
-    """What fell after the warm-up and came back, and how often; empty where nothing did."""
+def remark(fall: Fall, returns: int, warm: float) -> Remark | None:
+    """What fell after the warm-up and came back, and how often; None where nothing did."""
     metric, steps, last = fall.curve.metric, fall.curve.steps, fall.low.size - 1
     spells = [s for s in stretches(fall.low) if s[0] > 0 and s[1] < last and steps[s[0]] >= warm]
     if not spells:
-        return ""
+        return None
     fell = int(steps[spells[0][0]])
     back = int(steps[spells[-1][1] + 1])
     if len(spells) >= returns:
-        return f"oscillating: {metric} fell and came back {len(spells)} times from step {fell} to {back}"
+        swings = f"{metric} fell and came back {len(spells)} times from step {fell} to {back}"
+        return Remark(Behaviour.OSCILLATING, f"oscillating: {swings}")
     again = " again and again" if len(spells) > 1 else ""
-    return f"recovered: {metric} fell{again} from step {fell} on and was back at step {back}"
+    relief = f"{metric} fell{again} from step {fell} on and was back at step {back}"
+    return Remark(Behaviour.RECOVERED, f"recovered: {relief}")
 
 
 def _curves(evals: pd.DataFrame) -> Iterator[Curve]:
@@ -122,7 +132,7 @@ def _curves(evals: pd.DataFrame) -> Iterator[Curve]:
         rows = rows.sort_values("step", kind="stable")
         n = float(rows["n"].iloc[-1]) if "n" in rows else np.inf
         values = rows["value"].to_numpy(dtype=np.float64)
-        yield Curve(str(metric).replace("_", "-"), values, rows["step"].to_numpy(), n)
+        yield Curve(str(metric).replace("_", "-"), str(metric), values, rows["step"].to_numpy(), n)
 
 
 def _not_finite(curve: Curve) -> Fall:
@@ -131,7 +141,7 @@ def _not_finite(curve: Curve) -> Fall:
     def reason(first: int) -> str:
         return f"{curve.metric} was not finite from step {int(curve.steps[first])} on"
 
-    return Fall(curve, ~np.isfinite(curve.values), "diverged", 1, reason)
+    return Fall(curve, ~np.isfinite(curve.values), Outcome.DIVERGED, 1, reason)
 
 
 def _modes(curve: Curve, ratio: float, total: int) -> Fall:
@@ -149,16 +159,20 @@ def _below(curve: Curve, floor: float, what: str) -> Fall:
         count = f"{most:g}" if least == most else f"at most {most:g}"
         return f"{what.format(count)} from step {int(curve.steps[first])} on"
 
-    return Fall(curve, curve.values < floor, "collapsed", 1, reason)
+    return Fall(curve, curve.values < floor, Outcome.COLLAPSED, 1, reason)
 
 
-def _relapse(curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: str, what: str) -> Fall:
+def _relapse(curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Outcome, what: str) -> Fall:
     """Low where the value is much worse than the run's best so far."""
     values = curve.values
+    # The best of all before, not of all so far: otherwise no value could be worse than itself, and the first
+    # one, which has none before it, is no relapse (NaN compares false).
     best = (np.minimum if lower else np.maximum).accumulate(values)
     best = np.concatenate([[np.nan], best])[: values.size]
     with np.errstate(invalid="ignore"):
         worse = values > t.relapse_ratio * best if lower else values * t.relapse_ratio < best
+        # Near a metric's optimum a factor of two is noise: what is lost must be a share of what was gained
+        # since the first evaluation, too. A measure that may be negative (best <= 0) has no ratio.
         much = np.abs(values - best) > t.relapse_share * np.abs(values[:1] - best)
         low = worse & much & (best > 0) & (curve.steps >= warm)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
-from ganbench.judging.outcomes import Verdict
+from ganbench.judging.outcomes import Outcome, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.stats import bridged, first_stretch, running_median
 
@@ -31,9 +31,9 @@ def diverged(trace: pd.DataFrame) -> Verdict | None:
         return None
     steps = trace["step"].to_numpy()
     row = rows[np.argmin(steps[rows])]
-    player, probe = trace["player"].iloc[row], _PROBES[names[int(np.argmax(bad[row]))]]
-    step = int(steps[row])
-    return Verdict("diverged", step, f"{player} {probe} became non-finite at step {step}", (step, step))
+    player, probe, step = str(trace["player"].iloc[row]), names[int(np.argmax(bad[row]))], int(steps[row])
+    reason = f"{player} {_PROBES[probe]} became non-finite at step {step}"
+    return _seen(Outcome.DIVERGED, (step, step), player, probe, reason)
 
 
 def exploded(players: Players, t: Thresholds) -> Iterator[Verdict]:
@@ -47,20 +47,17 @@ def exploded(players: Players, t: Thresholds) -> Iterator[Verdict]:
         if stretch:
             first, last = stretch
             peak, base = norm[first : last + 1].max(), usual[first]
-            onset, evidence = _span(rows, first, last)
-            yield Verdict(
-                "exploded",
-                onset,
-                f"{player} gradient norm rose from a median of {base:.3g} to {peak:.3g} from step {onset} on",
-                evidence,
-            )
+            evidence = _span(rows, first, last)
+            rise = f"rose from a median of {base:.3g} to {peak:.3g} from step {evidence[0]} on"
+            reason = f"{player} gradient norm {rise}"
+            yield _seen(Outcome.EXPLODED, evidence, player, "grad_norm", reason)
 
 
-def vanished(players: Players, t: Thresholds) -> Iterator[Verdict]:
+def vanished(players: Players, t: Thresholds, judges: Collection[str]) -> Iterator[Verdict]:
     """A gradient norm far below what is usual, of a player that does not judge, while the game goes on."""
-    at_rest = _steps_at_rest(players, t)
+    at_rest = _steps_at_rest(players, t, judges)
     for player, rows in players.items():
-        if judges(player, rows):
+        if player in judges:  # a judge that has won has no gradient left: it is saturated
             continue
         norm = column(rows, "grad_norm")
         usual = running_median(norm, t.median_window, t.history)
@@ -70,40 +67,32 @@ def vanished(players: Players, t: Thresholds) -> Iterator[Verdict]:
         stretch = first_stretch(bridged(going, t.explode_steps), t.vanish_steps)
         if stretch:
             first, last = stretch
-            onset, evidence = _span(rows, first, last)
+            evidence = _span(rows, first, last)
             low_norm, length = np.median(norm[first : last + 1]), last - first + 1
-            yield Verdict(
-                "vanished",
-                onset,
-                f"{player} gradient norm fell from a median of {usual[first]:.3g} to {low_norm:.3g} "
-                f"for {length} steps from step {onset} on",
-                evidence,
-            )
+            fall = f"fell from a median of {usual[first]:.3g} to {low_norm:.3g}"
+            reason = f"{player} gradient norm {fall} for {length} steps from step {evidence[0]} on"
+            yield _seen(Outcome.VANISHED, evidence, player, "grad_norm", reason)
 
 
-def saturated(players: Players, t: Thresholds) -> Iterator[Verdict]:
-    """A discriminator that is right on nearly everything, for long."""
-    for player, rows in players.items():
-        if not judges(player, rows):
-            continue
-        worse = np.minimum(column(rows, "real_accuracy"), column(rows, "fake_accuracy"))
+def saturated(players: Players, t: Thresholds, judges: Collection[str]) -> Iterator[Verdict]:
+    """A judge that is right on nearly everything, for long."""
+    for player, rows in judging(players, judges):
+        accuracies = {name: column(rows, name) for name in ("real_accuracy", "fake_accuracy")}
+        worse = np.minimum(*accuracies.values())
         stretch = first_stretch(bridged(worse > t.saturate_accuracy, t.explode_steps), t.saturate_steps)
         if stretch:
             first, last = stretch
-            onset, evidence = _span(rows, first, last)
-            yield Verdict(
-                "saturated",
-                onset,
-                f"{player} accuracies on real and on fake stayed above {t.saturate_accuracy:g} "
-                f"for {last - first + 1} steps from step {onset} on",
-                evidence,
-            )
+            evidence, length = _span(rows, first, last), last - first + 1
+            # both had to pass the threshold: the lower one is what decided
+            probe = min(accuracies, key=lambda name: float(accuracies[name][first : last + 1].mean()))
+            span = f"for {length} steps from step {evidence[0]} on"
+            reason = f"{player} accuracies on real and on fake stayed above {t.saturate_accuracy:g} {span}"
+            yield _seen(Outcome.SATURATED, evidence, player, probe, reason)
 
 
-def judges(player: str, rows: pd.DataFrame) -> bool:
-    """A discriminator or critic: called so, or with accuracies."""
-    named = player.startswith(("discriminator", "critic"))
-    return named or ("real_accuracy" in rows and bool(rows["real_accuracy"].notna().any()))
+def judging(players: Players, judges: Collection[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The players that judge, and their rows."""
+    return ((player, rows) for player, rows in players.items() if player in judges)
 
 
 def column(rows: pd.DataFrame, name: str) -> np.ndarray:
@@ -111,17 +100,22 @@ def column(rows: pd.DataFrame, name: str) -> np.ndarray:
     return rows[name].to_numpy(dtype=np.float64) if name in rows else np.full(len(rows), np.nan)
 
 
-def _steps_at_rest(players: Players, t: Thresholds) -> np.ndarray:
-    """Steps at which some discriminator's logit gap is far below what is usual for it."""
+def _steps_at_rest(players: Players, t: Thresholds, judges: Collection[str]) -> np.ndarray:
+    """Steps at which some judge's logit gap is far below what is usual for it."""
     steps = [np.empty(0, dtype=np.int64)]
-    for player, rows in players.items():
-        if judges(player, rows) and "logit_gap" in rows:
+    for _, rows in judging(players, judges):
+        if "logit_gap" in rows:
             gap = np.abs(column(rows, "logit_gap"))
             usual = running_median(gap, t.median_window, t.history)
             steps.append(rows["step"].to_numpy()[gap <= t.rest_ratio * usual])
     return np.concatenate(steps)
 
 
-def _span(rows: pd.DataFrame, first: int, last: int) -> tuple[int, tuple[int, int]]:
+def _span(rows: pd.DataFrame, first: int, last: int) -> tuple[int, int]:
     steps = rows["step"].to_numpy()
-    return int(steps[first]), (int(steps[first]), int(steps[last]))
+    return int(steps[first]), int(steps[last])
+
+
+def _seen(outcome: Outcome, evidence: tuple[int, int], player: str, probe: str, reason: str) -> Verdict:
+    """What a trace showed, from the first step of the evidence on."""
+    return Verdict(outcome, evidence[0], reason, evidence, seen_by="trace", player=player, probe=probe)

@@ -7,12 +7,12 @@ of the discriminator's logit gap (Box and Jenkins 1970): a high peak after it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 import numpy as np
-import pandas as pd
 
-from ganbench.judging.gradients import column, judges
+from ganbench.judging.gradients import Players, column, judging
+from ganbench.judging.outcomes import Behaviour, Remark
 from ganbench.judging.thresholds import Thresholds
 from ganbench.stats import autocorrelation
 
@@ -21,11 +21,9 @@ _TROUGH = 0.2  # share of a peak that must lie below zero before it; a swing of 
 _SIGMAS = 4.0  # that a peak of the correlogram must stand above white noise
 
 
-def remarks(players: Mapping[str, pd.DataFrame], t: Thresholds) -> Iterator[str]:
-    """One of each player whose logit gap oscillates over the last half of its steps."""
-    for player, rows in players.items():
-        if not judges(player, rows):
-            continue
+def remarks(players: Players, t: Thresholds, judges: Collection[str]) -> Iterator[Remark]:
+    """One of each judge whose logit gap oscillates over the last half of its steps."""
+    for player, rows in judging(players, judges):
         gap = column(rows, "logit_gap")
         tail = gap[gap.size // 2 :]
         if gap.size < 8 or not np.isfinite(gap).all() or _fades(gap, t.oscillate_amplitude):
@@ -33,8 +31,10 @@ def remarks(players: Mapping[str, pd.DataFrame], t: Thresholds) -> Iterator[str]
         blocks = [1 << k for k in range(max(1, (tail.size // _COARSE).bit_length()))]
         period = next(filter(None, (_period(tail, block, t) for block in blocks)), None)
         if period:
-            over = f"over the last {tail.size} steps"
-            yield f"oscillating: {player} logit gap with a period of about {period} steps {over}"
+            swing = (
+                f"{player} logit gap with a period of about {period} steps over the last {tail.size} steps"
+            )
+            yield Remark(Behaviour.OSCILLATING, f"oscillating: {swing}")
 
 
 def _fades(gap: np.ndarray, share: float) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+from ganbench.storage.records import SeenBy
 
 
 class Outcome(StrEnum):
@@ -39,6 +42,21 @@ class Outcome(StrEnum):
 OUTCOMES = tuple(Outcome)
 
 
+class Behaviour(StrEnum):
+    """What a run did that is worth a remark, and is no failure."""
+
+    OSCILLATING = "oscillating"
+    RECOVERED = "recovered"
+    STOPPED = "stopped_by_other_thresholds"
+
+
+class Remark(NamedTuple):
+    """A behaviour that was seen, and a sentence with figures."""
+
+    behaviour: Behaviour
+    text: str
+
+
 class Verdict(NamedTuple):
     """How a run ended.
 
@@ -48,10 +66,35 @@ class Verdict(NamedTuple):
         reason: one sentence with figures, empty for a finished run.
         evidence: the first and the last step over which it held, None for a finished run.
         remark: what was seen and is no failure (it oscillated, it recovered), empty where nothing was.
+        seen_by: what showed the failure: its trace, an evaluation or the clock; empty where none of them did.
+        player: whose trace showed it, empty where no player's did.
+        probe: the column of the trace, or the metric, that showed it; empty where neither did.
+        behaviour: the remark's facts by name, such as "oscillating, recovered"; empty where there is none.
     """
 
-    outcome: Outcome | str
+    outcome: Outcome
     onset_step: int | None = None
     reason: str = ""
     evidence: tuple[int, int] | None = None
     remark: str = ""
+    # New fields go last: configurations and checkpoints hold verdicts as lists, those of an earlier version
+    # as shorter ones.
+    seen_by: SeenBy = ""
+    player: str = ""
+    probe: str = ""
+    behaviour: str = ""
+
+    @classmethod
+    def read(cls, stored: Sequence[Any]) -> Self:
+        """A verdict as JSON holds it, of this version or an earlier one."""
+        outcome, *others = stored
+        verdict = cls(Outcome(outcome), *others)
+        return verdict._replace(evidence=None if verdict.evidence is None else (*verdict.evidence,))
+
+    def remarked(self, remarks: Iterable[Remark]) -> Self:
+        """The verdict with these remarks in place of its own."""
+        remarks = list(remarks)
+        return self._replace(
+            remark="; ".join(remark.text for remark in remarks),
+            behaviour=", ".join(dict.fromkeys(remark.behaviour for remark in remarks)),
+        )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Final, cast
 
 import pandas as pd
 
 from ganbench.components.base import create
-from ganbench.judging.outcomes import Verdict
+from ganbench.judging.outcomes import Behaviour, Outcome, Remark, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
+from ganbench.storage.owners import owner_text
+from ganbench.storage.records import OptionValue, RunRow, StackConfig, VariantConfig
 from ganbench.storage.schema import EVALS
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.text import owner_shown
+from ganbench.text import techniques_label
 
-Row = dict[str, Any]
-STOPPED = "stopped"
+STOPPED: Final = "stopped"
 """Where a stack's config keeps the runs that were stopped as hopeless: index -> verdict."""
 
 
-def rejudge(folder: StackFolder, verdict: Mapping[str, Any]) -> bool:
+def rejudge(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> bool:
     """Judge a finished stack again, by other thresholds. False where what it is judged from is not there."""
     rows = judged_again(folder, verdict)
     if rows is not None:
@@ -29,12 +30,12 @@ def rejudge(folder: StackFolder, verdict: Mapping[str, Any]) -> bool:
     return rows is not None
 
 
-def judged_again(folder: StackFolder, verdict: Mapping[str, Any]) -> list[Row] | None:
+def judged_again(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> list[RunRow] | None:
     """The rows of a finished stack with verdicts by other thresholds, not written yet.
 
     None where traces or evaluations that were recorded cannot be read any more.
     """
-    config = {**folder.config(), "verdict": dict(verdict)}
+    config = cast("StackConfig", {**folder.config(), "verdict": dict(verdict)})
     old = folder.runs().set_index("key", drop=False).reindex(config["keys"])
     traces, evals = folder.traces(), folder.table("evals.parquet")
     if evals is None or old["steps"].isna().any():
@@ -43,11 +44,11 @@ def judged_again(folder: StackFolder, verdict: Mapping[str, Any]) -> list[Row] |
     if _last_steps(traces, len(steps)) != steps:
         return None
     new = verdicts(config, traces, evals.to_pandas(), steps)
-    rows: list[Row] = old.to_dict("records")  # type: ignore[assignment]
-    return [{**row, **_told(one)} for row, one in zip(rows, new, strict=True)]
+    rows = old.to_dict("records")
+    return [cast("RunRow", {**row, **_columns(one)}) for row, one in zip(rows, new, strict=True)]
 
 
-def write_judged(folder: StackFolder, verdict: Mapping[str, Any], rows: Sequence[Row]) -> None:
+def write_judged(folder: StackFolder, verdict: Mapping[str, OptionValue], rows: Sequence[RunRow]) -> None:
     """Put rows judged by those thresholds in place of the stack's."""
     folder.write_runs(rows)
     # last: until then, whoever is killed here judges again
@@ -55,8 +56,8 @@ def write_judged(folder: StackFolder, verdict: Mapping[str, Any], rows: Sequence
 
 
 def run_rows(
-    folder: StackFolder, config: Mapping[str, Any], died: Sequence[int], seconds: tuple[float, float]
-) -> list[Row]:
+    folder: StackFolder, config: StackConfig, died: Sequence[int], seconds: tuple[float, float]
+) -> list[RunRow]:
     """Rows of a stack that trained to its end, judged from what it wrote.
 
     Arguments:
@@ -71,16 +72,16 @@ def run_rows(
 
 
 def hopeless(
-    config: Mapping[str, Any], traces: pd.DataFrame, evals: Sequence[Row], runs: Iterable[int]
+    config: StackConfig, traces: pd.DataFrame, evals: Sequence[Mapping[str, object]], runs: Iterable[int]
 ) -> dict[int, Verdict]:
     """Which of the runs in training have failed for good, by the rows recorded so far."""
     table = pd.DataFrame(evals, columns=EVALS.names)
     judged = {run: _judged(config, run, traces, table, stopped=True) for run in runs}
-    return {run: verdict for run, verdict in judged.items() if verdict.outcome != "finished"}
+    return {run: verdict for run, verdict in judged.items() if verdict.outcome.failed}
 
 
 def verdicts(
-    config: Mapping[str, Any], traces: pd.DataFrame, evals: pd.DataFrame, steps: Sequence[int]
+    config: StackConfig, traces: pd.DataFrame, evals: pd.DataFrame, steps: Sequence[int]
 ) -> list[Verdict]:
     """A verdict a run of a stack that has ended. `steps` are those that each was trained."""
     judged = []
@@ -88,31 +89,46 @@ def verdicts(
         at_stop = config.get(STOPPED, {}).get(str(run))
         verdict = _judged(config, run, traces, evals, stopped=at_stop is not None)
         if at_stop is not None:
-            verdict = _of_stopped(verdict, Verdict(*at_stop), stop)
-        judged.append(_named(verdict, config, config["variants"][run]))
+            verdict = _of_stopped(verdict, Verdict.read(at_stop), stop)
+        judged.append(_with_owner(verdict, config, config["variants"][run]))
     return judged
 
 
 def _judged(
-    config: Mapping[str, Any], run: int, traces: pd.DataFrame, evals: pd.DataFrame, stopped: bool
+    config: StackConfig, run: int, traces: pd.DataFrame, evals: pd.DataFrame, stopped: bool
 ) -> Verdict:
-    mine = traces[traces["run"] == run] if len(traces) else traces
+    trace = traces[traces["run"] == run] if len(traces) else traces
     return judge(
-        mine.sort_values("step", kind="stable") if len(mine) else mine,
+        trace.sort_values("step", kind="stable") if len(trace) else trace,
         evals[evals["run"] == run],
         thresholds=create(Thresholds, config["verdict"], "verdict"),  # type: ignore[arg-type]
         budget=config["variants"][run]["steps"],
         directions=config["directions"],
         critic=config["critic"],
+        judges=config["judges"] if "judges" in config else _named_judges(trace),
         modes=config["modes"],
         stopped=stopped,
     )
 
 
+def _named_judges(trace: pd.DataFrame) -> list[str]:
+    """Who judges in a stack of an earlier version, which did not record it: by name, or by accuracies."""
+    if trace.empty:
+        return []
+    players = {str(name): rows for name, rows in trace.groupby("player", sort=False, observed=True)}
+    return [
+        player
+        for player, rows in players.items()
+        if player.startswith(("discriminator", "critic"))
+        or ("real_accuracy" in rows and rows["real_accuracy"].notna().any())
+    ]
+
+
 def _of_stopped(verdict: Verdict, at_stop: Verdict, step: int) -> Verdict:
     """A run that was cut short has not finished, whatever thresholds it is judged by later."""
-    if verdict.outcome == "finished":
-        verdict = at_stop._replace(remark="stopped by other thresholds: by these it had not failed yet")
+    if not verdict.outcome.failed:
+        text = "stopped by other thresholds: by these it had not failed yet"
+        verdict = at_stop.remarked([Remark(Behaviour.STOPPED, text)])
     return verdict._replace(reason=f"{verdict.reason}; stopped at step {step}")
 
 
@@ -122,55 +138,61 @@ def _last_steps(traces: pd.DataFrame, runs: int) -> list[int]:
     return [int(step) for step in last.reindex(range(runs), fill_value=0)]
 
 
-def failed_rows(folder: StackFolder, outcome: str, reason: str) -> list[Row]:
+def failed_rows(folder: StackFolder, outcome: Outcome, reason: str) -> list[RunRow]:
     """Rows of a stack that could not be trained to its end."""
     config = folder.config()
-    verdict = Verdict(outcome, None, reason, None)
+    verdict = Verdict(outcome, reason=reason, seen_by="clock" if outcome is Outcome.TIMED_OUT else "")
     step = int(folder.status().get("step") or 0)
     return [_row(config, run, verdict, step, (0.0, 0.0), folder) for run in range(len(config["seeds"]))]
 
 
-def _named(verdict: Verdict, config: Mapping[str, Any], variant: Mapping[str, Any]) -> Verdict:
+def _with_owner(verdict: Verdict, config: StackConfig, variant: VariantConfig) -> Verdict:
     """A loss that was not finite is named with its owner, for it may be at fault itself."""
-    if verdict.outcome != "diverged" or " loss " not in verdict.reason:
+    is_loss = verdict.seen_by == "trace" and verdict.probe == "loss"  # a metric may have that name, too
+    if verdict.outcome is not Outcome.DIVERGED or not is_loss:
         return verdict
     name = variant["loss"]["name"]
-    owner = owner_shown(config["versions"].get(f"loss {name}", "?"))
+    recorded = config["versions"].get(f"loss {name}")
+    owner = owner_text(recorded) if recorded else "?"
     return verdict._replace(reason=f"{verdict.reason} (loss {name!r} of {owner})")
 
 
-def _told(verdict: Verdict) -> Row:
-    """The columns of a verdict."""
+def _columns(verdict: Verdict) -> dict[str, str | int | None]:
+    """The columns of a verdict; the outcome as plain text, as parquet has it."""
     first, last = verdict.evidence or (None, None)
     return {
-        "outcome": verdict.outcome,
+        "outcome": str(verdict.outcome),
         "onset_step": verdict.onset_step,
         "reason": verdict.reason,
         "evidence_first": first,
         "evidence_last": last,
         "remark": verdict.remark,
+        "seen_by": verdict.seen_by,
+        "player": verdict.player,
+        "probe": verdict.probe,
+        "behaviour": verdict.behaviour,
     }
 
 
 def _row(
-    config: Mapping[str, Any],
+    config: StackConfig,
     run: int,
     verdict: Verdict,
     steps: int,
     seconds: tuple[float, ...],
     folder: StackFolder,
-) -> Row:
+) -> RunRow:
     variant, engine = config["variants"][run], config["engine"]
-    return {
+    row = {
         "key": config["keys"][run],
         "suite": config["suite"],
         "variant": config["labels"][run],
         "model": variant["model"]["name"],
         "loss": variant["loss"]["name"],
-        "techniques": "+".join(entry["name"] for entry in variant["techniques"]) or "plain",
+        "techniques": techniques_label(entry["name"] for entry in variant["techniques"]),
         "dataset": variant["dataset"]["name"],
         "seed": config["seeds"][run],
-        **_told(verdict),
+        **_columns(verdict),
         "steps": steps,
         "budget": variant["steps"],
         "seconds": seconds[0],
@@ -183,3 +205,4 @@ def _row(
         "versions": json.dumps(config["versions"], sort_keys=True),
         **{path: float(value) for path, value in config["swept"][run].items()},
     }
+    return cast("RunRow", row)

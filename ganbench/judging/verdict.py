@@ -7,12 +7,12 @@ discriminator that has won, lost modes); each is a field of `Thresholds`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from ganbench.judging import collapse, gradients, oscillation
-from ganbench.judging.outcomes import OUTCOMES, Verdict
+from ganbench.judging.outcomes import OUTCOMES, Outcome, Verdict
 from ganbench.judging.thresholds import Thresholds
 
 __all__ = ["OUTCOMES", "Thresholds", "Verdict", "judge"]
@@ -26,6 +26,7 @@ def judge(
     budget: int,
     directions: Mapping[str, str],
     critic: bool,
+    judges: Collection[str],
     modes: int | None,
     stopped: bool = False,
 ) -> Verdict:
@@ -33,12 +34,13 @@ def judge(
 
     Arguments:
         trace: rows (step, player) of this run, in order of steps; columns loss, grad_norm, update_norm,
-            weight_norm and, of discriminators, real_accuracy, fake_accuracy, logit_gap.
+            weight_norm and, of judges, real_accuracy, fake_accuracy, logit_gap.
         evals: rows (step, metric, value) of this run; where a column `weights` has both "raw" and "ema",
             the averaged weights are judged. A column `n` tells how many samples a value was taken from.
         budget: steps that the run was to train.
         directions: metric -> which direction is better; "lower" where it is not named.
         critic: the loss has no decision boundary (Wasserstein), so accuracies mean nothing.
+        judges: players that tell real from generated samples.
         modes: number of modes of the data, None where unknown.
         stopped: the run was stopped on purpose, or may be now: judge only what is for good (see
             `Thresholds.stop`). It is finished where nothing is.
@@ -56,19 +58,22 @@ def judge(
     verdicts = [
         *([diverged] if diverged else []),
         *gradients.exploded(players, thresholds),
-        *gradients.vanished(players, thresholds),
-        *([] if critic else gradients.saturated(players, thresholds)),
+        *gradients.vanished(players, thresholds, judges),
+        *([] if critic else gradients.saturated(players, thresholds, judges)),
         *(verdict for fall in falls for verdict in collapse.failures(fall, ending, warm)),
     ]
-    found = min(verdicts, key=_rank, default=Verdict("finished"))
+    found = min(verdicts, key=_rank, default=Verdict(Outcome.FINISHED))
     remarks = [
-        *oscillation.remarks(players, thresholds),
+        *oscillation.remarks(players, thresholds, judges),
         *(collapse.remark(fall, thresholds.oscillate_returns, warm) for fall in falls),
     ]
-    return found._replace(remark="; ".join(filter(None, remarks)))
+    return found.remarked(filter(None, remarks))
 
 
 def _rank(verdict: Verdict) -> tuple[int, int]:
+    # What began first is the cause of what came after: gradients explode, then a loss overflows, and the
+    # samples that follow have lost their modes. At one step a number that is not finite explains all the
+    # rest, and a trace shows a failure at its step, an evaluation only some time after it.
     return verdict.onset_step or 0, OUTCOMES.index(verdict.outcome)
 
 

@@ -15,6 +15,7 @@ from ganbench.components.data import Data
 from ganbench.engine.data import Sources
 from ganbench.engine.program import Program
 from ganbench.errors import BadInput, Problem
+from ganbench.judging.outcomes import Outcome
 from ganbench.planning import cost
 from ganbench.planning.choice import Choice, Settings, choose
 from ganbench.planning.run_key import Identities, parts, run_key
@@ -23,6 +24,7 @@ from ganbench.storage.records import (
     FailedRun,
     Identity,
     LockedVariant,
+    Owner,
     PlannedStack,
     StackConfig,
     SuiteLock,
@@ -33,8 +35,6 @@ from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
 from ganbench.suites.checks import idle_plugins
 from ganbench.suites.load import Suite, Variant, canonical, structure
-
-_UNFINISHED = ("crashed", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class _Planner:
             "key": run_key(variant.config, seed, {}),
             "label": variant.label,
             "seed": seed,
-            "outcome": "incompatible",
+            "outcome": Outcome.INCOMPATIBLE,
             "reason": reason,
         }
 
@@ -314,9 +314,13 @@ class _Planner:
             if reason:
                 self._problems.append(Problem(f"variant {variant.label}", reason))
 
-    def _versions(self, config: VariantConfig) -> dict[str, Any]:
+    def _versions(self, config: VariantConfig) -> dict[str, Owner]:
         return {
-            f"{kind} {entry['name']}": f"{registered.distribution} {registered.version}"
+            f"{kind} {entry['name']}": Owner(
+                distribution=registered.distribution,
+                version=registered.version,
+                packaged=registered.packaged,
+            )
             for kind, entry in parts(config)
             for registered in [self._catalogue.get(kind, entry["name"])]
         }
@@ -349,4 +353,5 @@ def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str
 def finished_keys(folder: StackFolder) -> Iterable[str]:
     """Keys of the runs of a stack that need not be trained again."""
     runs = folder.runs()
-    return list(runs.loc[~runs["outcome"].isin(_UNFINISHED), "key"])
+    retrained = [outcome for outcome in Outcome if outcome.retrainable]
+    return list(runs.loc[~runs["outcome"].isin(retrained), "key"])

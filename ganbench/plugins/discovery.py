@@ -26,6 +26,7 @@ from ganbench.plugins import author_errors
 from ganbench.plugins.author_errors import Unfit
 from ganbench.plugins.loading import Loading, TooSlow, check_version, check_version_of_raised, loaded
 from ganbench.plugins.validation import Refusal, refusal
+from ganbench.text import owner_label
 
 GROUP = "ganbench"
 DISABLE = "GANBENCH_DISABLE_PLUGINS"
@@ -59,7 +60,7 @@ class Registered:
     @property
     def origin(self) -> str:
         """Who provides it, for people: a single file has no version."""
-        return origin(self.distribution, self.version, self.packaged)
+        return owner_label(self.distribution, self.version, self.packaged)
 
     @property
     def summary(self) -> str:
@@ -218,7 +219,7 @@ def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, p
             manager.unregister(name=name)
         catalogue.failures.append(_failure(name, owner, error))
         return
-    catalogue.plugins[name], catalogue.loading[name] = origin(owner, version, packaged), loading
+    catalogue.plugins[name], catalogue.loading[name] = owner_label(owner, version, packaged), loading
     catalogue.owners[name] = owner
     for kind, cls in provided:
         why = refusal(kind, cls) or _taken(catalogue, kind, cls)
@@ -285,11 +286,6 @@ def _taken(catalogue: Catalogue, kind: str, cls: type[Component]) -> Refusal | N
     if taken:
         return Refusal(f"the {kind} name {cls.name!r} is taken by {taken.origin}", _OTHER_NAME)
     return None
-
-
-def origin(distribution: str, version: str, packaged: bool = True) -> str:
-    """Who provides something, for people: a single file has no version."""
-    return f"{distribution} {version}" if packaged else distribution
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -16,7 +16,7 @@ from ganbench.report.names import labels_of, listed
 from ganbench.report.tables import setting
 from ganbench.results import Results
 from ganbench.storage.atomic import plain
-from ganbench.text import owner_shown
+from ganbench.storage.owners import owner_text
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
@@ -135,7 +135,7 @@ def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 def components(results: Results) -> list[str]:
     """Each component with the distribution and version that it came from."""
     texts = results.runs["versions"].dropna().unique()
-    return sorted({f"{name} {version}" for text in texts for name, version in _versions(text)})
+    return sorted({f"{name} {owner}" for text in texts for name, owner in _owners(text).items()})
 
 
 def suite_command(results: Results) -> str:
@@ -154,11 +154,9 @@ def seeds(results: Results) -> str:
     return ", ".join(str(seed) for seed in sorted(used))
 
 
-def _versions(text: str) -> Iterator[tuple[str, str]]:
-    """(component, distribution and version) from a run's column `versions`."""
+def _owners(text: str) -> dict[str, str]:
+    """Component -> distribution and version, from a run's column `versions`; empty where that is damaged."""
     try:
-        found = json.loads(text)
-    except ValueError:
-        return
-    if isinstance(found, dict):
-        yield from ((str(key), owner_shown(str(value))) for key, value in found.items())
+        return {component: owner_text(owner) for component, owner in dict(json.loads(text)).items()}
+    except (TypeError, ValueError):
+        return {}

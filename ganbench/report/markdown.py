@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench.errors import BadInput
+from ganbench.judging.outcomes import Outcome
 from ganbench.report import content
 from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
@@ -140,7 +141,7 @@ def _value(row: Mapping[Any, Any], when: str) -> str:
 
 def _failures(results: Results) -> str:
     runs, onsets = results.runs, onset_texts(results)
-    failed = runs[runs["outcome"] != "finished"]
+    failed = runs[runs["outcome"] != Outcome.FINISHED]
     unjudged = escape(content.unjudged(results))
     if failed.empty:
         return f"None. {unjudged}".strip() if len(runs) else "No run has ended yet."

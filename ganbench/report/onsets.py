@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.judging.thresholds import Thresholds
 from ganbench.results import Results
-
-BY_METRICS = ("collapsed", "unstable")
-"""Outcomes that evaluations show, not traces."""
-_NOT_FINITE = " was not finite from step "
-"""In the reason of a divergence that an evaluation showed."""
 
 
 def seen_by_evaluation(runs: pd.DataFrame) -> pd.Series:
     """Which of these runs failed by what an evaluation showed, so at its step or some time before."""
-    overflow = runs["reason"].astype(str).str.contains(_NOT_FINITE, regex=False)
-    return runs["outcome"].isin(BY_METRICS) | ((runs["outcome"] == "diverged") & overflow)
+    return runs["seen_by"] == "evaluation"
 
 
 def onset_texts(results: Results) -> dict[str, str]:
@@ -26,7 +21,7 @@ def onset_texts(results: Results) -> dict[str, str]:
     and passed; "by step 500" where none before was judged.
     """
     runs = results.runs
-    failed = runs[(runs["outcome"] != "finished") & runs["onset_step"].notna()].set_index("key")
+    failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["onset_step"].notna()].set_index("key")
     seen = failed[seen_by_evaluation(failed)]
     passed = _last_passed(results, seen)
     texts = {str(key): f"at step {step:,}" for key, step in failed["onset_step"].items()}

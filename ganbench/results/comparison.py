@@ -10,6 +10,7 @@ import pandas as pd
 
 from ganbench import stats
 from ganbench.errors import BadInput
+from ganbench.judging.outcomes import Outcome
 from ganbench.results.labels import told_apart
 from ganbench.results.summary import known_runs, ranked_values, statistic_of
 
@@ -65,7 +66,7 @@ class _Side:
     """The runs of one variant. `costs`: their values, by sign lower for better ones, inf for failures."""
 
     def __init__(self, rows: pd.DataFrame, metric: str, direction: str) -> None:
-        self.runs, self.failures = len(rows), int((rows["outcome"] != "finished").sum())
+        self.runs, self.failures = len(rows), int((rows["outcome"] != Outcome.FINISHED).sum())
         values = ranked_values(known_runs(rows), f"final_{metric}", direction)
         self.metric, self.direction = metric, direction
         self.costs = -values if direction == "higher" else values

@@ -7,16 +7,17 @@ from typing import Any, cast
 
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.storage.stack_folder import StackFolder
 
-NO_RESULT = frozenset({"crashed", "timed_out", "incompatible"})
+_NO_RESULT = [outcome for outcome in Outcome if not outcome.has_result]
 _VERDICT = ("outcome", "onset_step", "steps")
 _POINT = ["key", "step", "metric", "weights"]
 
 
 def chosen(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a key: one that has a result before one that has none, then the first given."""
-    order = rows["outcome"].isin(NO_RESULT).sort_values(kind="stable").index
+    order = rows["outcome"].isin(_NO_RESULT).sort_values(kind="stable").index
     return rows.loc[order].drop_duplicates("key", ignore_index=True)
 
 

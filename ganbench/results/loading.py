@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.results.merging import Source, merged
 from ganbench.results.results import Results
 from ganbench.storage.atomic import read_json
+from ganbench.storage.records import SuiteLock
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import lost_stacks, stack_folders
 from ganbench.storage.suite_lock import LOCK_NAME
@@ -74,4 +76,4 @@ def _read(root: Path) -> Source:
         f"{path / 'config.json'} is missing or unreadable: the results of its runs are left out"
         for path in lost_stacks(root)
     ]
-    return Source(root, lock, folders, notes)
+    return Source(root, cast("SuiteLock", lock), folders, notes)

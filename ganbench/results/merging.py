@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from ganbench.storage.records import CompareConfig, LockedVariant, SuiteLock
 from ganbench.storage.stack_folder import StackFolder
-
-Lock = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -18,12 +17,12 @@ class Source:
     """A suite's folder: its resolved suite (empty where there is none), stacks, what could not be read."""
 
     root: Path
-    lock: Lock
+    lock: SuiteLock
     folders: Sequence[StackFolder]
     notes: Sequence[str] = ()
 
 
-def merged(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
+def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
     """One resolved suite of all sources' runs, and what is to be told of the merge.
 
     A label that means different things in different folders gets the name of its suite or folder.
@@ -53,34 +52,45 @@ def merged(sources: Sequence[Source]) -> tuple[dict[str, Any], list[str]]:
             for row in lock.get("failed", ())
         ],
     }
-    return lock, notes
+    return cast("SuiteLock", lock), notes
 
 
-def _complete(source: Source) -> dict[str, Any]:
+def _complete(source: Source) -> SuiteLock:
     """The source's resolved suite, what it lacks taken from the stacks."""
     lock = {"suite": source.root.resolve().name, **source.lock}
     if "keys" in lock:
-        return {"variants": [], **lock}
+        return cast("SuiteLock", {"variants": [], **lock})
     keys: dict[str, str] = {}
-    variants: dict[str, dict[str, Any]] = {}
+    variants: dict[str, LockedVariant] = {}
     directions: dict[str, str] = {}
     for stack in (folder.config() for folder in source.folders):
         directions |= stack.get("directions", {})
-        columns = [stack.get(name, ()) for name in ("keys", "labels", "variants", "swept")]
+        columns = (
+            stack.get("keys", []),
+            stack.get("labels", []),
+            stack.get("variants", []),
+            stack.get("swept", []),
+        )
         for key, label, config, swept in zip(*columns, strict=False):
             keys.setdefault(str(key), str(label))
             variants.setdefault(str(label), {"label": str(label), "config": config, "swept": swept})
     found = {"variants": list(variants.values()), "directions": directions, **lock}
-    return {**found, "keys": list(keys), "labels": list(keys.values())}
+    return cast("SuiteLock", {**found, "keys": list(keys), "labels": list(keys.values())})
 
 
-def _variants(locks: Sequence[Lock], names: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+class _Compared(LockedVariant):
+    """A variant with the comparison of the suite that it comes from."""
+
+    compare: CompareConfig | None
+
+
+def _variants(locks: Sequence[SuiteLock], names: Sequence[Mapping[str, str]]) -> list[_Compared]:
     """The variants under their labels in the whole, each with its own suite's comparison."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, _Compared] = {}
     for lock, new in zip(locks, names, strict=True):
         for entry in lock["variants"]:
             label = new[str(entry["label"])]
-            found.setdefault(label, {**entry, "label": label, "compare": lock.get("compare") or {}})
+            found.setdefault(label, {**entry, "label": label, "compare": lock.get("compare")})
     return list(found.values())
 
 
@@ -100,7 +110,7 @@ class _Holder:
         return self.config == other.config
 
 
-def _names(locks: Sequence[Lock], sources: Sequence[Source]) -> tuple[list[dict[str, str]], list[str]]:
+def _names(locks: Sequence[SuiteLock], sources: Sequence[Source]) -> tuple[list[dict[str, str]], list[str]]:
     """For each folder its labels -> those in the whole, and a sentence for each that had to be kept apart."""
     held: dict[str, list[_Holder]] = {}
     for index, lock in enumerate(locks):
@@ -119,7 +129,7 @@ def _names(locks: Sequence[Lock], sources: Sequence[Source]) -> tuple[list[dict[
     return names, notes
 
 
-def _holders(index: int, lock: Lock) -> Iterator[tuple[str, _Holder]]:
+def _holders(index: int, lock: SuiteLock) -> Iterator[tuple[str, _Holder]]:
     configs = {str(e["label"]): json.dumps(e.get("config"), sort_keys=True) for e in lock["variants"]}
     keys: dict[str, list[str]] = {label: [] for label in configs}
     for key, label in zip(lock["keys"], lock["labels"], strict=True):
@@ -143,7 +153,7 @@ def _groups(holders: Sequence[_Holder]) -> list[list[_Holder]]:
 
 
 def _tails(
-    groups: Sequence[Sequence[_Holder]], locks: Sequence[Lock], sources: Sequence[Source]
+    groups: Sequence[Sequence[_Holder]], locks: Sequence[SuiteLock], sources: Sequence[Source]
 ) -> list[str]:
     """What tells groups of folders apart: suites' names, else folders' names, else their paths."""
     if len(groups) == 1:

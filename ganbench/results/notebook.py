@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
+
 if TYPE_CHECKING:
     from ganbench.results.results import Results
 
@@ -19,7 +21,7 @@ _STYLE = "text-align:left;vertical-align:top;white-space:pre-wrap"
 def shown(results: Results) -> str:
     """HTML without style sheets or scripts; names are escaped."""
     runs, summary = results.runs, results.summary()
-    failed = int((runs["outcome"] != "finished").sum())
+    failed = int((runs["outcome"] != Outcome.FINISHED).sum())
     where = ", ".join(str(path) for path in results.paths or [results.path])
     counts = f"{len(runs):,} runs of {len(summary)} variants, {failed:,} failed"
     if results.missing:

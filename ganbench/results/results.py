@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench.errors import BadInput, nearest
+from ganbench.judging.outcomes import Outcome
 from ganbench.results import comparison, notebook, pairing, ranking, survival, sweeps, tracing
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
@@ -61,9 +62,11 @@ class Results:
         """One row a run, in the suite's order of variants, then by seed.
 
         suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, evidence_first
-        and evidence_last (the steps over which it held), remark (what was seen and is no failure), steps,
-        swept options, seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each
-        metric final_<metric> (at the last evaluation, of the averaged weights where there are some) and
+        and evidence_last (the steps over which it held), remark (what was seen and is no failure); seen_by
+        ("trace", "evaluation" or "clock": what showed the failure), player and probe (whose trace, and its
+        column or the metric), behaviour (the remark's facts, such as "oscillating"); steps, swept options,
+        seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each metric
+        final_<metric> (at the last evaluation, of the averaged weights where there are some) and
         best_<metric>. Failed runs keep the values that they had. `measured` is False where a run has no
         evaluation that can be read: if it finished, it is left out of all statistics of values.
         """
@@ -227,7 +230,7 @@ class Results:
     def failures(self) -> pd.DataFrame:
         """One row a failed run: key, variant, seed, outcome, onset_step, budget, reason, evidence_first, …"""
         columns = ["key", "variant", "seed", "outcome", "onset_step", "budget", "reason"]
-        failed = self.runs[self.runs["outcome"] != "finished"]
+        failed = self.runs[self.runs["outcome"] != Outcome.FINISHED]
         return failed[[*columns, "evidence_first", "evidence_last", "remark"]].reset_index(drop=True)
 
     def rank(self, metric: str | None = None) -> pd.DataFrame:

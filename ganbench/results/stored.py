@@ -13,8 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from ganbench.results.duplicates import chosen, conflicts
+from ganbench.storage.earlier import completed_rows
+from ganbench.storage.records import StackConfig
 from ganbench.storage.schema import EVALS, RUNS, rows_table, runs_frame
 from ganbench.storage.stack_folder import StackFolder
+from ganbench.text import techniques_label
 
 _RUN = [("key", pa.string()), ("variant", pa.string()), ("seed", pa.int64())]
 NO_EVALUATIONS = pa.schema([*_RUN, *list(EVALS)[1:]]).empty_table()
@@ -34,15 +37,17 @@ class Stored:
         self._lock, self._folders, self._name = lock, folders, name
 
     @cached_property
-    def stacks(self) -> list[dict[str, Any]]:
+    def stacks(self) -> list[StackConfig]:
         """The stacks' configurations."""
         return [folder.config() for folder in self._folders]
 
     @cached_property
     def configs(self) -> dict[str, Mapping[str, Any]]:
         """Variant label -> its resolved configuration."""
-        listed = {str(entry["label"]): entry["config"] for entry in self._lock.get("variants", ())}
-        stored = {
+        listed: dict[str, Mapping[str, Any]] = {
+            str(entry["label"]): entry["config"] for entry in self._lock.get("variants", ())
+        }
+        stored: dict[str, Mapping[str, Any]] = {
             str(label): config
             for stack in self.stacks
             for label, config in zip(stack.get("labels", ()), stack.get("variants", ()), strict=False)
@@ -89,8 +94,10 @@ class Stored:
     def labelled(self, index: int, table: pa.Table) -> pa.Table:
         """The rows of the runs that are shown, with key, variant and seed in place of the index `run`."""
         stack = self.stacks[index]
-        keys, labels, seeds = (list(stack.get(name, ())) for name in ("keys", "labels", "seeds"))
-        labels = [self.names.get(key, label) for key, label in zip(keys, labels, strict=True)]
+        keys, seeds = stack.get("keys", []), stack.get("seeds", [])
+        labels = [
+            self.names.get(key, label) for key, label in zip(keys, stack.get("labels", []), strict=True)
+        ]
         shown = [self.homes.get(key, index) == index and self._shows(key) for key in keys]
         run = table.column("run").to_numpy()
         known = np.where((run >= 0) & (run < len(keys)), run, len(keys))
@@ -106,7 +113,8 @@ class Stored:
     def sheets(self) -> Iterator[tuple[str, str, int, int, Path]]:
         """(key, variant, seed, step, file) of each sample sheet."""
         for index, folder in enumerate(self._folders):
-            keys, seeds = (self.stacks[index].get(name, ()) for name in ("keys", "seeds"))
+            stack = self.stacks[index]
+            keys, seeds = stack.get("keys", []), stack.get("seeds", [])
             for run, step, path in folder.sheets():
                 key = keys[run] if run < len(keys) else ""
                 if self.homes.get(key) == index:
@@ -121,7 +129,7 @@ class Stored:
             table = folder.table("runs.parquet")
             if table is not None:
                 tables.append(table.append_column("_folder", _constant(index, len(table))))
-        frame = runs_frame(pa.concat_tables(tables, promote_options="permissive"))
+        frame = completed_rows(runs_frame(pa.concat_tables(tables, promote_options="permissive")))
         if "keys" in self._lock:
             frame = frame[frame["key"].isin(self._wanted)].reset_index(drop=True)
         labels = frame["key"].map(self.names)
@@ -147,7 +155,7 @@ class Stored:
             names = [name_of(technique) for technique in config.get("techniques", ())]
             yield {
                 **known,
-                "techniques": "+".join(names) or "plain",
+                "techniques": techniques_label(names),
                 "suite": self._name,
                 "variant": str(entry["label"]),
                 "steps": 0,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench import stats
+from ganbench.judging.outcomes import Outcome
 
 COLUMNS = (
     *("variant", "runs", "failures", "failure_rate", "failure_low", "failure_high", "outcomes"),
@@ -53,7 +54,7 @@ def times_to(
         )
         for key, own in rows.groupby("key", sort=False, observed=True)
     }
-    first = runs["key"].map(reached).where(runs["outcome"] == "finished").astype("Float64")
+    first = runs["key"].map(reached).where(runs["outcome"] == Outcome.FINISHED).astype("Float64")
     step = first.fillna(runs["budget"].astype("Float64"))
     # Each run is charged an equal share of its stack's time, however long it lived itself.
     trained = runs["steps"].groupby([runs["stack"].fillna(runs["key"])]).transform("max")
@@ -68,7 +69,7 @@ def times_to(
 
 
 def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str, str]) -> dict[str, object]:
-    count, failures = len(rows), int((rows["outcome"] != "finished").sum())
+    count, failures = len(rows), int((rows["outcome"] != Outcome.FINISHED).sum())
     ranked = known_runs(rows)
     rate = stats.wilson(failures, count)
     direction = directions.get(metric, "lower") if metric else ""
@@ -96,7 +97,7 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
 
 def known_runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Without those that finished, but whose values cannot be read any more: nobody knows where they rank."""
-    return runs[runs["measured"] | (runs["outcome"] != "finished")]
+    return runs[runs["measured"] | (runs["outcome"] != Outcome.FINISHED)]
 
 
 def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray:
@@ -105,7 +106,7 @@ def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray
     if column not in rows:
         return np.full(len(rows), worst)
     values = rows[column].to_numpy(dtype=np.float64)
-    return np.where((rows["outcome"] != "finished") | np.isnan(values), worst, values)
+    return np.where((rows["outcome"] != Outcome.FINISHED) | np.isnan(values), worst, values)
 
 
 def statistic_of(values: np.ndarray) -> stats.Statistic:
@@ -127,5 +128,5 @@ def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]
 def _outcomes(outcomes: pd.Series) -> str:
     """Such as "4 finished, 1 collapsed": finished first, then the most frequent."""
     counts = {str(name): int(count) for name, count in outcomes.value_counts().items()}
-    ordered = sorted(counts.items(), key=lambda item: (item[0] != "finished", -item[1], item[0]))
+    ordered = sorted(counts.items(), key=lambda item: (item[0] != Outcome.FINISHED, -item[1], item[0]))
     return ", ".join(f"{count} {name}" for name, count in ordered)

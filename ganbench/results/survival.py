@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench import stats
+from ganbench.judging.outcomes import Outcome
 
 COLUMNS = ("variant", "step", "at_risk", "events", "survival", "low", "high", "n")
 TEST_COLUMNS = ("variant", "n", "events", "rmst", "rmst_low", "rmst_high", "median", "p", "p_holm")
@@ -21,7 +22,7 @@ def to_failure(runs: pd.DataFrame) -> pd.DataFrame:
     A failed run dies at its onset, or where that is unknown at its last step (at 1 where it has none); a
     finished one is censored at its budget.
     """
-    failed = runs["outcome"] != "finished"
+    failed = runs["outcome"] != Outcome.FINISHED
     died = runs["onset_step"].fillna(runs["steps"].astype("Int64")).clip(lower=1)
     budget = runs["budget"].astype("Float64").fillna(runs["steps"]).astype("Int64")
     time = died.where(failed, budget)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ganbench import stats
 from ganbench.errors import BadInput, nearest
+from ganbench.judging.outcomes import Outcome
 from ganbench.results.summary import known_runs, ranked_values, statistic_of
 
 OPTION_COLUMNS = (
@@ -56,7 +57,7 @@ def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashabl
 
 
 def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
-    stable = int((runs["outcome"] == "finished").sum())
+    stable = int((runs["outcome"] == Outcome.FINISHED).sum())
     rate = stats.wilson(stable, len(runs))
     estimate = math.nan
     if metric:
@@ -83,7 +84,7 @@ def _option(
     metric = _common(runs, metrics)
     direction = directions.get(metric, "lower")
     effect = _effect(runs, name, metric, direction)
-    stable = runs["outcome"] == "finished"
+    stable = runs["outcome"] == Outcome.FINISHED
     share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
     told = {"option": name, "values": len(effect.values), "runs": len(runs), "stable": int(stable.sum())}
     told |= {"share": share, "low": interval.low, "high": interval.high}
@@ -99,7 +100,7 @@ def _effect(runs: pd.DataFrame, name: str, metric: str, direction: str) -> stats
     """Each variant is a cell of the grid, whatever else differs between them."""
     values = ranked_values(runs, f"final_{metric}", direction)
     points = np.column_stack([runs[name].to_numpy(dtype=np.float64), pd.factorize(runs["variant"])[0]])
-    stable = (runs["outcome"] == "finished").to_numpy()
+    stable = (runs["outcome"] == Outcome.FINISHED).to_numpy()
     return stats.marginal_effects(points, stable, -values if direction == "higher" else values)[0]
 
 

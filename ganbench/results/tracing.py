@@ -55,16 +55,21 @@ def curves(
 
 
 def _thinned(table: pa.Table, points: int) -> pa.Table:
-    """Evenly spaced rows of each (run, player), in the order of steps; first and last are kept."""
+    """Evenly spaced rows of each (run, player), in the order of steps; first and last are kept.
+
+    All groups at once: a frame's groupby of some hundred runs takes longer than reading their traces.
+    """
     groups = [table.column(name).combine_chunks().indices.to_numpy() for name in ("key", "player")]
     step = table.column("step").to_numpy()
-    order = np.lexsort((step, groups[1], groups[0]))
+    # Rows lie in the order of steps, runs and players mixed: sorted, each group is one stretch.
+    order = np.lexsort((step, groups[1], groups[0]))  # the last key is the first to sort by
     run, player = groups[0][order], groups[1][order]
     starts = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (player[1:] != player[:-1])])
     sizes = np.diff(np.r_[starts, len(order)])
     place = np.arange(len(order)) - np.repeat(starts, sizes)
-    last = np.maximum(np.repeat(sizes, sizes) - 1, 1)
-    # The k-th of evenly spaced points is passed where place * (points - 1) // last grows.
+    last = np.maximum(np.repeat(sizes, sizes) - 1, 1)  # a group of one row has no span to divide by
+    # `points` places cut 0..last into points - 1 equal parts. A row is kept where the number of parts that
+    # are behind it grows: whole numbers alone, so that no rounding drops the last row or keeps one too many.
     passed = place * (points - 1) // last
     kept = (place == 0) | (passed > (place - 1) * (points - 1) // last)
     return table.take(pa.array(order[kept]))

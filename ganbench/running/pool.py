@@ -14,6 +14,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.running import worker
 
 Event = dict[str, Any]
@@ -87,7 +88,7 @@ class Pool:
             event = {
                 "event": "failed",
                 "stack": os.path.basename(one.path),
-                "outcome": "timed_out" if one.late else "crashed",
+                "outcome": Outcome.TIMED_OUT if one.late else Outcome.CRASHED,
                 "reason": late if one.late else one.obituary(),
             }
             self._workers[self._workers.index(one)] = self._start()

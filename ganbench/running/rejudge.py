@@ -11,10 +11,12 @@ import pandas as pd
 
 from ganbench.components.base import create, options_of
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.judging.run_rows import Row, judged_again, write_judged
+from ganbench.judging.run_rows import judged_again, write_judged
 from ganbench.judging.thresholds import Thresholds
 from ganbench.storage.atomic import plain
+from ganbench.storage.earlier import completed_rows
 from ganbench.storage.lock import FolderLock
+from ganbench.storage.records import RunRow
 from ganbench.storage.stack_folder import stack_folders
 from ganbench.storage.suite_lock import read_lock, write_lock
 from ganbench.suites.load import Suite
@@ -37,13 +39,13 @@ class Judged:
 
     thresholds: dict[str, Any]
     runs: int = 0
-    changed: list[tuple[Row, Row]] = field(default_factory=list)
+    changed: list[tuple[RunRow, RunRow]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
-    def compare(self, before: pd.DataFrame, after: Sequence[Row]) -> None:
+    def compare(self, before: pd.DataFrame, after: Sequence[RunRow]) -> None:
         """Take note of a stack's rows."""
-        old = {str(row["key"]): row for row in before.to_dict("records")}
-        pairs = [(cast(Row, old[row["key"]]), row) for row in after]
+        old = {str(row["key"]): row for row in completed_rows(before).to_dict("records")}
+        pairs = [(cast("RunRow", old[row["key"]]), row) for row in after]
         self.runs += len(pairs)
         self.changed += [(one, other) for one, other in pairs if verdict_of(one) != verdict_of(other)]
 
@@ -84,12 +86,11 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
     return judged
 
 
-def verdict_of(row: Row) -> str:
+def verdict_of(row: RunRow) -> str:
     """A row's verdict in short, such as "collapsed at 3000" or "finished, oscillating"."""
-    onset, remark = row["onset_step"], row.get("remark")
-    told: str = str(row["outcome"]) if pd.isna(onset) else f"{row['outcome']} at {onset}"
-    remarks = remark.split("; ") if isinstance(remark, str) and remark else []
-    return ", ".join([told, *dict.fromkeys(text.partition(":")[0] for text in remarks)])
+    onset, behaviour = row["onset_step"], (row["behaviour"] or "").replace("_", " ")
+    ending = row["outcome"] if pd.isna(onset) else f"{row['outcome']} at {onset}"
+    return ", ".join(filter(None, (ending, behaviour)))
 
 
 def in_force(suite: Suite, root: Path) -> Suite:

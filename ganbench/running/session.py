@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ganbench.components.kinds import Logger
 from ganbench.errors import BadInput
+from ganbench.judging.outcomes import Outcome
 from ganbench.judging.run_rows import failed_rows, rejudge
 from ganbench.planning.plan import Plan
 from ganbench.plugins.discovery import Catalogue
@@ -21,6 +22,7 @@ from ganbench.running.pool import Pool
 from ganbench.running.rejudge import still_own
 from ganbench.storage.atomic import plain
 from ganbench.storage.lock import FolderLock
+from ganbench.storage.records import StackConfig, part_of
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock, write_lock
 from ganbench.suites.load import canonical
@@ -117,14 +119,14 @@ class Session:
                 lock.refresh()
 
     def _failed(self, folder: StackFolder, config: Mapping[str, Any], event: Event) -> Event:
-        rows = failed_rows(folder, event.get("outcome", "crashed"), event["reason"])
+        rows = failed_rows(folder, Outcome(event.get("outcome", Outcome.CRASHED)), event["reason"])
         folder.write_runs(rows)
         folder.write_status({**folder.status(), "state": "crashed", "reason": event["reason"]})
         if event.get("traceback"):
             self.tracebacks.setdefault(event["reason"], folder.write_traceback(event["traceback"]))
         return {**event, "event": "finished", "rows": rows}
 
-    def _out_of_memory(self, pool: Pool, folder: StackFolder, config: dict[str, Any], event: Event) -> Event:
+    def _out_of_memory(self, pool: Pool, folder: StackFolder, config: StackConfig, event: Event) -> Event:
         """Halve the stack and go on; a single run that does not fit has crashed."""
         count = len(config["seeds"])
         if count == 1:
@@ -132,10 +134,8 @@ class Session:
         folder.write_status({"state": "split"})
         folder.drop_checkpoint()
         folder.drop_traces_after(0)
-        for part in (slice(0, count // 2), slice(count // 2, count)):
-            half = {k: v[part] if isinstance(v, list) and len(v) == count else v for k, v in config.items()}
-            half["engine"] = {**config["engine"], "size": len(half["seeds"])}
-            smaller = self._folder(half)
+        for half in (range(count // 2), range(count // 2, count)):
+            smaller = self._folder(part_of(config, half))
             self._folders[smaller.path.name] = smaller
             pool.add(str(smaller.path))
         return {**event, "event": "split"}

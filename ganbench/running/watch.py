@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganbench.errors import BadInput, Problem
+from ganbench.judging.outcomes import Outcome
 from ganbench.running import live
 from ganbench.storage.atomic import read_json
 from ganbench.storage.lock import FolderLock
+from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import LOCK_NAME, read_lock
 
@@ -22,7 +24,7 @@ _ENDED = ("finished", "crashed")
 _LOST = None
 """The state where status.json cannot be read: by its rows, a stack has ended, as reports have it."""
 _READ = {"suite", "keys", "labels", "variants", "failed", "stacks"}
-_Known = dict[str, tuple[dict[str, Any], dict[str, Any]]]
+_Known = dict[str, tuple[StackConfig, dict[str, Any]]]
 """Name of a stack -> its config and status."""
 
 
@@ -104,7 +106,7 @@ class Follower:
     """Looks at a folder again and again; what cannot change any more is read once."""
 
     root: Path
-    _configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _configs: dict[str, StackConfig] = field(default_factory=dict)
     _rows: dict[str, tuple[int, list[dict[str, Any]]]] = field(default_factory=dict)
     _warnings: dict[str, list[str]] = field(default_factory=dict)
 
@@ -171,7 +173,7 @@ class Follower:
 
     def _stacks(
         self, wanted: set[str]
-    ) -> Iterable[tuple[str, dict[str, Any], dict[str, Any], list[dict[str, Any]]]]:
+    ) -> Iterable[tuple[str, StackConfig, dict[str, Any], list[dict[str, Any]]]]:
         """(name, config, status, rows of runs) of each stack that trains some of the wanted runs."""
         entries: list[os.DirEntry[str]] = []
         with contextlib.suppress(OSError):
@@ -223,7 +225,7 @@ def _frozen(config: Mapping[str, Any], told: Mapping[str, Any]) -> list[Failure]
     """Runs of a stack in training that train no more."""
     at = [(int(run), step) for run, step in told["died"].items()]
     return [
-        Failure("diverged", config["labels"][run], config["seeds"][run], step, "not finite any more")
+        Failure(Outcome.DIVERGED, config["labels"][run], config["seeds"][run], step, "not finite any more")
         for run, step in at
     ]
 
@@ -238,7 +240,7 @@ def _failures(rows: Iterable[Mapping[str, Any]]) -> list[Failure]:
             row["reason"] or "",
         )
         for row in rows
-        if row["outcome"] != "finished"
+        if row["outcome"] != Outcome.FINISHED
     ]
 
 

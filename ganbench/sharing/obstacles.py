@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ganbench.errors import BadInput
 from ganbench.planning.run_key import Identities
 from ganbench.plugins.discovery import Catalogue
 from ganbench.sharing.plugin_files import held, needed
+from ganbench.storage.owners import owner_text
+from ganbench.storage.records import StackConfig
 
 
 def obstacle(
-    config: Mapping[str, Any],
+    config: StackConfig,
     folder: Path,
     catalogue: Catalogue,
     identities: Identities,
@@ -35,9 +36,7 @@ def obstacle(
     )
 
 
-def _lacking_files(
-    config: Mapping[str, Any], folder: Path, catalogue: Catalogue, files: Sequence[str]
-) -> str:
+def _lacking_files(config: StackConfig, folder: Path, catalogue: Catalogue, files: Sequence[str]) -> str:
     """Plugins that are single files, whose components are not here, and how to give them."""
     components = config["identity"]["components"]
     if all(_is_here(name, catalogue) for name, (owner, _) in components.items() if owner == "file"):
@@ -52,13 +51,11 @@ def _lacking_files(
     return f"{told} as it was in training is not here; give it by --plugin FILE"
 
 
-def _lacking_packages(config: Mapping[str, Any], catalogue: Catalogue) -> str:
+def _lacking_packages(config: StackConfig, catalogue: Catalogue) -> str:
     """Components that no plugin here has."""
-    versions = config.get("versions", {})
+    owners = {name: owner_text(owner) for name, owner in config.get("versions", {}).items()}
     names = [name for name in config["identity"]["components"] if not _is_here(name, catalogue)]
-    told = ", ".join(
-        f"the {name} ({versions[name]})" if name in versions else f"the {name}" for name in names
-    )
+    told = ", ".join(f"the {name} ({owners[name]})" if name in owners else f"the {name}" for name in names)
     return f"not installed here: {told}" if names else ""
 
 
@@ -67,7 +64,7 @@ def _is_here(component: str, catalogue: Catalogue) -> bool:
     return name in catalogue.components[kind]
 
 
-def differing(config: Mapping[str, Any], identities: Identities) -> str:
+def differing(config: StackConfig, identities: Identities) -> str:
     """What of a stack's identity is different here, in words; empty where nothing is."""
     try:
         here = identities.of(config["variants"][0])
@@ -81,9 +78,10 @@ def differing(config: Mapping[str, Any], identities: Identities) -> str:
         elif source != ours[name][1]:
             sources.append(name)
     faults = [*owners, *([f"another source here of {', '.join(sources)}"] if sources else [])]
-    others = {
-        "the data differ": there["data"] != here["data"],
-        "the feature extractors differ": there["extractors"] != here["extractors"],
-        "the rows differ": there["schema"] != here["schema"],
-    }
-    return "; ".join([*faults, *(what for what, differs in others.items() if differs)])
+    if there["data"] != here["data"]:
+        faults.append("the data differ")
+    if there["extractors"] != here["extractors"]:
+        faults.append("the feature extractors differ")
+    if there["schema"] != here["schema"]:
+        faults.append("the rows differ")
+    return "; ".join(faults)

@@ -20,6 +20,8 @@ from ganbench.sharing.archive import SUITE, Content, write_archive
 from ganbench.sharing.plugin_files import gathered, naming, without_places
 from ganbench.storage.atomic import plain
 from ganbench.storage.lock import FolderLock
+from ganbench.storage.owners import owner_text
+from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import LOCK_NAME, read_lock
 from ganbench.suites.load import canonical
@@ -95,7 +97,7 @@ def pack(
         "suite": lock.get("suite", ""),
         "runs": runs,
         "traces": "whole" if thin is None else thin,
-        "versions": sorted({v for folder in ended for v in _config(folder).get("versions", {}).values()}),
+        "versions": sorted({owner for folder in ended for owner in _owners(_config(folder))}),
     }
     try:
         digest = write_archive(path, files, facts)
@@ -126,8 +128,12 @@ def _lock(lock: dict[str, Any]) -> bytes:
     return canonical(plain({**kept, **source})).encode()
 
 
-def _config(folder: StackFolder) -> dict[str, Any]:
+def _config(folder: StackFolder) -> StackConfig:
     return without_places(folder.config())
+
+
+def _owners(config: StackConfig) -> list[str]:
+    return [owner_text(owner) for owner in config.get("versions", {}).values()]
 
 
 def _without_places(folder: StackFolder) -> dict[str, Content]:

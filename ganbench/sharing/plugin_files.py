@@ -16,6 +16,8 @@ from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.sharing.archive import PLUGIN, PLUGINS
+from ganbench.storage.owners import owner_of
+from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.suites.toml_file import printable
 
@@ -23,12 +25,13 @@ _PLUGINS = re.compile(r"^plugins\s*=\s*\[[^]]*\]", re.MULTILINE)
 """The line of a suite that names them."""
 
 
-def needed(configs: Iterable[Mapping[str, Any]]) -> dict[str, Path]:
+def needed(configs: Iterable[StackConfig]) -> dict[str, Path]:
     """SHA-256 -> where it lay, of every single file that these stacks' components are made of."""
     return {
-        digest: Path(config.get("versions", {}).get(component, component).rpartition(" ")[0])
+        digest: Path(owner_of(config["versions"][component])["distribution"])
         for config in configs
-        for component, (owner, digest) in config.get("identity", {}).get("components", {}).items()
+        if "identity" in config  # an early version did not record it
+        for component, (owner, digest) in config["identity"]["components"].items()
         if owner == "file"
     }
 
@@ -63,17 +66,19 @@ def _needed(stacks: Sequence[StackFolder]) -> dict[str, Path]:
     """The same of stacks on disk; nothing where a configuration is damaged, of which `verify` tells."""
     try:
         return needed(folder.config() for folder in stacks)
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return {}
 
 
-def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A stack's configuration that does not tell in which folders plugins lay."""
-    versions = {
-        component: Path(owner).name if str(owner).endswith(".py 0") else owner
-        for component, owner in config.get("versions", {}).items()
-    }
-    return {**config, "versions": versions} if versions else dict(config)
+def without_places(config: StackConfig) -> StackConfig:
+    """A stack's configuration that does not say in which folders plugins lay."""
+    owners = {component: owner_of(recorded) for component, recorded in config.get("versions", {}).items()}
+    if all(owner["packaged"] for owner in owners.values()):
+        return config
+    for owner in owners.values():
+        if not owner["packaged"]:
+            owner["distribution"] = Path(owner["distribution"]).name
+    return {**config, "versions": owners}
 
 
 def naming(suite: bytes, folder: Path, packed: Mapping[str, bytes]) -> bytes:

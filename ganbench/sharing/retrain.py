@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from ganbench.engine.data import Sources
-from ganbench.judging.run_rows import STOPPED, judged_again
+from ganbench.judging.outcomes import Outcome
+from ganbench.judging.run_rows import judged_again
 from ganbench.planning.choice import Settings
 from ganbench.planning.run_key import Identities
 from ganbench.plugins.discovery import Catalogue
@@ -23,14 +24,13 @@ from ganbench.sharing.obstacles import obstacle
 from ganbench.sharing.plugin_files import needed
 from ganbench.sharing.verify import Check, Verified
 from ganbench.storage.environment import environment
+from ganbench.storage.records import EngineRecord, OptionValue, part_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import read_lock
 from ganbench.suites.load import canonical
 
 DECIDING = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
 """What of an environment rounding depends on."""
-_TRAINED = ("finished", "diverged", "exploded", "vanished", "saturated", "collapsed", "unstable")
-_PER_RUN = ("labels", "variants", "seeds", "keys", "swept", "values")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def sample(found: Verified, count: int) -> list[Sampled]:
         (key, folder, run)
         for folder in found.stacks
         for run, (key, outcome) in enumerate(folder.runs()[["key", "outcome"]].itertuples(index=False))
-        if outcome in _TRAINED
+        if Outcome(outcome).has_result
     ]
     known.sort(key=lambda one: one[0])
     generator = np.random.default_rng(int(found.digest, 16))
@@ -124,26 +124,22 @@ def _prepared(
 ) -> StackFolder:
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
-    engine = dict(config["engine"])
+    engine = config["engine"].copy()
     usable = _usable(engine, catalogue, settings)
     if not usable:
-        engine |= {"mapper": "loop", "executor": "eager", "device": "cpu"}
+        engine = {**engine, "mapper": "loop", "executor": "eager", "device": "cpu"}
     here = environment(torch.device(engine["device"]))
     alike = all(sampled.folder.env().get(name) == here[name] for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs
-    picked = {name: [config[name][run] for run in runs] for name in _PER_RUN}
-    own = (read_lock(found.folder) or {}).get("suite_verdict", config["verdict"])
-    new = {name: value for name, value in config.items() if name != STOPPED}
-    new |= {**picked, "engine": {**engine, "size": len(picked["keys"])}, "verdict": completed(own)}
-    folder = StackFolder.create(
-        scratch, config["label"], canonical({"keys": picked["keys"], "engine": engine})
-    )
-    folder.write_config(new)
+    suite_verdict = (read_lock(found.folder) or {}).get("suite_verdict", config["verdict"])
+    part = part_of({**config, "engine": engine, "verdict": completed(suite_verdict)}, runs)
+    folder = StackFolder.create(scratch, config["label"], canonical({"keys": part["keys"], "engine": engine}))
+    folder.write_config(part)
     return folder
 
 
-def _usable(engine: Mapping[str, Any], catalogue: Catalogue, settings: Settings) -> bool:
+def _usable(engine: EngineRecord, catalogue: Catalogue, settings: Settings) -> bool:
     """Whether the engine that the stack was trained by can be had here."""
     if engine["device"] != settings.device:
         return False
@@ -164,17 +160,30 @@ def same_engine(there: StackFolder, here: StackFolder) -> str:
         for name in sorted(ours.keys() | theirs.keys())
         if ours.get(name) != theirs.get(name)
     ]
-    one, other = there.config()["engine"], here.config()["engine"]
-    names = ("mapper", "executor", "device", "chunk", *(("size",) if one["mapper"] == "map" else ()))
-    faults += [f"{name} {one[name]} there, {other[name]} here" for name in names if one[name] != other[name]]
+    engine = there.config()["engine"]
+    mapped = engine["mapper"] == "map"
+    one, other = _rounding(engine, mapped), _rounding(here.config()["engine"], mapped)
+    faults += [f"{name} {one[name]} there, {other[name]} here" for name in one if one[name] != other[name]]
     return "; ".join(faults)
+
+
+def _rounding(engine: EngineRecord, mapped: bool) -> dict[str, str | int]:
+    """What of an engine rounding depends on."""
+    settings: dict[str, str | int] = {
+        "mapper": engine["mapper"],
+        "executor": engine["executor"],
+        "device": engine["device"],
+        "chunk": engine["chunk"],
+    }
+    # Runs that are stepped as one share their kernels, whose order of summation depends on how many they are.
+    return {**settings, "size": engine["size"]} if mapped else settings
 
 
 def _brief(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _judge(folder: StackFolder, thresholds: Mapping[str, Any]) -> None:
+def _judge(folder: StackFolder, thresholds: Mapping[str, OptionValue]) -> None:
     """Judge by the thresholds that the archive was judged by."""
     rows = judged_again(folder, completed(thresholds))
     if rows is not None:

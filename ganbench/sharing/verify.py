@@ -14,12 +14,17 @@ from ganbench.planning.run_key import parts, run_key
 from ganbench.running.rejudge import completed
 from ganbench.sharing.archive import Archive, oversized
 from ganbench.sharing.plugin_files import held, needed
-from ganbench.storage.records import VariantConfig
+from ganbench.storage.earlier import FACTS
+from ganbench.storage.records import StackConfig, VariantConfig
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
+from ganbench.text import techniques_label
 
-VERDICT = ("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark")
+VERDICT = (
+    *("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark"),
+    *("seen_by", "player", "probe", "behaviour"),
+)
 """Columns of a row of runs that judging gives."""
 NEEDED = {
     "runs": {
@@ -189,7 +194,7 @@ def _plugins(found: Verified) -> Check:
     return _told("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
 
 
-def _key_faults(config: dict[str, Any]) -> Iterator[str]:
+def _key_faults(config: StackConfig) -> Iterator[str]:
     identity = config["identity"]
     for label, variant, seed, key in zip(
         config["labels"], config["variants"], config["seeds"], config["keys"], strict=True
@@ -222,13 +227,13 @@ def _rows(found: Verified) -> Check:
     return _told("rows", faults, f"{count} runs are what they are said to be")
 
 
-def _expected(config: dict[str, Any]) -> dict[str, list[Any]]:
+def _expected(config: StackConfig) -> dict[str, list[str] | list[int]]:
     variants = config["variants"]
-    columns = {kind: [v[kind]["name"] for v in variants] for kind in ("model", "loss", "dataset")}
-    techniques = ["+".join(entry["name"] for entry in v["techniques"]) or "plain" for v in variants]
     return {
-        **columns,
-        "techniques": techniques,
+        "model": [v["model"]["name"] for v in variants],
+        "loss": [v["loss"]["name"] for v in variants],
+        "dataset": [v["dataset"]["name"] for v in variants],
+        "techniques": [techniques_label(entry["name"] for entry in v["techniques"]) for v in variants],
         "key": config["keys"],
         "variant": config["labels"],
         "seed": config["seeds"],
@@ -274,7 +279,13 @@ def _verdicts(found: Verified) -> Check:
     return _told("verdicts", faults, f"{count} verdicts follow from the traces{changed}")
 
 
-def same(one: Mapping[Any, Any], other: Mapping[Any, Any], columns: tuple[str, ...] = VERDICT) -> bool:
-    """Whether two rows agree in these columns, nothing being equal to nothing."""
-    pairs = [(one.get(column), other.get(column)) for column in columns]
+def same(row: Mapping[Any, Any], again: Mapping[Any, Any], columns: tuple[str, ...] = VERDICT) -> bool:
+    """Whether two rows agree in these columns, nothing being equal to nothing.
+
+    Arguments:
+        row: the archive's. One of an earlier version has no `FACTS` to agree with; its sentences must agree.
+        again: what it came to here.
+    """
+    unrecorded = {column for column in FACTS if pd.isna(row.get(column))}
+    pairs = [(row.get(column), again.get(column)) for column in columns if column not in unrecorded]
     return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in pairs)

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 OptionValue: TypeAlias = Any
 """A component's option as JSON has it: number, text, flag, list, table or null."""
+
+
+SeenBy: TypeAlias = Literal["trace", "evaluation", "clock", ""]
+"""What showed that a run failed; empty where it did not, or broke."""
 
 
 class ComponentEntry(TypedDict):
@@ -107,6 +112,22 @@ class StackConfig(TypedDict):
     stopped: NotRequired[dict[str, list[Any]]]
 
 
+def part_of(config: StackConfig, runs: Sequence[int]) -> StackConfig:
+    """The configuration of a stack of some of the runs, given by index, none of them trained yet."""
+    part: StackConfig = {
+        **config,
+        "labels": [config["labels"][run] for run in runs],
+        "variants": [config["variants"][run] for run in runs],
+        "seeds": [config["seeds"][run] for run in runs],
+        "keys": [config["keys"][run] for run in runs],
+        "swept": [config["swept"][run] for run in runs],
+        "values": [config["values"][run] for run in runs],
+        "engine": {**config["engine"], "size": len(runs)},
+    }
+    part.pop("stopped", None)  # by the indices of the whole stack
+    return part
+
+
 class StackStatus(TypedDict, total=False):
     """A stack's status.json."""
 
@@ -187,7 +208,11 @@ class EvaluationRow(TypedDict):
 
 
 class RunRow(TypedDict):
-    """A run's row of results; swept options are further columns."""
+    """A run's row of results; swept options are further columns.
+
+    `seen_by`, `player`, `probe` and `behaviour` are the facts of `reason` and `remark`; they are null in rows
+    of an earlier version. `versions` is JSON: an `Owner` a component.
+    """
 
     key: str
     suite: str
@@ -203,6 +228,10 @@ class RunRow(TypedDict):
     evidence_first: int | None
     evidence_last: int | None
     remark: str
+    seen_by: SeenBy | None
+    player: str | None
+    probe: str | None
+    behaviour: str | None
     steps: int
     budget: int
     seconds: float

@@ -39,6 +39,8 @@ RUNS = pa.schema(
         "evidence_first": pa.int64(),
         "evidence_last": pa.int64(),
         "remark": pa.string(),
+        # the facts of reason and remark; null in rows of an earlier version
+        **dict.fromkeys(("seen_by", "player", "probe", "behaviour"), pa.string()),
         "steps": pa.int64(),
         "budget": pa.int64(),
         "seconds": pa.float64(),

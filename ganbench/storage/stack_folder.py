@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ganbench.storage.atomic import plain, read_json, sync_folder, write_atomic, write_json
+from ganbench.storage.records import StackConfig
 from ganbench.storage.schema import EVALS, RUNS, Rows, arrow_column, rows_table, runs_frame
 from ganbench.text import slug
 
@@ -85,11 +86,11 @@ class StackFolder:
         matches = ((_SHEET_NAME.fullmatch(p.name), p) for p in (self.path / "samples").glob("run*.png"))
         return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> StackConfig:
         """What the stack trains; empty where absent or unreadable."""
-        return self._json("config.json") or {}
+        return cast("StackConfig", self._json("config.json") or {})
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
+    def write_config(self, config: StackConfig | Mapping[str, Any]) -> None:
         """Write config.json."""
         write_json(self.path / "config.json", config)
 

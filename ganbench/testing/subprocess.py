@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ganbench.errors import BadInput, nearest
+from ganbench.hookspecs import PROJECT
 from ganbench.plugins.discovery import DISABLE, STRICT, Catalogue, Failure, Registered, discover
 from ganbench.plugins.loading import SLOW
 
@@ -94,7 +95,7 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
     if not target.failures and target.plugins:
         yield _finding("loads", loads)
     for plugin in sorted(target.plugins):
-        loading, own = catalogue.loading[plugin], catalogue.plugins[plugin].startswith("ganbench ")
+        loading, own = catalogue.loading[plugin], catalogue.owners[plugin] == PROJECT
         printed = f"it printed {loading.printed.strip()[:60]!r}" if loading.printed else ""
         mend = "print nothing at the top of a module; use the module warnings to warn"
         yield _finding("imports-quietly", "Importing it prints nothing.", printed, mend)

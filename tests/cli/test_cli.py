@@ -109,7 +109,11 @@ def test_the_built_ins_train_through_their_entry_point(tmp_path):
     ]  # fmt: skip
     assert {row["metric"] for row in table} == {"modes"}
     versions = json.loads(ganbench.load(tmp_path).runs["versions"].iloc[0])
-    assert versions["loss non-saturating"] == f"ganbench {ganbench.__version__}"
+    assert versions["loss non-saturating"] == {
+        "distribution": "ganbench",
+        "version": ganbench.__version__,
+        "packaged": True,
+    }
 
 
 @needs_builtins

@@ -67,6 +67,7 @@ def verdict(
         "budget": STEPS,
         "directions": {"fid": "lower", "coverage": "higher", "modes": "higher"},
         "critic": False,
+        "judges": ("discriminator",),
         "modes": 8,
     }
     return judge(trace, evaluations() if evals is None else evals, **arguments | options)
@@ -335,7 +336,7 @@ def test_the_reason_of_a_relapse_has_both_figures():
 )
 def test_what_comes_back_is_remarked_and_no_failure(curves, remark):
     found = verdict(evals=evaluations(**curves))
-    assert found == Verdict("finished", remark=remark)
+    assert found == Verdict("finished", remark=remark, behaviour=remark.partition(":")[0])
 
 
 def test_a_relapse_within_the_warm_up_does_not_count():
@@ -387,7 +388,7 @@ def test_diverged_where_a_measure_of_the_samples_is_not_finite_to_the_end(metric
 def test_a_measure_that_is_a_number_again_at_the_end_has_recovered():
     found = verdict(evals=evaluations(fid=[8, 8, 8, np.nan, np.nan, 8, 8, 8, 8, 8]))
     remark = "recovered: fid fell from step 2000 on and was back at step 3000"
-    assert found == Verdict("finished", remark=remark)
+    assert found == Verdict("finished", remark=remark, behaviour=remark.partition(":")[0])
 
 
 @pytest.mark.parametrize(
@@ -474,6 +475,7 @@ def test_judging_5000_steps_takes_milliseconds():
     run, evals = healthy(13), evaluations(modes=[8] * 10, fid=[1] * 10)
     trace = pd.concat(run.values()).sort_values("step", kind="stable")
     options = {"thresholds": Thresholds(), "budget": STEPS, "directions": {}, "critic": False, "modes": 8}
+    options["judges"] = ["discriminator"]
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -85,6 +85,7 @@ class Run:
             "budget": STEPS,
             "directions": DIRECTIONS,
             "critic": False,
+            "judges": ("discriminator",),
             "modes": MODES,
         }
         return judge(pd.concat(players), evals, **arguments | options)
@@ -298,7 +299,7 @@ def test_a_run_that_recovers_has_finished(spoil, remark):
     for seed in SEEDS:
         run = Run(seed)
         spoil(run)
-        assert run.verdict() == Verdict("finished", remark=remark)
+        assert run.verdict() == Verdict("finished", remark=remark, behaviour=remark.partition(":")[0])
 
 
 @pytest.mark.parametrize("period", [2, 7, 30, 120, 400])

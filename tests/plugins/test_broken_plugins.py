@@ -515,7 +515,11 @@ def test_two_files_of_one_name_do_not_harm_each_other(tmp_path, plugin):
     done = run(tmp_path, "--plugin", one, "--plugin", other)
     assert done.code == 0
     config = next(c for c in (tmp_path / "out").rglob("config.json") if "broken" in c.parent.name)
-    assert json.loads(config.read_text())["versions"]["loss broken"] == f"{one} 0"
+    assert json.loads(config.read_text())["versions"]["loss broken"] == {
+        "distribution": str(one),
+        "version": "0",
+        "packaged": False,
+    }
     from ganbench.plugins.discovery import discover
 
     catalogue = discover([one, other])

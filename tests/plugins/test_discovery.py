@@ -11,7 +11,6 @@ import pytest
 from run_cli import TOY, ganbench_here
 from toys import ToyLoss
 
-from ganbench import text
 from ganbench.errors import BadInput
 from ganbench.plugins import discovery
 from ganbench.plugins.discovery import Registered, discover
@@ -290,14 +289,6 @@ def test_what_would_go_unseen_is_refused(find, kind, body, told):
 def test_what_the_wrong_hook_gives_is_refused_as_what_it_is(find):
     refused = find(some=provide(*MISFITS["wrong kind"][:2])).refused("technique", "a")
     assert refused.told == "A is not a Loss class; it is a technique: return it from ganbench_techniques"
-
-
-@pytest.mark.parametrize(
-    ("recorded", "shown"),
-    [("./a b/l.py 0", "./a b/l.py"), ("ganbench 0.1.0", "ganbench 0.1.0"), ("x 0", "x 0")],
-)
-def test_an_owner_on_record_is_shown_without_the_version_of_a_file(recorded, shown):
-    assert text.owner_shown(recorded) == shown
 
 
 def test_a_technique_may_be_made_for_the_run(find):

@@ -301,6 +301,7 @@ def collapsed(tmp_path):
     results = load(make(tmp_path, variants=1, seeds=3, outcomes=[{"collapsed": 1.0}], evaluations=10))
     ends = {"outcome": ["collapsed", "unstable", "diverged"], "onset_step": [200, 900, 77]}
     results.runs[["outcome", "onset_step"]] = pd.DataFrame(ends)
+    results.runs["seen_by"] = ["evaluation", "evaluation", "trace"]
     steps = [100, 200, 800, 900]
     rows = pd.DataFrame({"key": np.repeat(results.runs["key"].to_numpy(), 4), "step": steps * 3})
     results.__dict__["evaluations"] = rows.assign(variant="v", seed=0, metric="modes", value=1.0)
@@ -317,7 +318,7 @@ def test_an_onset_is_told_as_exactly_as_it_is_known(collapsed):
     ]
     collapsed.lock["verdict"]["warmup"] = 0.15  # nothing before step 150 was judged
     assert onset_texts(collapsed)[keys[0]] == "by step 200"
-    collapsed.runs["reason"] = "fid was not finite from step 77 on"
+    collapsed.runs["seen_by"] = "evaluation"
     assert onset_texts(collapsed)[keys[2]] == "by step 77"
     assert failed_runs(collapsed)[0].table["onset"].tolist()[0] == "by step 200"
 

@@ -72,6 +72,7 @@ def test_other_thresholds_give_other_verdicts_without_training(results):
     assert after["runs"]["evidence_first"].tolist() == after["runs"]["onset_step"].tolist() == [6, 6]
     assert (after["runs"]["evidence_last"] >= 6).all()
     changed = ["outcome", "onset_step", "reason", "evidence_first", "evidence_last"]
+    changed += ["seen_by", "player", "probe"]
     assert_same_rows(before, after, ignoring=changed)
     assert "exploded" in (results / "report.md").read_text("utf-8")
 
@@ -119,9 +120,10 @@ def test_judging_by_the_same_thresholds_changes_no_row(results):
 
 def test_rows_of_an_earlier_version_are_judged_by_todays_rules(results):
     [folder] = stack_folders(results)
-    old = folder.runs().drop(columns=["evidence_first", "evidence_last", "remark"])
+    lacking = ["evidence_first", "evidence_last", "remark", "seen_by", "player", "probe", "behaviour"]
+    old = folder.runs().drop(columns=lacking)
     folder.write_runs(old.assign(outcome="collapsed", onset_step=35, reason="as it was"))
-    table = folder.table("runs.parquet").drop_columns(["evidence_first", "evidence_last", "remark"])
+    table = folder.table("runs.parquet").drop_columns(lacking)
     folder._write_table("runs.parquet", table)
     stored = folder.config()
     stored["verdict"] = {"vanish_steps": 500, "of_another_time": 1}

@@ -12,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from ganbench.errors import BadInput
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.theme import DASHES, LOOKS, theme
 from ganbench.report.names import shortened
 from ganbench.report.tables import plain_text
@@ -162,7 +163,9 @@ def ends(variants: Sequence[str], limit: int) -> list[str]:
 
 def most_failures_first(runs: pd.DataFrame) -> list[str]:
     """Variants by the share of their runs that failed."""
-    finished = (runs["outcome"] == "finished").groupby(runs["variant"], sort=False, observed=True).mean()
+    finished = (
+        (runs["outcome"] == Outcome.FINISHED).groupby(runs["variant"], sort=False, observed=True).mean()
+    )
     return [str(variant) for variant in finished.sort_values(kind="stable").index]
 
 

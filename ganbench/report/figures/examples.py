@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from ganbench.judging.collapse import COUNTS
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.base import (
     Figure,
     NothingToDraw,
@@ -25,7 +26,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.figures.theme import DASHES
 from ganbench.report.names import labels_of, listed, shortened
-from ganbench.report.onsets import BY_METRICS, onset_texts
+from ganbench.report.onsets import onset_texts
 from ganbench.report.tables import plain_text
 from ganbench.results import Results, averaged
 
@@ -38,7 +39,7 @@ _NORM = "gradient norm"
 
 def examples(results: Results) -> Figure:
     """Of each outcome that is a failure the run whose onset lies in the middle, with the evidence shaded."""
-    failed = results.runs[(results.runs["outcome"] != "finished") & results.runs["onset_step"].notna()]
+    failed = results.runs[(results.runs["outcome"] != Outcome.FINISHED) & results.runs["onset_step"].notna()]
     if failed.empty:
         raise NothingToDraw("no run failed at a known step")
     drawn = [
@@ -78,16 +79,17 @@ def _named(run: pd.Series) -> dict[str, Any]:
 
 def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
     """series, step, value of what the verdict was taken from, around its onset."""
-    if run["outcome"] in BY_METRICS:
+    # Values that are not finite cannot be drawn: of a run that diverged, the norms of its trace show more.
+    if run["seen_by"] == "evaluation" and run["outcome"] != Outcome.DIVERGED:
         rows = averaged(results.evaluations[results.evaluations["key"] == run["key"]])
-        metric = _judged(str(run["reason"]), list(rows["metric"].unique()))
+        metric = _judged(str(run["probe"]), list(rows["metric"].unique()))
         rows = rows[rows["metric"] == metric].dropna(subset="value")
         return _long(rows["step"], metric, metric, rows["value"])
     trace = _trace(results, str(run["key"]))
     if trace.empty:
         return trace
     trace = _around(trace, run)
-    if run["outcome"] == "saturated":
+    if run["outcome"] == Outcome.SATURATED:
         columns = [name for name in _ACCURACIES if name in trace]
         judge = trace[trace[columns].notna().all(axis=1)]
         long = judge.melt(id_vars="step", value_vars=columns, var_name="series", value_name="value")
@@ -103,11 +105,12 @@ def _long(step: pd.Series, what: str, series: Any, value: pd.Series) -> pd.DataF
     return pd.DataFrame({"what": what, "series": series, "step": step, "value": value}).reset_index(drop=True)
 
 
-def _judged(reason: str, metrics: Sequence[str]) -> str:
-    """The metric that the reason of a verdict speaks of (see ganbench.judging.collapse)."""
-    named = [name for name in metrics if f"{name.replace('_', '-')} was " in reason]
+def _judged(probe: str, metrics: Sequence[str]) -> str:
+    """The metric that a verdict was taken from, or one like it where its values are not there."""
     counted = [name for name in COUNTS if name in metrics]
-    return max(named, key=len) if named else str([*counted, *metrics, ""][0])
+    # Names from the sentences of an earlier version have "-" for "_".
+    named = [name for name in metrics if name.replace("_", "-") == probe.replace("_", "-")]
+    return str([*named, *counted, *metrics, ""][0])
 
 
 def _trace(results: Results, key: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.base import (
     CROSS,
     FEW,
@@ -203,7 +204,7 @@ class Lines:
                 "step": own["step"].tolist(),
                 "value": own["value"].tolist(),
             }
-            if run["outcome"] != "finished":
+            if run["outcome"] != Outcome.FINISHED:
                 at = own[own["step"] <= run["onset_step"]] if pd.notna(run["onset_step"]) else own
                 end = (at if len(at) else own).iloc[-1]
                 row |= {"onset": int(end["step"]), "last": float(end["value"])}

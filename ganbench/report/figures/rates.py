@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from ganbench.errors import BadInput
-from ganbench.judging.outcomes import OUTCOMES
+from ganbench.judging.outcomes import OUTCOMES, Outcome
 from ganbench.report import ties
 from ganbench.report.content import unjudged
 from ganbench.report.figures.base import (
@@ -189,7 +189,7 @@ def outcomes(results: Results) -> Figure:
 
 def _outcomes_finding(outcome: pd.Series) -> str:
     counts = outcome.value_counts()
-    failed = {str(name): int(count) for name, count in counts.items() if name != "finished"}
+    failed = {str(name): int(count) for name, count in counts.items() if name != Outcome.FINISHED}
     done = len(outcome) - sum(failed.values())
     if not failed:
         return f"All {done} runs finished."

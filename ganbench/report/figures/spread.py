@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.base import (
     CROSS,
     ROW_MARGIN,
@@ -120,7 +121,7 @@ def _chart(
     chosen: alt.Parameter,
     first: bool,
 ) -> alt.LayerChart:
-    finished = table["outcome"].isna() | (table["outcome"] == "finished")
+    finished = table["outcome"].isna() | (table["outcome"] == Outcome.FINISHED)
     finite = _shown(table[finished])
     edge = _edge(finite, wide(finite), task.direction)
     places = {variant: index for index, variant in enumerate(order)}
@@ -200,7 +201,7 @@ def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
 def _row(
     row: dict[str, Any], edge: float, least: float, places: dict[str, int], labels: dict[str, str]
 ) -> dict[str, Any]:
-    failed = row["kind"] == "run" and row["outcome"] != "finished"
+    failed = row["kind"] == "run" and row["outcome"] != Outcome.FINISHED
     value, low, high = (float(row[name]) for name in ("value", "low", "high"))
     lane = _LANES[row["when"]]
     if row["kind"] == "run":

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench import stats
+from ganbench.judging.outcomes import Outcome
 from ganbench.report import ties
 from ganbench.report.figures import Figure
 from ganbench.report.names import listed
@@ -44,7 +45,7 @@ def failures_by_factor(results: Results) -> list[Figure]:
 
 def failed_runs(results: Results) -> list[Figure]:
     """A table of the runs that failed: when, and why; no table where none did."""
-    failed = results.runs[results.runs["outcome"] != "finished"]
+    failed = results.runs[results.runs["outcome"] != Outcome.FINISHED]
     if failed.empty:
         return []
     onset = failed["onset_step"].dropna().astype(float)
@@ -70,7 +71,7 @@ def _groups(factor: str, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame
 
 
 def _levels(factor: str, title: str, within: str, runs: pd.DataFrame) -> pd.DataFrame:
-    failed = (runs["outcome"] != "finished").groupby(runs[factor], sort=False, observed=True)
+    failed = (runs["outcome"] != Outcome.FINISHED).groupby(runs[factor], sort=False, observed=True)
     counts = failed.agg(["size", "sum"])
     onsets = runs["onset_step"].astype("float64").groupby(runs[factor], sort=False, observed=True)
     intervals = [stats.wilson(int(k), int(n)) for n, k in counts.to_numpy()]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench import stats
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.page.factors import FACTORS
 from ganbench.report.page.sections import Section
 from ganbench.report.tables import interval, number, percent
@@ -23,7 +24,7 @@ _WHEN = ("final", "best")
 
 def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
     """(what it is about, [(sentence, id of what shows it)])."""
-    failures = "failures" if (results.runs["outcome"] != "finished").any() else ""
+    failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
     told = [
         (
             s.title,
@@ -36,7 +37,7 @@ def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, 
 
 def _outcome(results: Results) -> str:
     """How many of all runs failed."""
-    count, failed = len(results.runs), int((results.runs["outcome"] != "finished").sum())
+    count, failed = len(results.runs), int((results.runs["outcome"] != Outcome.FINISHED).sum())
     if not count:
         return "No run has ended yet."
     if not failed:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ganbench.judging.outcomes import Outcome
 from ganbench.report.onsets import onset_texts
 from ganbench.results import Results
 
@@ -42,7 +43,7 @@ class Example:
 def examples(results: Results) -> list[Example]:
     """Failed runs, one of each outcome first, each of another variant or outcome, as far as there is room."""
     runs, sheets = results.runs, results.sheets
-    failed = runs[(runs["outcome"] != "finished") & runs["key"].isin(sheets["key"])]
+    failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["key"].isin(sheets["key"])]
     failed = failed.drop_duplicates(["variant", "outcome"])
     turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
     failed = failed.loc[turn.sort_values(kind="stable").index]
@@ -81,7 +82,7 @@ def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
 def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator[Picture]:
     """The last sheet of a run that finished: of the same variant, else of the same dataset."""
     own = runs[runs["variant"] == variant]
-    alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == "finished")]
+    alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == Outcome.FINISHED)]
     alike = alike.assign(other=alike["variant"] != variant).sort_values("other", kind="stable")
     for run in alike.head(1).to_dict("records"):
         last = sheets[sheets["key"] == run["key"]].sort_values("step").tail(1)
