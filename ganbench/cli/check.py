@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ganbench.errors import BadInput
-from ganbench.suites.toml_file import printable, toml_value
+from ganbench.suites.toml_file import toml_value
+from ganbench.text import printable
 
 Event = dict[str, Any]
 _COLOURS = {"passed": "green", "failed": "red", "remark": "yellow", "not tried": "yellow"}

@@ -58,7 +58,7 @@ def summary(judged: Judged) -> dict[str, Any]:
 
 
 def _show(judged: Judged) -> None:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     for one in summary(judged)["changed"]:
         told = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"

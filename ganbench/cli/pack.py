@@ -33,9 +33,9 @@ def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugin
     It holds rows, thresholds, configurations, environments, versions, checksums, and plugins that are single
     files; the same rows give the same bytes. `ganbench verify` checks it.
     """
-    from ganbench.cli.plan import size
     from ganbench.cli.report import tell_warning
     from ganbench.sharing.pack import pack as pack_folder
+    from ganbench.text import size
 
     packed = pack_folder(folder, path, thin, sheets, plugins)
     for name in packed.left_out:

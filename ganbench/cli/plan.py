@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.cli.options import Request, suite_options
-from ganbench.text import stack_label
+from ganbench.text import duration, size, stack_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def _table(stacks: Sequence[Stack], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from ganbench.report.terminal import break_label
+    from ganbench.text import break_label
 
     rows = [_cells(stack) for stack in stacks]
     taken = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
@@ -114,19 +114,3 @@ def _cells(stack: Stack) -> tuple[str, ...]:
     how = "loop" if engine["mapper"] == "loop" else engine["executor"]
     steps = config["variants"][0]["steps"]
     return str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory)
-
-
-def duration(seconds: float) -> str:
-    """Such as "45 s", "12 min", "3.2 h"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def size(count: float) -> str:
-    """Bytes, such as "3.1 MB"."""
-    for unit in ("kB", "MB"):
-        count /= 1e3
-        if count < 999.5:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1e3:.1f} GB"

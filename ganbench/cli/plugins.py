@@ -15,7 +15,7 @@ import click
 from ganbench.cli.check import check
 from ganbench.cli.new import new
 from ganbench.errors import BadInput, nearest
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 if TYPE_CHECKING:
     from ganbench.plugins.discovery import Catalogue

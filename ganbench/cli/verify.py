@@ -112,7 +112,7 @@ def _retrained(
 
 
 def _show(found: Verified, compared: list[Compared]) -> None:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     click.echo(printable(f"archive {found.archive}: {found.manifest.get('suite')}"))
     click.echo(f"digest  {found.digest}")
@@ -129,6 +129,6 @@ def _show(found: Verified, compared: list[Compared]) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     return textwrap.wrap(printable(text, 2000), max(width, 20), break_on_hyphens=False) or [""]

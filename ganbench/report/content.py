@@ -12,11 +12,10 @@ from typing import Any
 from ganbench._version import __version__
 from ganbench.judging.collapse import COUNTS
 from ganbench.judging.thresholds import Thresholds
-from ganbench.report.names import labels_of, listed
-from ganbench.report.tables import setting
+from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.storage.atomic import plain
-from ganbench.text import owner_shown
+from ganbench.text import listed, owner_shown, setting
 
 NOTE = """\
 A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean

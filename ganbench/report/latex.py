@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.report.tables import number, plain_text
+from ganbench.text import number, plain_text
 
 _ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}

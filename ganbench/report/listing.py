@@ -13,11 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.report import latex
-from ganbench.report.names import listed, whole_names
-from ganbench.report.tables import escape, markdown_table, number, p_value, percent, plain_text
-from ganbench.report.terminal import break_label
+from ganbench.report.tables import escape, markdown_table
 from ganbench.results.ranking import Leaderboard
 from ganbench.storage.atomic import plain
+from ganbench.text import break_label, listed, number, p_value, percent, plain_text, whole_names
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 _LEAST = 14  # characters of a label, at least

@@ -12,9 +12,10 @@ import pandas as pd
 from ganbench.errors import BadInput
 from ganbench.report import content
 from ganbench.report.onsets import onset_texts
-from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
+from ganbench.report.tables import code, escape, markdown_table
 from ganbench.results import Results
 from ganbench.storage.atomic import write_atomic
+from ganbench.text import interval, number, percent
 
 MOST_FAILURES = 200
 """Failed runs listed in the report; all of them are in runs.csv."""

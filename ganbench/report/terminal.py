@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ganbench.report.tables import interval, number, percent, plain_text
+from ganbench.text import break_label, interval, number, percent, plain_text
 
 _GAP = 3  # between columns
 _LABEL = 28  # least width of labels in the wide layout
@@ -49,23 +48,6 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
             label.append("\n" + "\n".join(break_label(below, room)), style="dim")
         table.add_row(label, *(Text("\n".join(cells[index])) for cells in columns.values()))
     return table
-
-
-def break_label(label: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, broken after "/", "+", "," or a space where possible.
-
-    What is longer than a line is broken after "=", "_", or before a "." or "-" that letters follow.
-    """
-    lines = [""]
-    part = "[^/+, ]"
-    within = rf"{part}{{0,{width - 1}}}[=_]|{part}{{1,{width}}}(?=[.-][A-Za-z])"
-    for piece in re.findall(
-        rf"{part}{{1,{width}}}(?!{part})[/+, ]*|{within}|{part}{{1,{width}}}|[/+, ]+", label
-    ):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return [line.strip() for line in lines]
 
 
 Columns = dict[str, list[list[str]]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.report.names import listed
+from ganbench.text import listed
 
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:

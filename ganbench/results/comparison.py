@@ -10,8 +10,8 @@ import pandas as pd
 
 from ganbench import stats
 from ganbench.errors import BadInput
-from ganbench.results.labels import told_apart
 from ganbench.results.summary import known_runs, ranked_values, statistic_of
+from ganbench.text import distinct_parts, p_equation
 
 COLUMNS = (
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
@@ -56,7 +56,7 @@ def compared(
         frame[f"{name}_holm"] = stats.holm(frame[name].to_numpy(dtype=np.float64))
     frame["significant"] = (frame["p_holm"] <= alpha) & (not missing)
     frame["reachable"] = frame["least_p"] * len(frame) <= alpha
-    names = told_apart(involved)
+    names = distinct_parts(involved)
     frame["finding"] = [_finding(row, names, len(frame), alpha) for row in frame.to_dict("records")]
     return frame
 
@@ -112,14 +112,14 @@ def _finding(row: Mapping[Any, Any], names: Mapping[str, str], count: int, alpha
             one, other, effect, low, high = other, one, 1 - effect, 1 - high, 1 - low
         text = (
             f"{one} is better than {other}: a run of it is better with probability {effect:.2f} "
-            f"[{low:.2f}, {high:.2f}] ({_p(row['p_holm'])}{corrected})"
+            f"[{low:.2f}, {high:.2f}] ({p_equation(row['p_holm'])}{corrected})"
         )
         if not row["significant"]:
             text += "; it is not called significant before all runs of the suite have a result"
     else:
         text = (
             f"No difference between {one} and {other} can be shown: a run of {one} is better with "
-            f"probability {effect:.2f} [{low:.2f}, {high:.2f}] ({_p(row['p_holm'])}{corrected})"
+            f"probability {effect:.2f} [{low:.2f}, {high:.2f}] ({p_equation(row['p_holm'])}{corrected})"
         )
     return text + _of_failures(row, names, corrected, alpha)
 
@@ -130,14 +130,7 @@ def _of_failures(row: Mapping[Any, Any], names: Mapping[str, str], corrected: st
         return ""
     told = f"{row['failures']} of {row['n']} runs of {names[row['variant']]} failed, "
     told += f"{row['failures_other']} of {row['n_other']} of {names[row['other']]}"
-    return f"; {told} ({_p(row['p_failures_holm'])}{corrected})"
-
-
-def _p(p: float) -> str:
-    """As journals print it: "p = .003", "p < .001"."""
-    if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".") if p < 0.0995 else f"p = {p:.2f}".replace("0.", ".")
+    return f"; {told} ({p_equation(row['p_failures_holm'])}{corrected})"
 
 
 def _needed(count: int, alpha: float) -> int:

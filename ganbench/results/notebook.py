@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ganbench.text import interval, number, percent, plain_text
+
 if TYPE_CHECKING:
     from ganbench.results.results import Results
 
@@ -43,13 +45,7 @@ def _table(summary: pd.DataFrame) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(row: dict[Any, Any]) -> str:
-    return "".join(f'<td style="{_STYLE}">{escape(cell)}</td>' for cell in _cells(row))
-
-
 def _cells(row: dict[Any, Any]) -> list[str]:
-    from ganbench.report.tables import interval, number, percent, plain_text  # it needs this package
-
     low, high = percent(row["failure_low"]), percent(row["failure_high"])
     values = [
         f"{number(row[when])} {interval(row[f'{when}_low'], row[f'{when}_high'])}".strip()

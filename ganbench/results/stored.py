@@ -15,6 +15,7 @@ import pyarrow as pa
 from ganbench.results.duplicates import chosen, conflicts
 from ganbench.storage.schema import EVALS, RUNS, rows_table, runs_frame
 from ganbench.storage.stack_folder import StackFolder
+from ganbench.text import techniques_label
 
 _RUN = [("key", pa.string()), ("variant", pa.string()), ("seed", pa.int64())]
 NO_EVALUATIONS = pa.schema([*_RUN, *list(EVALS)[1:]]).empty_table()
@@ -147,7 +148,7 @@ class Stored:
             names = [name_of(technique) for technique in config.get("techniques", ())]
             yield {
                 **known,
-                "techniques": "+".join(names) or "plain",
+                "techniques": techniques_label(names),
                 "suite": self._name,
                 "variant": str(entry["label"]),
                 "steps": 0,

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ganbench._version import __version__
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.plugins.discovery import Catalogue
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 KINDS = ("model", "loss", "technique", "dataset", "metric", "extractor", "executor", "logger", "suite")
 """What a new plugin can hold."""

@@ -17,7 +17,7 @@ from typing import Any
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.sharing.archive import PLUGIN, PLUGINS
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 _PLUGINS = re.compile(r"^plugins\s*=\s*\[[^]]*\]", re.MULTILINE)
 """The line of a suite that names them."""

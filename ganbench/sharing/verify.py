@@ -16,6 +16,7 @@ from ganbench.sharing.archive import Archive, oversized
 from ganbench.sharing.plugin_files import held, needed
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import read_lock
+from ganbench.text import techniques_label
 
 VERDICT = ("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark")
 """Columns of a row of runs that judging gives."""
@@ -223,7 +224,7 @@ def _rows(found: Verified) -> Check:
 def _expected(config: dict[str, Any]) -> dict[str, list[Any]]:
     variants = config["variants"]
     columns = {kind: [v[kind]["name"] for v in variants] for kind in ("model", "loss", "dataset")}
-    techniques = ["+".join(entry["name"] for entry in v["techniques"]) or "plain" for v in variants]
+    techniques = [techniques_label(entry["name"] for entry in v["techniques"]) for v in variants]
     return {
         **columns,
         "techniques": techniques,

@@ -14,7 +14,8 @@ from ganbench.suites import matrix, sweeps
 from ganbench.suites.optimizer_tables import inherit, own, players_of
 from ganbench.suites.schema import Document
 from ganbench.suites.sweeps import is_sweep
-from ganbench.suites.toml_file import Problems, brief, printable
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief, printable
 
 _A = {"metric": "a metric", "extractor": "an extractor"}
 

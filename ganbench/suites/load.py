@@ -23,8 +23,9 @@ from ganbench.suites import matrix
 from ganbench.suites.checks import Checker
 from ganbench.suites.schema import Document, validate
 from ganbench.suites.sweeps import faults_of
-from ganbench.suites.toml_file import Problems, override, printable, read
+from ganbench.suites.toml_file import Problems, override, read
 from ganbench.suites.variants import Resolver, Variant, canonical
+from ganbench.text import printable
 
 __all__ = [
     "Suite",

@@ -11,7 +11,8 @@ from typing import Any
 from ganbench.errors import nearest
 from ganbench.suites.schema import Document, Include, Matrix
 from ganbench.suites.sweeps import MAX_RUNS
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief
 
 _DEFAULTS = {
     "techniques": [],

@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from ganbench.errors import nearest
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief
 
 MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from ganbench.components.base import create, unknown_option
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief
 
 KINDS = ("sweep", "linspace", "logspace")
 MAX_RUNS = 100_000

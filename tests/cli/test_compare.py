@@ -19,7 +19,7 @@ from test_report import HOSTILE, cells
 from ganbench import load
 from ganbench.report import latex
 from ganbench.report.listing import comparison_listing
-from ganbench.report.tables import plain_text
+from ganbench.text import plain_text
 
 TECHNIQUES = ["plain", "spectral-norm+r1+exponential-moving-average", "r1", "ema"]
 

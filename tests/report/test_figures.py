@@ -24,9 +24,9 @@ from ganbench.report.figures.base import ROWS, looks
 from ganbench.report.figures.lines import band
 from ganbench.report.figures.maps import edges, logspaced
 from ganbench.report.figures.theme import LOOKS
-from ganbench.report.names import labels_of, short_labels, wrapped
-from ganbench.report.tables import p_value, told_p
+from ganbench.report.names import labels_of
 from ganbench.storage.stack_folder import StackFolder, stack_folders
+from ganbench.text import p_equation, p_value, short_labels, wrap_label
 
 FAILURES = [name for name in OUTCOMES if name != "finished"]
 MARK = "Zq7"
@@ -228,7 +228,7 @@ def test_comparisons_claim_what_the_corrected_test_shows(tmp_path):
         "and none below .20 is possible with so few runs."
     )
     drawn = [row["p"] for row in rows_of(one.spec()) if "p" in row]
-    assert drawn == [told_p(p) for p in one.table["p_holm"]]
+    assert drawn == [p_equation(p) for p in one.table["p_holm"]]
     same = ganbench.load(make(tmp_path / "same", 3, 5, outcomes=[{"diverged": 1.0}]))
     assert "No difference can be shown" in figure(same, "comparisons").finding
 
@@ -433,7 +433,7 @@ def test_labels_tell_variants_apart():
     assert max(map(len, labels)) <= 48
     names = ["same\u202e", "same", "same\n"]
     assert len(set(short_labels(names).values())) == 3
-    assert wrapped("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n") == [
+    assert wrap_label("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n") == [
         "a-rather-long-name/",
         "of-a-variant/that-goes-on/",
         "and-on",
@@ -444,7 +444,7 @@ def test_options_are_never_cut():
     options = "target-ls.real_target=0.9, target-ls.fake_target=0.1, optimizer.lr.discriminator=0.0316228"
     (label,) = short_labels([f"r1 [{options}]"]).values()
     assert label == f"r1 [{options}]"
-    assert wrapped(label).split("\n") == [
+    assert wrap_label(label).split("\n") == [
         "r1",
         "[target-ls.real_target=0.9,",
         "target-ls.fake_target=0.1,",

@@ -25,8 +25,8 @@ from ganbench.report.page.further import further
 from ganbench.report.page.page import page_text
 from ganbench.report.page.pictures import MOST_RUNS, examples
 from ganbench.report.page.sections import SECTIONS, answered
-from ganbench.report.tables import interval, number
 from ganbench.results import load
+from ganbench.text import interval, number
 
 HOSTILE = (
     *("<script>alert(1)</script>", "../../x", "x" * 300, "😀 مرحبا", "\u202eabc", "a&amp;b\"c'd`"),

@@ -21,18 +21,9 @@ from ganbench.report import summary_table, write_report
 from ganbench.report.content import notes, unjudged
 from ganbench.report.listing import comparison_listing
 from ganbench.report.markdown import report_text
-from ganbench.report.tables import (
-    code,
-    escape,
-    interval,
-    markdown_table,
-    number,
-    p_value,
-    plain_text,
-    told_p,
-)
-from ganbench.report.terminal import break_label
+from ganbench.report.tables import code, escape, markdown_table
 from ganbench.results import load
+from ganbench.text import break_label, interval, number, p_equation, p_value, plain_text
 
 HOSTILE = [
     "a|b",
@@ -349,8 +340,8 @@ def _separators(label: str) -> list[str]:
 def test_p_values_are_told_in_one_way():
     values = [0.0001, 0.0123, 0.0714, 0.1936, 1.0, np.nan]
     assert [p_value(p) for p in values] == ["<.001", ".012", ".071", ".19", "1.00", "–"]
-    assert told_p(0.0001) == "p < .001"
-    assert told_p(0.0714) == "p = .071"
+    assert p_equation(0.0001) == "p < .001"
+    assert p_equation(0.0714) == "p = .071"
 
 
 def test_a_comparison_shows_its_corrected_p_where_none_could_be_significant(tmp_path):

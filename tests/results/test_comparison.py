@@ -11,7 +11,7 @@ from made_results import make
 from ganbench import load, stats
 from ganbench.errors import BadInput
 from ganbench.results import comparison
-from ganbench.results.labels import told_apart
+from ganbench.text import distinct_parts
 
 COLUMNS = [
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
@@ -159,10 +159,10 @@ def test_the_finding_is_a_sentence_of_plain_english():
 
 def test_labels_are_told_apart_by_what_differs():
     labels = ["ring/gan/hinge/plain", "ring/gan/hinge/r1", "ring/gan/wasserstein/plain"]
-    assert list(told_apart(labels).values()) == ["hinge/plain", "hinge/r1", "wasserstein"]
-    assert told_apart(["a/b", "a/c"]) == {"a/b": "b", "a/c": "c"}
-    assert told_apart(["one"]) == {"one": "one"}
-    assert told_apart([]) == {}
+    assert list(distinct_parts(labels).values()) == ["hinge/plain", "hinge/r1", "wasserstein"]
+    assert distinct_parts(["a/b", "a/c"]) == {"a/b": "b", "a/c": "c"}
+    assert distinct_parts(["one"]) == {"one": "one"}
+    assert distinct_parts([]) == {}
 
 
 @pytest.mark.parametrize(

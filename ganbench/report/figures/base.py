@@ -13,9 +13,8 @@ import pandas as pd
 
 from ganbench.errors import BadInput
 from ganbench.report.figures.theme import DASHES, LOOKS, theme
-from ganbench.report.names import shortened
-from ganbench.report.tables import plain_text
 from ganbench.results import Results
+from ganbench.text import plain_text, shorten
 
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
@@ -113,7 +112,7 @@ def tasks(results: Results, metric: str | None = None) -> list[Task]:
     found = []
     for (name, dataset), own in summary.groupby(["metric", datasets], sort=False):
         told = f"{name} of {dataset}" if datasets.nunique() > 1 else str(name)
-        found.append(Task(shortened(plain_text(told), 60), str(name), str(own["direction"].iloc[0]), own))
+        found.append(Task(shorten(plain_text(told), 60), str(name), str(own["direction"].iloc[0]), own))
     return found
 
 

@@ -18,9 +18,9 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, number, plain_text, wrap_label
 
 _KINDS = {"training": "seconds", "evaluation": "evaluation_seconds"}
 
@@ -57,7 +57,7 @@ def cost(results: Results) -> Figure:
         "variant", key=lambda names: names.map(places), kind="stable", ignore_index=True
     )
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "order": places[row["variant"]]}
+        {**row, "row": wrap_label(labels[row["variant"]]), "order": places[row["variant"]]}
         for row in records(table)
     ]
     chosen = picked("what")

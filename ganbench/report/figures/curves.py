@@ -19,10 +19,10 @@ from ganbench.report.figures.base import (
     tasks,
 )
 from ganbench.report.figures.lines import Lines, Panel
-from ganbench.report.names import labels_of, listed
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.results.values import averaged
+from ganbench.text import listed, number, plain_text
 
 POINTS = 100
 """Steps drawn of a run."""

@@ -24,10 +24,10 @@ from ganbench.report.figures.base import (
     values,
 )
 from ganbench.report.figures.theme import DASHES
-from ganbench.report.names import labels_of, listed, shortened
+from ganbench.report.names import labels_of
 from ganbench.report.onsets import BY_METRICS, onset_texts
-from ganbench.report.tables import plain_text
 from ganbench.results import Results, averaged
+from ganbench.text import listed, plain_text, shorten
 
 POINTS = 300
 """Steps drawn of a trace."""
@@ -166,14 +166,14 @@ def _panel(
         lines = lines.add_params(chosen)
     title = alt.TitleParams(
         broken(f"{run['outcome']}: {labels[run['variant']]}, seed {run['seed']}"),
-        subtitle=broken(shortened(plain_text(run["reason"]), 90)),
+        subtitle=broken(shorten(plain_text(run["reason"]), 90)),
     )
     drawn = layers(*_window(run, known), lines)
     return drawn.properties(title=title, height=150)
 
 
 def _lines(rows: pd.DataFrame, known: dict[str, Any], series: list[str], chosen: alt.Parameter) -> alt.Chart:
-    names = [shortened(plain_text(name), 40) for name in series]
+    names = [shorten(plain_text(name), 40) for name in series]
     short = dict(zip(series, names, strict=True))
     told = [
         {**known, "series": short[str(name)], "step": own["step"].tolist(), "value": own["value"].tolist()}

@@ -21,9 +21,8 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import listed
-from ganbench.report.tables import percent, plain_text, setting
 from ganbench.results import Results
+from ganbench.text import listed, percent, plain_text, setting
 
 _SETTING = ".6~g"
 """`tables.setting`, for axes: without a number of digits, logarithmic ones show twelve."""

@@ -24,9 +24,9 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number, p_value, plain_text, told_p
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, number, p_equation, p_value, plain_text, wrap_label
 
 MOST = 14
 """Variants in a matrix; of more, the ends of the ranking are drawn."""
@@ -80,7 +80,7 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing:
         for row in clear.head(3).to_dict("records"):
             first, second = row["variant"], row["other"]
             first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
-            told.append(f"{labels[first]} beats {labels[second]} (corrected {told_p(row['p_holm'])})")
+            told.append(f"{labels[first]} beats {labels[second]} (corrected {p_equation(row['p_holm'])})")
         return f"{counted}: {listed(told)}."
     of = f"of {len(pairs)} comparisons" if len(pairs) > 1 else "of the comparison"
     least = f"the least Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
@@ -107,7 +107,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
             name: row[name] for name in ("variant", "other", "effect", "effect_low", "effect_high", "finding")
         },
         "clear": bool(row["significant"]),
-        "p": told_p(float(row["p_holm"])),
+        "p": p_equation(float(row["p_holm"])),
         "span": f"{number(float(row['effect_low']))} to {number(float(row['effect_high']))}",
         "text": f"{row['effect']:.2f}".lstrip("0") + ("*" if row["significant"] else ""),
     }
@@ -118,8 +118,8 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     several = table["other"].nunique() > 1
     rows = []
     for pair in records(table):
-        against = f"\n{wrapped('v ' + labels[pair['other']])}" if several else ""
-        row = wrapped(labels[pair["variant"]]) + against
+        against = f"\n{wrap_label('v ' + labels[pair['other']])}" if several else ""
+        row = wrap_label(labels[pair["variant"]]) + against
         rows.append({**_told(pair), "row": row, "order": order.index(pair["variant"])})
     scale = alt.Scale(domain=[0, 1])
     base = alt.Chart(values(rows)).encode(y=row_axis(), tooltip=_TIPS)
@@ -198,4 +198,4 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
 def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
     own, other = places[pair["variant"]], places[pair["other"]]
     name = labels[pair["variant"]]
-    return {**_told(pair), "row": f"{wrapped(name)}   {own + 1}", "order": own, "column": other + 1}
+    return {**_told(pair), "row": f"{wrap_label(name)}   {own + 1}", "order": own, "column": other + 1}

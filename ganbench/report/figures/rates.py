@@ -29,9 +29,9 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import percent, told_p
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, p_equation, percent, wrap_label
 
 _FITTING = (
     "width * datum.share > 6 * length(datum.text) + 6 ? datum.text "
@@ -56,7 +56,7 @@ def failure_rates(results: Results) -> Figure:
     finding = f"{finding} {unjudged(results)}".strip()
     table = table[table["variant"].isin(kept)].reset_index(drop=True)
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "order": index, "text": _of(row)}
+        {**row, "row": wrap_label(labels[row["variant"]]), "order": index, "text": _of(row)}
         for index, row in enumerate(records(table))
     ]
     axis = alt.Axis(format="%", tickCount=5)
@@ -116,14 +116,14 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
         return ""
     clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
     if clear.empty:
-        tests = f"{len(pairs)} exact tests, least Holm-corrected {told_p(pairs['p_failures_holm'].min())}"
+        tests = f"{len(pairs)} exact tests, least Holm-corrected {p_equation(pairs['p_failures_holm'].min())}"
         return f" That single variants differ in this cannot be shown: {tests}."
     told = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]
         if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
             more, less = less, more
-        told.append(f"{more} failed more often than {less} ({told_p(row['p_failures_holm'])})")
+        told.append(f"{more} failed more often than {less} ({p_equation(row['p_failures_holm'])})")
     return f" Significant by exact tests, Holm-corrected: {listed(told)}."
 
 
@@ -153,7 +153,7 @@ def outcomes(results: Results) -> Figure:
     table = table.sort_values(["order", "place"], ignore_index=True)
     labels = labels_of(results)
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
+        {**row, "row": wrap_label(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
         for row in records(table)
     ]
     scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%", tickCount=5)

@@ -32,9 +32,9 @@ from ganbench.report.figures.base import (
     values,
     wide,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, number, wrap_label
 
 _LANES = {"final": 0.28, "best": 0.72}
 """Where in a variant's row the two stand, 0 its top and 1 its foot."""
@@ -209,7 +209,7 @@ def _row(
     ends_ = [edge if math.isinf(end) else max(end, least) for end in (low, high)]
     return {
         **{name: row[name] for name in ("variant", "when", "kind", "outcome")},
-        "row": wrapped(labels[row["variant"]]),
+        "row": wrap_label(labels[row["variant"]]),
         "order": places[row["variant"]],
         "seed": None if pd.isna(row["seed"]) else int(row["seed"]),
         "n": row["n"],

@@ -27,11 +27,11 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed
+from ganbench.report.names import labels_of
 from ganbench.report.onsets import seen_by_evaluation
-from ganbench.report.tables import number, plain_text, told_p
 from ganbench.results import Results
 from ganbench.results.survival import to_failure
+from ganbench.text import listed, number, p_equation, plain_text
 
 _STEPS: list[Any] = ["step", "survival", "y", "low", "high", "at_risk"]
 _TICK = "M0-1L0 1"
@@ -121,7 +121,7 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
     if clear.empty:
         unclear = "that a single variant differs from its baseline cannot be shown"
         return f"{text}; {unclear} (log-rank, Holm-corrected)."
-    names = [f"{labels[variant]} ({told_p(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
+    names = [f"{labels[variant]} ({p_equation(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
     verb = "differs" if len(names) == 1 else "differ"
     return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm-corrected)."
 

@@ -11,10 +11,9 @@ import pandas as pd
 from ganbench import stats
 from ganbench.report import ties
 from ganbench.report.figures import Figure
-from ganbench.report.names import listed
 from ganbench.report.onsets import onset_texts
-from ganbench.report.tables import percent, plain_text, told_p
 from ganbench.results import Results
+from ganbench.text import listed, p_equation, percent, plain_text
 
 FACTORS = {"loss": "loss", "techniques": "technique", "model": "model"}
 """Column of the runs -> what it is called."""
@@ -106,7 +105,7 @@ def _finding(title: str, table: pd.DataFrame) -> str:
     return (
         f"Of the {plural} on {worst['within'].iloc[0]}, {_named(worst[title])} failed most, in "
         f"{ties.told(worst, _rate)}{seen}, and {_named(least[title])} least, in {ties.told(least, _rate)}; "
-        f"the difference is {'' if p <= ALPHA else 'not '}significant ({told_p(p)}, exact test of counts "
+        f"the difference is {'' if p <= ALPHA else 'not '}significant ({p_equation(p)}, exact test of counts "
         f"pooled over all else, Bonferroni-corrected for all pairs of {len(table)} {plural})."
     )
 

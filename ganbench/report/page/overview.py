@@ -10,8 +10,8 @@ import pandas as pd
 from ganbench import stats
 from ganbench.report.page.factors import FACTORS
 from ganbench.report.page.sections import Section
-from ganbench.report.tables import interval, number, percent
 from ganbench.results import Results
+from ganbench.text import interval, number, percent
 
 HEADLINES = (
     *(f"failures-by-{title}" for title in FACTORS.values()),

@@ -18,9 +18,9 @@ from ganbench.report.page.further import Further, further
 from ganbench.report.page.overview import headlines, summary_groups
 from ganbench.report.page.pictures import examples
 from ganbench.report.page.sections import answered
-from ganbench.report.tables import plain_text
 from ganbench.results import Results
 from ganbench.storage.atomic import plain, write_atomic
+from ganbench.text import plain_text
 
 NAME = "report.html"
 LARGEST_LOCK = 500_000
