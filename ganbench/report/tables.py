@@ -12,12 +12,12 @@ _ESCAPES = str.maketrans(
 
 
 def escape(value: object) -> str:
-    """One line of text that Markdown shows as it is, in a table cell too."""
+    """One line of text that Markdown shows literally, in table cells too."""
     return plain_text(value).translate(_ESCAPES)
 
 
 def code(value: object) -> str:
-    """A code span of one line, not for table cells. A backtick would end the span: it becomes a quote."""
+    """A code span of one line, not for table cells. A backtick, which would end the span, becomes a quote."""
     text = plain_text(value).replace("`", "'")
     return f"`{text}`" if text else ""
 

@@ -20,8 +20,8 @@ _OUTCOMES = 24  # greatest width of outcomes in the wide layout
 def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) -> Table:
     """`Results.summary()` as a table that fits in `width` columns, 80 or more.
 
-    Failure rates have their 95% Wilson interval, values n and their 95% interval. Where there
-    is room each stands on one line; else metric and outcomes stand below the variant. `notes` stand below.
+    Failure rates come with their 95% Wilson interval, values with n and their 95% interval. If there is
+    room each takes one line; else metric and outcomes go below the variant. `notes` go below the table.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     columns = _wide(rows)
@@ -73,7 +73,7 @@ def _narrow(rows: list[dict[Any, Any]]) -> Columns:
 
 
 def _room(columns: Columns, width: int) -> int:
-    """What the columns leave for the labels; never below 12."""
+    """The width that the columns leave for the labels; never below 12."""
     taken = [
         max([len(header), *(len(line) for cell in cells for line in cell)])
         for header, cells in columns.items()
@@ -92,8 +92,8 @@ def _value(row: Mapping[Any, Any], when: str) -> list[str]:
 
 
 def _caption(frame: pd.DataFrame) -> Text:
-    told = frame[frame["metric"] != ""].drop_duplicates("metric")
-    pairs = zip(told["metric"], told["direction"], strict=True)
+    measured = frame[frame["metric"] != ""].drop_duplicates("metric")
+    pairs = zip(measured["metric"], measured["direction"], strict=True)
     better = ", ".join(f"{plain_text(metric)}: {direction} is better" for metric, direction in pairs)
-    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs rank worst."
+    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs count as worst."
     return Text(f"{text} {better}".strip())

@@ -268,7 +268,7 @@ def test_all_who_tie_are_named():
         "non-saturating least, in 4 of 6 runs (67%) and 2 of 3 runs (67%); the difference is not significant"
     ) in figure.finding
     tied = pd.DataFrame({"failures": [2, 2], "runs": [3, 3], "failure_rate": [2 / 3, 2 / 3]})
-    assert ties.told(tied, lambda row: "67%") == "2 of 3 runs (67%) each"
+    assert ties.counted(tied, lambda row: "67%") == "2 of 3 runs (67%) each"
 
 
 def test_levels_are_compared_within_a_dataset_and_a_model_only():

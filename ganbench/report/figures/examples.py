@@ -37,7 +37,7 @@ _NORM = "gradient norm"
 
 
 def examples(results: Results) -> Figure:
-    """Of each outcome that is a failure the run whose onset lies in the middle, with the evidence shaded."""
+    """For each failure outcome, the run with the median onset, with the evidence shaded."""
     failed = results.runs[(results.runs["outcome"] != "finished") & results.runs["onset_step"].notna()]
     if failed.empty:
         raise NothingToDraw("no run failed at a known step")
@@ -52,17 +52,17 @@ def examples(results: Results) -> Figure:
     table = table[["variant", "seed", "outcome", "onset_step", "what", "series", "step", "value"]]
     labels = labels_of(results)
     onsets = onset_texts(results)
-    told = [
+    sentences = [
         f"{labels[run['variant']]} seed {run['seed']} {run['outcome']} {onsets[run['key']]}"
         for run, _ in drawn
     ]
-    finding = f"{listed(told, limit=len(told))}."
+    finding = f"{listed(sentences, limit=len(sentences))}."
     series = list(dict.fromkeys(table["series"]))
     return Figure("examples", "What failures looked like", finding, _chart(drawn, series, labels), table)
 
 
 def _example(results: Results, runs: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame] | None:
-    """The run whose onset is the median one, or near it, that left rows; and these."""
+    """The run with the median onset, or the nearest one that left rows; and its rows."""
     ordered = runs.sort_values(["onset_step", "variant", "seed"])
     nearest = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) // 2), kind="stable")
     for place in nearest[:_TRIES]:
@@ -77,7 +77,7 @@ def _named(run: pd.Series) -> dict[str, Any]:
 
 
 def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
-    """series, step, value of what the verdict was taken from, around its onset."""
+    """series, step, value of the evidence for the verdict, around its onset."""
     if run["outcome"] in BY_METRICS:
         rows = averaged(results.evaluations[results.evaluations["key"] == run["key"]])
         metric = _judged(str(run["reason"]), list(rows["metric"].unique()))
