@@ -121,7 +121,7 @@ def test_while_a_suite_trains_the_missing_runs_are_told_of(tmp_path):
     done = ganbench("compare", tmp_path)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "warning: no pair is called significant before all runs of the suite have a result",
+        "warning: no pair is called significant until every run of the suite has a result",
         "warning: 4 of the suite's runs have no result yet and are left out",
     ]
     assert ganbench("leaderboard", tmp_path).err.splitlines() == done.err.splitlines()[1:]

@@ -206,8 +206,8 @@ def test_only_variants_that_are_on_all_tasks_have_a_rank(tmp_path):
     assert frame["tasks"].tolist() == [3, 3, 2, 1]
     assert frame["missing"].tolist() == ["", "", "d2/modes", "d1/modes, d2/modes"]
     assert board.notes[1:3] == [
-        "'mlp-gan/hinge/ema' has no rank: it lacks 'd2/modes'.",
-        "'mlp-gan/hinge/never' has no rank: it lacks 'd1/modes, d2/modes'.",
+        "'mlp-gan/hinge/ema' is not ranked: it has no runs on 'd2/modes'.",
+        "'mlp-gan/hinge/never' is not ranked: it has no runs on 'd1/modes, d2/modes'.",
     ]
 
 
