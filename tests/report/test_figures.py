@@ -502,7 +502,10 @@ def test_a_single_swept_option_is_shown_once(tmp_path, sweep):
         figure(alone, "sensitivity")
     assert ">0.0316228<" in vl_convert.vegalite_to_svg(figure(alone, "stability-map").spec(False))
     spans = r"from \d+% to \d+% with \S+ and from \d+% to \d+% with \S+"
-    told = rf"The share of runs that finished varies {spans}, each option taken alone, over all values of the others\."
+    told = (
+        rf"The share of runs that finished ranges {spans}, each option taken alone, "
+        r"over all values of the others\."
+    )
     assert re.fullmatch(told, figure(sweep, "sensitivity").finding)
 
 
