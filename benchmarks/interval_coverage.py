@@ -11,6 +11,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -163,7 +164,47 @@ def _bootstrap(sampler: Sampler) -> Drawn:
 
 
 def _bca(sampler: Sampler) -> Drawn:
-    return lambda generator, n: stats.bca_interval(sampler(generator, n), stats.iqm, generator, resamples=500)
+    return lambda generator, n: bca_interval(sampler(generator, n), stats.iqm, generator, resamples=500)
+
+
+def bca_interval(
+    values: np.ndarray,
+    statistic: stats.Statistic,
+    generator: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> stats.Interval:
+    """Bootstrap interval, corrected for bias and skewness (Efron 1987, BCa).
+
+    Not `scipy.stats.bootstrap`, which returns NaN where values are constant or infinite: there, where the
+    correction is not defined, this is the percentile interval.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    ordered = np.sort(statistic(values[generator.integers(values.size, size=(resamples, values.size))]))
+    tails = _corrected((1 - level) / 2, ordered, values, statistic)
+    low, high = tails or ((1 - level) / 2, (1 + level) / 2)
+    return stats.Interval(
+        float(np.quantile(ordered, low, method="lower")), float(np.quantile(ordered, high, method="higher"))
+    )
+
+
+def _corrected(
+    tail: float, ordered: np.ndarray, values: np.ndarray, statistic: stats.Statistic
+) -> tuple[float, float] | None:
+    """The corrected quantiles (Efron 1987, eq. 3.9); None where the correction is not defined."""
+    estimate = statistic(values)
+    jackknife = np.array([statistic(np.delete(values, i)) for i in range(values.size)])
+    with np.errstate(invalid="ignore"):
+        spread = jackknife.mean() - jackknife
+    below = ((ordered < estimate).mean() + (ordered <= estimate).mean()) / 2
+    if not (np.isfinite(spread).all() and spread.any() and 0 < below < 1):
+        return None
+    normal = NormalDist()
+    bias = normal.inv_cdf(float(below))
+    acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
+    shifted = [bias + normal.inv_cdf(quantile) for quantile in (tail, 1 - tail)]
+    low, high = (normal.cdf(bias + q / (1 - acceleration * q)) for q in shifted)
+    return low, high
 
 
 def _superiority(x: Sampler, y: Sampler) -> Drawn:

@@ -29,10 +29,10 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="ganbench")
 def cli() -> None:
-    """Benchmarks of the training stability of GANs and VAEs.
+    """Benchmark the training stability of GANs and VAEs.
 
     Exit codes: 0 the suite completed (a diverged run is a result), 1 some run crashed or was incompatible,
-    2 bad input, 130 interrupted (the same command goes on).
+    2 bad input, 130 interrupted (the same command resumes).
     """
 
 
@@ -55,7 +55,7 @@ for _command in (
 
 
 def main() -> None:
-    """Entry point: bad input becomes plain sentences and exit code 2."""
+    """Entry point: bad input becomes a sentence per problem and exit code 2."""
     try:
         code = cli.main(standalone_mode=False)
     except BadInput as error:
@@ -70,7 +70,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("GANBENCH_TRACEBACK"):
             raise
-        _say(f"internal error: {type(error).__name__}: {error}; GANBENCH_TRACEBACK=1 shows where")
+        _say(f"internal error: {type(error).__name__}: {error}; set GANBENCH_TRACEBACK=1 for the traceback")
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

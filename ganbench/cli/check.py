@@ -21,30 +21,31 @@ from rich.console import Console
 from rich.text import Text
 
 from ganbench.errors import BadInput
-from ganbench.suites.toml_file import printable, toml_value
+from ganbench.suites.toml_file import toml_value
+from ganbench.text import printable
 
 Event = dict[str, Any]
 _COLOURS = {"passed": "green", "failed": "red", "remark": "yellow", "not tried": "yellow"}
 _TAIL = 12  # lines of a traceback
-_TOLD = 10_000  # bytes that hold the last check's beginning, most likely
+_RECENT = 10_000  # bytes at the end of the events that most likely contain the start of the last check
 
 
 @click.command()
 @click.argument("name", metavar="NAME|PACKAGE|FILE")
-@click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="An option of the component.")
-@click.option("--skip", multiple=True, metavar="CHECK", help="A check to leave out.")
+@click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="Set an option.")
+@click.option("--skip", multiple=True, metavar="CHECK", help="Skip a check.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
     default=300,
     show_default=True,
-    help="Seconds a check may take.",
+    help="Stop a check after this many seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, options: tuple[str, ...], skip: tuple[str, ...], timeout: float, as_json: bool) -> int:
-    """Check a component, all of a plugin or distribution, or a file: what every component must do.
+    """Check that components do what every component must: one, or all of a plugin, distribution or file.
 
-    Exit codes: 0 nothing failed, 1 a check failed, 2 there is nothing of that name.
+    Exit codes: 0 nothing failed, 1 a check failed, 2 nothing has that name.
     """
     settings = {"options": _options(options), "skip": list(skip)}
     findings = run_checks(name, settings, timeout)
@@ -57,7 +58,7 @@ def check(name: str, options: tuple[str, ...], skip: tuple[str, ...], timeout: f
 
 
 def run_checks(name: str, settings: Mapping[str, Any], timeout: float) -> list[Event]:
-    """Findings of all checks, made in a process of their own. BadInput where nothing has that name."""
+    """Findings of all checks, made in a process of their own. Raises BadInput if nothing has that name."""
     if (name.endswith(".py") or os.sep in name) and not Path(name).is_file():
         raise BadInput(f"there is no file {printable(name)!r}")
     events, ended = _events(name, settings, timeout)
@@ -72,73 +73,73 @@ def run_checks(name: str, settings: Mapping[str, Any], timeout: float) -> list[E
         elif what == "finding":
             findings.append(event)
     if ended:
-        told = {
-            "expected": "The checks come to an end.",
+        finding = {
+            "expected": "The checks end.",
             "seen": ended,
-            "mend": "neither leave nor wait forever",
+            "mend": "do not exit the process, and do not wait forever",
         }
-        findings.append({**at, "outcome": "failed", **told})
+        findings.append({**at, "outcome": "failed", **finding})
     return findings
 
 
 def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[list[Event], str]:
-    """What the process told, and how it ended where it did not come to the end."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as told, tempfile.TemporaryFile() as errors:
-        arguments = [name, json.dumps(settings), str(told.fileno())]
+    """The events of the process, and how it ended if it did not finish all checks; else ""."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as report, tempfile.TemporaryFile() as errors:
+        arguments = [name, json.dumps(settings), str(report.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ganbench.testing.subprocess", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
-            pass_fds=(told.fileno(),),
+            pass_fds=(report.fileno(),),
             start_new_session=True,
         )
         ended = ""
         try:
-            if not _comes_to_its_end(process, told, timeout):
+            if not _ends(process, report, timeout):
                 ended = f"it was stopped after {timeout:g} s"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
-        told.seek(0)
-        events = [json.loads(line) for line in told if line.endswith("\n")]
+        report.seek(0)
+        events = [json.loads(line) for line in report if line.endswith("\n")]
         if events and events[-1]["event"] == "end":
             return events[:-1], ""
         return events, ended or _ended(code, errors)
 
 
-def _comes_to_its_end(process: subprocess.Popen[bytes], told: IO[str], timeout: float) -> bool:
-    """Wait, showing on a terminal where it is. False if it tells nothing new for `timeout` seconds."""
+def _ends(process: subprocess.Popen[bytes], report: IO[str], timeout: float) -> bool:
+    """Wait for the end, showing the current check. False if nothing is reported for `timeout` seconds."""
     size, since = -1, 0.0
     with Console(stderr=True).status("") as shown:
         while process.poll() is None:
-            size, before = os.fstat(told.fileno()).st_size, size
+            size, before = os.fstat(report.fileno()).st_size, size
             if size != before:
                 since = time.monotonic()
-                shown.update(Text(_latest(told, size), overflow="ellipsis", no_wrap=True))
+                shown.update(Text(_latest(report, size), overflow="ellipsis", no_wrap=True))
             if time.monotonic() - since > timeout:
                 return False
             time.sleep(0.05)
     return True
 
 
-def _latest(told: IO[str], size: int) -> str:
-    """The check that began last. Read without moving the place at which the process writes."""
-    lines = os.pread(told.fileno(), _TOLD, max(0, size - _TOLD)).decode("utf-8", "replace").splitlines()
+def _latest(report: IO[str], size: int) -> str:
+    """The check that started last. `pread` leaves the offset alone, which the process shares for writing."""
+    lines = os.pread(report.fileno(), _RECENT, max(0, size - _RECENT)).decode("utf-8", "replace").splitlines()
     begun = next((line for line in reversed(lines) if line.startswith('{"event": "check"')), "")
-    with contextlib.suppress(ValueError):  # nothing has begun, or the line is not written to its end
+    with contextlib.suppress(ValueError):  # no check has started, or the line is not complete yet
         event = json.loads(begun)
         return printable(f"{event['component']}: {event['check']}")
     return ""
 
 
 def _ended(code: int, errors: IO[bytes]) -> str:
-    """How the process ended, with the last line that it wrote."""
+    """How the process ended, with its last line of output."""
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - 2000))
     said = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-    how = f"the process ended with {code}" if code >= 0 else f"it was ended by {_signal(-code)}"
+    how = f"the process exited with {code}" if code >= 0 else f"the process was killed by {_signal(-code)}"
     return f"{how}: {said}" if said else how
 
 
@@ -157,7 +158,7 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _print(findings: Sequence[Event]) -> None:
-    """Each component: what it passed in a line or two, and all else at length."""
+    """Each component: the names of passed checks, then everything else in full."""
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
     for component in dict.fromkeys(finding["component"] for finding in findings):
         own = [finding for finding in findings if finding["component"] == component]

@@ -20,14 +20,14 @@ _KEYS = ("dataset", "model", "loss", "techniques", "batch", "steps")
 folders_argument = click.argument(
     "folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR..."
 )
-metric_option = click.option("--metric", help="By which metric. Default: the suite's, or each variant's own.")
+metric_option = click.option("--metric", help="The metric. Default: the suite's, or each variant's own.")
 format_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 
 
@@ -37,15 +37,16 @@ format_option = click.option(
 @click.option(
     "--baseline",
     metavar="LABEL|KEY=VALUE,…",
-    help="Compare with this variant, or with those that have loss=hinge,techniques=r1+ema (an empty value: "
-    "none), or all pairs by `all`. Default: the suite's, else all pairs.",
+    help="Compare with this variant, or with variants of these properties, such as "
+    "loss=hinge,techniques=r1+ema (techniques= for none); `all` compares all pairs. Default: the suite's "
+    "baseline, else all pairs.",
 )
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level of significance.")
+@click.option("--alpha", type=float, default=0.05, show_default=True, help="Significance level.")
 @format_option
 def compare(
     folders: tuple[Path, ...], metric: str | None, baseline: str | None, alpha: float, form: str
 ) -> int:
-    """Who beats whom in the results in DIR..., by how much, and how surely."""
+    """Compare the variants in DIR...: which is better, by how much, and is it significant?"""
     from ganbench.report.listing import comparison_listing
     from ganbench.results import load
 
@@ -53,13 +54,13 @@ def compare(
     chosen = None if baseline is None else baseline_of(baseline, results)
     frame = results.compare(metric, chosen, alpha)
     if results.missing:
-        tell_warning("no pair is called significant before all runs of the suite have a result")
+        tell_warning("no pair is called significant until every run of the suite has a result")
     show(comparison_listing(frame, alpha), results, form)
     return 0
 
 
 def show(listing: Listing, results: Results, form: str) -> None:
-    """Print it, after what there was to warn of in the results that it is made from."""
+    """Print a listing, after the warnings about its results."""
     tell_all(results)
     if form != "table":
         click.echo(listing.text(form), nl=False)
@@ -71,16 +72,16 @@ def show(listing: Listing, results: Results, form: str) -> None:
 
 
 def baseline_of(text: str, results: Results) -> str | dict[str, Any]:
-    """A label as it is; else what KEY=VALUE,… says."""
+    """The text itself if it is a label, else the properties in KEY=VALUE,…."""
     if text in set(results.runs["variant"]) or "=" not in text:
         return text
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for part in text.split(","):
         key, _, value = part.partition("=")
         if key not in _KEYS:
             raise BadInput(f"--baseline: {key!r} is not a key of a baseline; {nearest(key, _KEYS)}")
-        found[key] = _value(key, value)
-    return found
+        properties[key] = _value(key, value)
+    return properties
 
 
 def _value(key: str, value: str) -> Any:
@@ -89,5 +90,5 @@ def _value(key: str, value: str) -> Any:
     if key not in ("batch", "steps"):
         return value
     if not value.isdigit():
-        raise BadInput(f"--baseline: {key} is a whole number, such as {key}=64 (got {value!r})")
+        raise BadInput(f"--baseline: {key} must be a whole number, such as {key}=64 (got {value!r})")
     return int(value)

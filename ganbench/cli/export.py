@@ -17,10 +17,10 @@ from ganbench.cli.report import tell_all
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="Where to. Default: DIR/export.",
+    help="The folder to write to. Default: DIR/export.",
 )
 def export(folders: tuple[Path, ...], form: str, out: Path | None) -> int:
-    """Write the runs, evaluations and traces in DIR... as one file each."""
+    """Write all runs, evaluations and traces in DIR... to one file each."""
     from ganbench.results import load
     from ganbench.results.exporting import export_to
 

@@ -20,25 +20,29 @@ from ganbench.errors import BadInput
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="File: .pdf, .svg, .png, .tex or .csv. Default: NAME.pdf.",
+    help="The file, by suffix: .pdf, .svg, .png, .tex or .csv. Default: NAME.pdf.",
 )
-@click.option("--metric", help="Which metric. Default: the one that most variants take.")
-@click.option("--threshold", type=float, help="Of time-to-threshold: when a run is good enough.")
+@click.option("--metric", help="The metric to draw. Default: the suite's, or each variant's own.")
+@click.option("--threshold", type=float, help="For time-to-threshold: the value that is good enough.")
 @click.option(
     "--baseline",
     metavar="LABEL|KEY=VALUE,…",
-    help="Of comparisons: what to compare with, as in `ganbench compare`.",
+    help="For comparisons: the baseline, as in `ganbench compare`.",
 )
-@click.option("-x", "x", metavar="OPTION", help="Of stability-map: the swept option across.")
-@click.option("-y", "y", metavar="OPTION", help="Of stability-map: the swept option upwards.")
+@click.option("-x", "x", metavar="OPTION", help="For stability-map: the swept option on the x axis.")
+@click.option("-y", "y", metavar="OPTION", help="For stability-map: the swept option on the y axis.")
 @click.option(
-    "--width", type=click.IntRange(160, 4000), default=480, show_default=True, help="Of a picture, in pixels."
+    "--width",
+    type=click.IntRange(160, 4000),
+    default=480,
+    show_default=True,
+    help="Width in pixels.",
 )
-@click.option("--dark", is_flag=True, help="Light on dark.")
+@click.option("--dark", is_flag=True, help="Light on a dark background.")
 def figure(
     name: str, folders: tuple[Path, ...], out: Path | None, width: int, dark: bool, **options: Any
 ) -> int:
-    """Write the figure NAME of the results in FOLDERS to a file, and say what it shows.
+    """Write the figure NAME of the results in FOLDERS to a file, and print its finding.
 
     Figures: failure-rates, outcomes, final-values, comparisons, survival, time-to-threshold, metric-curves,
     gradient-norms, logit-gap, examples, stability-map, sensitivity, cost.
@@ -49,7 +53,7 @@ def figure(
 
     given = {option: value for option, value in options.items() if value is not None}
     if not math.isfinite(given.get("threshold", 0.0)):
-        raise BadInput(f"--threshold: {given['threshold']:g} is no value that a run could reach")
+        raise BadInput(f"--threshold: {given['threshold']:g} is not a value that a run can reach")
     results = load(*folders)
     if "baseline" in given:
         given["baseline"] = baseline_of(given["baseline"], results)

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="verdict.NAME=VALUE", help="Change a threshold.")
-@click.option("--reset", is_flag=True, help="Begin from the suite's own thresholds.")
+@click.option("--reset", is_flag=True, help="Start from the suite's own thresholds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) -> int:
-    """Take the verdicts in FOLDER again, by other thresholds, without training.
+    """Judge the runs in FOLDER again with other thresholds, without training.
 
-    They stay in force when the suite is run again, until its own thresholds change.
+    The new verdicts stay when the suite runs again, until its own thresholds change.
     """
     from ganbench.report import write_report
     from ganbench.results import load
     from ganbench.running.rejudge import judge_folder
 
-    load(folder)  # is there anything?
+    load(folder)  # raises BadInput if there are no results
     judged = judge_folder(folder, overrides, reset)
     write_report(load(folder), folder)
     if as_json:
@@ -37,7 +37,7 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
 
 
 def summary(judged: Judged) -> dict[str, Any]:
-    """What judging again came to, as plain data."""
+    """The changed verdicts as plain data."""
     from ganbench.running.rejudge import verdict_of
 
     return {
@@ -58,13 +58,13 @@ def summary(judged: Judged) -> dict[str, Any]:
 
 
 def _show(judged: Judged) -> None:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     for one in summary(judged)["changed"]:
-        told = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"
+        change = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"
         why = "; ".join(filter(None, (one["reason"], one["remark"])))
-        click.echo(printable(told + (f" ({why})" if why else ""), 1000))
+        click.echo(printable(change + (f" ({why})" if why else ""), 1000))
     click.echo(f"{len(judged.changed)} of {judged.runs} verdicts changed")
     for name in judged.kept:
-        told = "rows that it was judged from are not there any more: it keeps its verdicts"
-        click.echo(printable(f"warning: {name}: {told}", 1000), err=True)
+        why = "the rows that it was judged from are gone, so it keeps its verdicts"
+        click.echo(printable(f"warning: {name}: {why}", 1000), err=True)

@@ -13,11 +13,11 @@ from ganbench.cli.compare import folders_argument, format_option, metric_option,
 @folders_argument
 @metric_option
 @click.option(
-    "--by-model", is_flag=True, help="Rank losses and techniques: a task is a data set and a model."
+    "--by-model", is_flag=True, help="Rank losses with techniques: a task is a data set and a model."
 )
 @format_option
 def leaderboard(folders: tuple[Path, ...], metric: str | None, by_model: bool, form: str) -> int:
-    """Rank variants over all suites and data sets in DIR..., failures first."""
+    """Rank variants over all suites and data sets in DIR...; failed runs count as worst."""
     from ganbench.report.listing import leaderboard_listing
     from ganbench.results import load
 

@@ -16,10 +16,10 @@ import click
     "parent",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Where its folder goes. Default: here.",
+    help="The folder to create it in. Default: here.",
 )
 def new(kind: str, name: str, parent: Path) -> None:
-    """Write a small, complete plugin with one component of KIND, called NAME, into the folder NAME.
+    """Create a small, complete plugin with one component of KIND, called NAME, in the folder NAME.
 
     KIND is model, loss, technique, dataset, metric, extractor, executor, logger or suite.
     """

@@ -10,42 +10,46 @@ import click
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "path", metavar="ARCHIVE", type=click.Path(path_type=Path), help="Default: DIR's name.zip here."
+    "-o",
+    "path",
+    metavar="ARCHIVE",
+    type=click.Path(path_type=Path),
+    help="Default: DIR's name plus .zip, here.",
 )
 @click.option(
     "--thin",
     type=click.IntRange(2),
     metavar="STEPS",
-    help="Keep so many steps of each trace. Verdicts cannot be taken again from it then.",
+    help="Keep only STEPS steps of each trace. Runs cannot be judged again from it.",
 )
-@click.option("--sheets", is_flag=True, help="The sample sheets too.")
+@click.option("--sheets", is_flag=True, help="Include the sample sheets.")
 @click.option(
     "--plugin",
     "plugins",
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A plugin that is a single file, where it does not lie where it was when it was used.",
+    help="Path of a single-file plugin that has moved since the runs were made.",
 )
 def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugins: tuple[Path, ...]) -> None:
-    """Put the results in DIR into one archive, to be shared.
+    """Pack the results in DIR into one archive to share.
 
-    It holds rows, thresholds, configurations, environments, versions, checksums, and plugins that are single
-    files; the same rows give the same bytes. `ganbench verify` checks it.
+    It holds rows, thresholds, configurations, environments, versions, checksums and single-file plugins. The
+    same rows give the same bytes. `ganbench verify` checks it.
     """
-    from ganbench.cli.plan import size
     from ganbench.cli.report import tell_warning
     from ganbench.sharing.pack import pack as pack_folder
+    from ganbench.text import size
 
     packed = pack_folder(folder, path, thin, sheets, plugins)
     for name in packed.left_out:
         tell_warning(f"{name} has not ended and is left out")
     for name in packed.lacking:
-        why = "it was moved or changed (give it by --plugin FILE), or imports other files (make it a package)"
+        why = "it moved or changed (pass it with --plugin FILE), or imports other files (make it a package)"
         tell_warning(f"the plugin {name} is left out: {why}")
     if packed.lacks_suite:
         tell_warning(
-            "the suite's file is left out: it was moved (suite.lock.json has the suite as it was run)"
+            "the suite's file is left out: it has moved (suite.lock.json holds the suite as it was run)"
         )
     click.echo(f"archive {packed.path} ({packed.runs} runs, {size(packed.bytes)})")
     click.echo(f"digest  {packed.digest}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.cli.options import Request, suite_options
-from ganbench.text import stack_label
+from ganbench.text import duration, size, stack_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +27,10 @@ _COLUMNS = ("runs", "steps", "trained", "time", "memory")
 @suite_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(suite: str, as_json: bool, **options: Any) -> int:
-    """Show what `ganbench run SUITE` would train, and what that would cost. Trains nothing."""
+    """Show what `ganbench run SUITE` would train, and its time and memory. Trains nothing."""
     from ganbench.planning.plan import make_plan
 
-    with redirect_stdout(sys.stderr):  # what components print must not mix with the plan
+    with redirect_stdout(sys.stderr):  # components may print; stdout is for the plan
         job = Request(suite, **options).resolve()
         made = make_plan(job.suite, job.catalogue, job.root, job.settings)
     if as_json:
@@ -41,7 +41,7 @@ def plan(suite: str, as_json: bool, **options: Any) -> int:
 
 
 def summary(plan: Plan) -> dict[str, Any]:
-    """The plan as plain data."""
+    """The plan as plain data, for JSON."""
     return {
         "suite": plan.suite.name,
         "variants": [variant.label for variant in plan.suite.variants],
@@ -75,26 +75,26 @@ def _show(plan: Plan) -> None:
     console.print(Text(f"{plan.suite.name}: {variants} variants x {seeds} seeds = {variants * seeds} runs"))
     if plan.stacks:
         console.print(_table(plan.stacks, console.width))
-    left = [f"{plan.cached} runs are already trained"]
+    rest = [f"{plan.cached} runs are already trained"]
     if plan.resumed:
-        left.append(f"{len(plan.resumed)} stacks would go on")
+        rest.append(f"{len(plan.resumed)} stacks would resume")
     if plan.failed:
-        left.append(f"{len(plan.failed)} runs are incompatible")
-    console.print(Text("; ".join(left)))
+        rest.append(f"{len(plan.failed)} runs are incompatible")
+    console.print(Text("; ".join(rest)))
     for reason in dict.fromkeys(f"{row['label']}: {row['reason']}" for row in plan.failed):
         console.print(Text(f"incompatible: {reason}"))
     workers = f"{plan.settings.workers} worker" + ("s" if plan.settings.workers > 1 else "")
-    started = f"predicted: {duration(plan.seconds)} on {workers} ({plan.settings.device})"
-    console.print(Text(started + (", unmeasured on GPUs" if plan.settings.device == "cuda" else "")))
+    prediction = f"predicted: {duration(plan.seconds)} on {workers} ({plan.settings.device})"
+    console.print(Text(prediction + (", unmeasured on GPUs" if plan.settings.device == "cuda" else "")))
 
 
 def _table(stacks: Sequence[Stack], width: int) -> Table:
-    """One row a stack; labels are broken between their parts."""
+    """One row per stack; labels are broken between their parts."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from ganbench.report.terminal import break_label
+    from ganbench.text import break_label
 
     rows = [_cells(stack) for stack in stacks]
     taken = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
@@ -114,19 +114,3 @@ def _cells(stack: Stack) -> tuple[str, ...]:
     how = "loop" if engine["mapper"] == "loop" else engine["executor"]
     steps = config["variants"][0]["steps"]
     return str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory)
-
-
-def duration(seconds: float) -> str:
-    """Such as "45 s", "12 min", "3.2 h"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def size(count: float) -> str:
-    """Bytes, such as "3.1 MB"."""
-    for unit in ("kB", "MB"):
-        count /= 1e3
-        if count < 999.5:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1e3:.1f} GB"

@@ -15,7 +15,7 @@ import click
 from ganbench.cli.check import check
 from ganbench.cli.new import new
 from ganbench.errors import BadInput, nearest
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 if TYPE_CHECKING:
     from ganbench.plugins.discovery import Catalogue
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def plugins() -> None:
-    """What the installed plugins provide."""
+    """List, show, check and create plugins."""
 
 
 plugins.add_command(check)
@@ -32,10 +32,8 @@ plugins.add_command(new)
 
 
 _WHOLE = 10_000
-"""Characters of a line that nothing shortens, but for hostile ones."""
-_FILES = click.option(
-    "--plugin", "files", multiple=True, metavar="FILE", help="A plugin that is a single file."
-)
+"""Characters of a line in a pipe: no honest line is longer."""
+_FILES = click.option("--plugin", "files", multiple=True, metavar="FILE", help="Load a single-file plugin.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -43,7 +41,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_FILES
 @_JSON
 def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
-    """List plugins, their components, and what could not be loaded, with its traceback."""
+    """List plugins, their components, and plugins that failed to load, with tracebacks."""
     from ganbench.hookspecs import PROJECT
     from ganbench.plugins.discovery import DISABLE, discover
 
@@ -67,8 +65,8 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
     for name, owner in catalogue.disabled.items():
         click.echo(_wrapped(f"  {name}: {owner}, disabled by {DISABLE}"))
     for failure in catalogue.failures:
-        told = f"failed: {failure.plugin} of {failure.distribution}: {failure.told}"
-        click.echo(click.style(_wrapped(told), fg="red"))
+        line = f"failed: {failure.plugin} of {failure.distribution}: {failure.told}"
+        click.echo(click.style(_wrapped(line), fg="red"))
         for line in failure.traceback.splitlines():
             click.echo(printable(f"    {line}", _WHOLE))
 
@@ -78,7 +76,7 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
 @_FILES
 @_JSON
 def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
-    """Show the components called NAME: what they are, where they come from, their options."""
+    """Show the components called NAME: description, provider, options."""
     from ganbench.plugins.describe import describe
     from ganbench.plugins.discovery import discover
 
@@ -100,24 +98,24 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
             click.echo(_wrapped(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
         for fact, value in one["facts"].items():
-            told = value if isinstance(value, str) else json.dumps(value)
-            click.echo(_wrapped(f"  {fact}: {told}"))
+            text = value if isinstance(value, str) else json.dumps(value)
+            click.echo(_wrapped(f"  {fact}: {text}"))
 
 
 def _columns() -> int:
-    """How long a line may be: as wide as the terminal, as long as it likes in a pipe."""
+    """The greatest length of a line: the width of the terminal, or unlimited in a pipe."""
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else _WHOLE
 
 
 def _wrapped(line: str, hanging: int = 2) -> str:
-    """The line, in several where it is too long, indented as it is and by `hanging` more."""
+    """The line, wrapped if it is too long; further lines are indented by `hanging` more."""
     indent = " " * (len(line) - len(line.lstrip()) + hanging)
     safe = printable(line, _WHOLE)
     return textwrap.fill(safe, _columns(), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _lines(doc: str) -> Iterator[str]:
-    """The lines of a docstring; on a terminal, which wraps them anew, a paragraph is one."""
+    """The lines of a docstring; on a terminal one line per paragraph, to be wrapped to its width."""
     for number, paragraph in enumerate(doc.split("\n\n")):
         joined = sys.stdout.isatty() and "\n " not in paragraph
         yield from [""] if number else []
@@ -138,6 +136,6 @@ def _listing(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _remark(loading: Loading, ours: bool) -> str:
-    """What is worth telling of how a plugin was loaded. ganbench's own is loaded first, and torch with it."""
+    """A remark on a plugin that is slow to import; not on ganbench's own, whose time includes torch's."""
     slow = loading.slow and not ours
     return f", slow to import: {loading.seconds:.1f} s" if slow else ""

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option(
     "--metric",
-    help="The main metric, in the table, the page and all that is written. Default: the suite's, or each "
-    "variant's own.",
+    help="The main metric of the table, the page and all files. Default: the suite's, or each variant's own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened: bool) -> int:
-    """Show the table of the results in DIR..., and write a page, Markdown and CSV into the first.
+    """Print a summary of the results in DIR..., and write a page, Markdown and CSV into the first folder.
 
     Exit code 1: the page could not be written.
     """
@@ -53,12 +52,12 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
 
 
 def tell_warning(text: str) -> None:
-    """A warning on the terminal."""
+    """Print a warning to stderr."""
     click.echo(f"warning: {text}", err=True)
 
 
 def tell_all(results: Results) -> None:
-    """All warnings of results, those of files that were read last included."""
+    """Print all warnings of results. Call it last: reading a frame may add some."""
     missing = results.missing
     for warning in results.warnings:
         tell_warning(warning)
@@ -67,6 +66,6 @@ def tell_all(results: Results) -> None:
 
 
 def report_of(paths: Sequence[Path]) -> Path:
-    """The file to read of those that a report wrote: the page, or the Markdown where there is no page."""
+    """The main file of a report: the page, or the Markdown if there is no page."""
     pages = [path for path in paths if path.suffix == ".html"]
     return (pages or list(paths))[0]

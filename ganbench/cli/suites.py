@@ -11,7 +11,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def suites(context: click.Context, as_json: bool) -> None:
-    """List the suites that are found by name; show one; print the schema of suite files."""
+    """List the installed suites; show one; print the schema of suite files."""
     if context.invoked_subcommand:
         return
     import tomllib
@@ -35,7 +35,7 @@ def suites(context: click.Context, as_json: bool) -> None:
 @suites.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Print the suite file of that NAME."""
+    """Print the suite file called NAME."""
     from ganbench.plugins.discovery import discover
     from ganbench.suites.load import find_suite
 

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 SIGNS = {True: ("ok", "green"), False: ("WRONG", "red"), None: ("skipped", "yellow")}
 
 _INDENT = 19
-"""Columns in front of what was seen."""
+"""Columns before the detail of a check."""
 
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path))
-@click.option("--retrain", type=click.IntRange(1), metavar="N", help="Train N of its runs here and compare.")
+@click.option("--retrain", type=click.IntRange(1), metavar="N", help="Train N of its runs again and compare.")
 @click.option(
-    "--plugin", "files", multiple=True, metavar="FILE", help="A plugin that is a single file, for --retrain."
+    "--plugin", "files", multiple=True, metavar="FILE", help="Load a single-file plugin, for --retrain."
 )
 @click.option(
     "--trust",
     multiple=True,
     metavar="NAME",
-    help="Execute the archive's plugin NAME, such as my_loss.py, for --retrain. Read it first.",
+    help="Execute the archive's own plugin NAME, such as my_loss.py, for --retrain. Read it first.",
 )
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes, for --retrain.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Number of processes, for --retrain.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(
     archive: Path,
@@ -48,17 +48,17 @@ def verify(
 ) -> int:
     """Check an ARCHIVE that `ganbench pack` made.
 
-    Its checksums; that run keys follow from the configurations and verdicts from the traces; that no run was
-    left out. With --retrain, a sample that its digest chooses is trained here. Nothing in it is executed, but
-    plugins that --trust names.
+    Checksums must match, run keys must follow from configurations, verdicts from traces, and no run may be
+    missing. --retrain trains a sample, chosen by the archive's digest, again. Nothing in the archive is
+    executed except plugins named with --trust.
 
-    Exit code 1: something is wrong with it.
+    Exit code 1: a check failed.
     """
     from ganbench.sharing.plugin_files import trusted
     from ganbench.sharing.verify import verify as verify_archive
 
     if trust and not retrain:
-        raise BadInput("--trust is for training again: give --retrain N too")
+        raise BadInput("--trust needs --retrain N")
 
     with tempfile.TemporaryDirectory(prefix="ganbench-verify-") as scratch:
         found = verify_archive(archive, _below(scratch, "archive"), trust)
@@ -74,13 +74,13 @@ def verify(
 
 
 def summary(found: Verified, compared: list[Compared]) -> dict[str, Any]:
-    """What was found, as plain data."""
-    told = {name: found.manifest.get(name) for name in ("suite", "ganbench", "runs", "traces", "versions")}
+    """The checks and comparisons as plain data."""
+    facts = ("suite", "ganbench", "runs", "traces", "versions")
     return {
         "archive": str(found.archive),
         "digest": found.digest,
         "ok": found.ok,
-        **told,
+        **{name: found.manifest.get(name) for name in facts},
         "checks": [asdict(check) for check in found.checks],
         "retrained": [asdict(one) for one in compared],
     }
@@ -95,14 +95,14 @@ def _below(scratch: str, name: str) -> Path:
 def _retrained(
     found: Verified, count: int, scratch: Path, files: tuple[str, ...], workers: int | None
 ) -> list[Compared]:
-    """What the sampled runs came to; the checks are added to what was found."""
+    """Compare the sampled runs, trained again; adds its checks to `found`."""
     from ganbench.planning.choice import settings
     from ganbench.plugins.discovery import discover
     from ganbench.sharing.retrain import retrain
     from ganbench.sharing.verify import Check
 
     if not found.ok:
-        found.checks.append(Check("retrained", None, "not tried, for it is wrong already"))
+        found.checks.append(Check("retrained", None, "not tried: another check failed"))
         return []
     catalogue = discover(files)
     chosen = settings(None, "auto", workers, catalogue)
@@ -112,7 +112,7 @@ def _retrained(
 
 
 def _show(found: Verified, compared: list[Compared]) -> None:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     click.echo(printable(f"archive {found.archive}: {found.manifest.get('suite')}"))
     click.echo(f"digest  {found.digest}")
@@ -124,11 +124,11 @@ def _show(found: Verified, compared: list[Compared]) -> None:
         for line in [*lines[1:], *map(printable, check.runs)]:
             click.echo(" " * _INDENT + line)
     for one in compared:
-        told = _wrapped(f"{one.label} seed {one.seed}: {one.detail}", width - 8)
-        click.echo("\n".join(" " * 8 + line for line in told))
+        lines = _wrapped(f"{one.label} seed {one.seed}: {one.detail}", width - 8)
+        click.echo("\n".join(" " * 8 + line for line in lines))
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    from ganbench.suites.toml_file import printable
+    from ganbench.text import printable
 
     return textwrap.wrap(printable(text, 2000), max(width, 20), break_on_hyphens=False) or [""]

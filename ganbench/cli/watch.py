@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.errors import BadInput, Problem
+from ganbench.text import drop_shared_start, duration, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -135,8 +136,6 @@ def _line(text: str, style: str = "") -> Text:
 
 def _sentences(frame: Frame) -> Iterator[tuple[str, str]]:
     """(sentence, style)."""
-    from ganbench.cli.plan import duration
-
     style = {"training": "bold", "finished": "bold green", "stopped": "bold yellow"}[frame.state]
     yield f"{_safe(frame.suite)}: {_state(frame)}", style
     waiting = frame.runs - frame.ended - frame.in_training
@@ -167,8 +166,6 @@ def _state(frame: Frame) -> str:
 def _stacks(training: Sequence[Training], metric: str, width: int) -> Table:
     from rich.text import Text
 
-    from ganbench.cli.plan import duration
-
     wide = width >= WIDE
     table = _table(width)
     table.add_column("in training", no_wrap=True, ratio=5)
@@ -178,7 +175,7 @@ def _stacks(training: Sequence[Training], metric: str, width: int) -> Table:
     if wide:
         table.add_column("evaluated", justify="right", no_wrap=True)
     table.add_column("median (range)", no_wrap=True, ratio=7 if wide else 4)
-    for one, label in zip(training, short([one.label for one in training]), strict=True):
+    for one, label in zip(training, drop_shared_start([one.label for one in training]), strict=True):
         more = f" +{one.variants - 1} variants" if one.variants > 1 else ""
         left = "" if one.seconds_left is None else duration(one.seconds_left)
         step = f"{one.step:,} of {one.steps:,}" if wide else f"{one.step / one.steps:.0%}"
@@ -209,7 +206,7 @@ def _failures(groups: Sequence[tuple[str, str, list[Failure]]], width: int) -> T
     table.add_column("steps", no_wrap=True)
     if width >= WIDE:
         table.add_column("reason of the first", no_wrap=True, ratio=4)
-    labels = short([variant for _, variant, _ in groups])
+    labels = drop_shared_start([variant for _, variant, _ in groups])
     for (outcome, _, own), label in zip(groups, labels, strict=True):
         steps = sorted(failure.step for failure in own if failure.step is not None)
         when = f"{steps[0]:,}" + (f" to {steps[-1]:,}" if steps[-1] > steps[0] else "") if steps else ""
@@ -228,15 +225,6 @@ def _grouped(failures: Sequence[Failure]) -> list[tuple[str, str, list[Failure]]
     return [(*key, sorted(own, key=lambda failure: failure.seed)) for key, own in ordered]
 
 
-def short(labels: Sequence[str]) -> list[str]:
-    """Labels without the parts between "/" at their beginning that all share."""
-    parts = [label.split("/") for label in labels]
-    shared = 0
-    while len(labels) > 1 and all(len(p) > shared + 1 and p[shared] == parts[0][shared] for p in parts):
-        shared += 1
-    return ["/".join(own[shared:]) for own in parts]
-
-
 def _table(width: int) -> Table:
     from rich import box
     from rich.table import Table
@@ -249,6 +237,4 @@ def _number(value: float | None) -> str:
 
 
 def _safe(text: str, limit: int = 200) -> str:
-    from ganbench.suites.toml_file import printable
-
     return printable(text, limit)

@@ -14,7 +14,7 @@ from ganbench.components.kinds import BuildNetworks, Metric, Technique
 from ganbench.errors import Broken, nearest
 from ganbench.game import Flow, GradientField, Objective, Out, Play
 from ganbench.game.update_rules import Rule
-from ganbench.suites.toml_file import brief
+from ganbench.text import brief
 
 _WRAPPED = "return the wrapped function"
 

@@ -18,6 +18,7 @@ from ganbench.engine.program import Program, Values
 from ganbench.engine.trainers import Mapped, Runs, is_out_of_memory, one_by_one
 from ganbench.executors.eager import Eager
 from ganbench.plugins.discovery import Catalogue
+from ganbench.text import first_line
 
 STEPS = 2
 TOLERANCE = 1e-8
@@ -58,7 +59,7 @@ def why_not_mappable(
 
 
 def _first_sentence(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].partition(". ")[0]
+    return first_line(error).partition(". ")[0]
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What every report says of results, as plain text: counts, cautions, settings, how to do it again."""
+"""What every report says about results, as plain text: counts, cautions, settings, reproduction."""
 
 from __future__ import annotations
 
@@ -12,105 +12,108 @@ from typing import Any
 from ganbench._version import __version__
 from ganbench.judging.collapse import COUNTS
 from ganbench.judging.thresholds import Thresholds
-from ganbench.report.names import labels_of, listed
-from ganbench.report.tables import setting
+from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.storage.atomic import plain
 from ganbench.storage.owners import owner_text
+from ganbench.text import listed, plural, setting
 
 NOTE = """\
-A failure is whatever did not finish. Failure rates have Wilson intervals. Values are the interquartile mean
-(IQM) over seeds, the median below 4 runs, with a 95% interval over the n runs: what the winsorised variance
-(Tukey and McLaughlin 1963) and the percentile bootstrap hold together, the bootstrap alone for the median and
-where over a quarter failed. It is wide at 5 runs. Failed runs are not left out: they rank worst, so ∞ or -∞
-says that too many failed, and as an end of an interval that too many may fail."""
+A failure is any run that did not finish. Failure rates have Wilson intervals. Values are the interquartile
+mean (IQM) over seeds, or the median below 4 runs, with a 95% interval over the n runs: a t interval from the
+winsorised variance (Tukey and McLaughlin 1963) joined with the percentile bootstrap; the bootstrap alone for
+the median and where more than a quarter of the runs failed. It is wide at 5 runs. Failed runs count as worst.
+∞ or -∞ means that too many runs failed for a finite mean; as an end of an interval, that it may be so."""
 
 
 def counts(results: Results) -> str:
     """How many runs, variants and seeds."""
     runs = results.runs
     variants, seeds = runs["variant"].nunique(), runs["seed"].nunique()
-    parts = f": {_count(variants, 'variant')}, {_count(seeds, 'different seed')}" if len(runs) else ""
-    return f"{_count(len(runs), 'run')}{parts}. Written by ganbench {__version__}."
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+    parts = f": {plural(variants, 'variant')}, {plural(seeds, 'different seed')}" if len(runs) else ""
+    return f"{plural(len(runs), 'run')}{parts}. Written by ganbench {__version__}."
 
 
 def cautions(results: Results) -> Iterator[tuple[str, str]]:
-    """What a reader must know before comparing, each as (what matters, the rest of the sentence)."""
+    """Warnings to read before comparing, each as (what matters, the rest of the sentence)."""
     if results.missing:
         has, is_ = ("has", "is") if results.missing == 1 else ("have", "are")
-        missing = f"{_count(results.missing, 'run')} of the suite {has} no result yet"
+        missing = f"{plural(results.missing, 'run')} of the suite {has} no result yet"
         yield missing, f"and {is_} not in these tables."
     labels = labels_of(results)
     for name in ("device", "executor", "mapper"):
         users = results.runs.dropna(subset=name).astype({name: str}).groupby(name)["variant"].unique()
         if len(users) > 1:
-            told = "; ".join(f"{used}: {listed([labels[one] for one in own])}" for used, own in users.items())
-            yield f"Mixed {name}s", f"({told}). Runs of different ones differ by rounding, then by chaos."
+            groups = "; ".join(
+                f"{used}: {listed([labels[variant] for variant in variants])}"
+                for used, variants in users.items()
+            )
+            yield (
+                f"Mixed {name}s",
+                f"({groups}). Runs from different {name}s start out equal up to rounding and then diverge: "
+                "do not compare them run by run.",
+            )
 
 
 def unjudged(results: Results) -> str:
-    """What is said where no metric was taken that shows a collapse; empty where it could be judged."""
+    """A sentence if no metric was measured that shows a collapse; empty if collapse could be judged."""
     verdict = results.lock.get("verdict") or {}
-    telling = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
+    revealing = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
     taken = {label: {name.replace("_", "-") for name in names} for label, names in results.metrics.items()}
-    blind = [label for label, names in taken.items() if names.isdisjoint(telling)]
+    blind = [label for label, names in taken.items() if names.isdisjoint(revealing)]
     if not blind:
         return ""
     labels = labels_of(results)
     whose = "" if len(blind) == len(taken) else f" for {listed([labels[label] for label in blind])}"
-    told = listed(telling, limit=len(telling))
-    return f"Collapse could not be judged{whose}: none of {told} was measured."
+    needed = listed(revealing, limit=len(revealing))
+    return f"Collapse could not be judged{whose}: none of {needed} was measured."
 
 
 def further_metrics(results: Results) -> list[str]:
-    """Metrics that were measured beside the main one of a variant, in the suite's order."""
+    """Metrics measured in addition to the main one of a variant, in the suite's order."""
     main = results.summary().set_index("variant")["metric"]
     pairs = results.evaluations[["variant", "metric"]].drop_duplicates()
-    beside = set(pairs.loc[pairs["metric"] != pairs["variant"].map(main), "metric"])
-    return [name for name in dict.fromkeys(itertools.chain(*results.metrics.values())) if name in beside]
+    others = set(pairs.loc[pairs["metric"] != pairs["variant"].map(main), "metric"])
+    return [name for name in dict.fromkeys(itertools.chain(*results.metrics.values())) if name in others]
 
 
 def notes(results: Results) -> Iterator[str]:
-    """What stands below the table of a terminal."""
-    if told := unjudged(results):
-        yield told
+    """Notes below the table on a terminal."""
+    if caution := unjudged(results):
+        yield caution
     if further := further_metrics(results):
-        yield f"Measured too (`ganbench report --metric NAME`): {listed(further, limit=12)}."
+        yield f"Also measured (show with `ganbench report --metric NAME`): {listed(further, limit=12)}."
 
 
 def settings(config: Mapping[str, Any]) -> Iterator[str]:
-    """Steps, batch, optimizer, metrics of a resolved variant."""
+    """Steps, batch, optimizer and metrics of a resolved variant, as text."""
     yield str(config.get("steps", ""))
     yield str(config.get("batch", ""))
     optimizers = config.get("optimizer") or {}
-    told = {player: _optimizer(one) for player, one in optimizers.items() if isinstance(one, Mapping)}
-    same = len(set(told.values())) == 1
-    yield (
-        next(iter(told.values())) if same else ", ".join(f"{player}: {text}" for player, text in told.items())
-    )
+    texts = {player: _optimizer(one) for player, one in optimizers.items() if isinstance(one, Mapping)}
+    if len(set(texts.values())) == 1:
+        yield next(iter(texts.values()))
+    else:
+        yield ", ".join(f"{player}: {text}" for player, text in texts.items())
     metrics = (config.get("evaluate") or {}).get("metrics", ())
     yield ", ".join(str(metric.get("name", "")) for metric in metrics)
 
 
 def _optimizer(options: Mapping[str, Any]) -> str:
-    """Its name, its learning rate, and what else is not as it is by default."""
+    """Its name, its learning rate, and every other option that differs from its default."""
     name = str(options.get("name", ""))
-    usual = _defaults(name)
-    told = {
+    defaults = _defaults(name)
+    noted = {
         option: value
         for option, value in options.items()
-        if option == "lr" or (option != "name" and plain(value) != plain(usual.get(option)))
+        if option == "lr" or (option != "name" and plain(value) != plain(defaults.get(option)))
     }
-    return " ".join([name, *(f"{option}={_setting(value)}" for option, value in told.items())])
+    return " ".join([name, *(f"{option}={_setting(value)}" for option, value in noted.items())])
 
 
 @cache
 def _defaults(optimizer: str) -> dict[str, Any]:
-    """Its options as they are by default; nothing of one that is not ours."""
+    """The default options of a built-in optimizer; empty for any other."""
     from ganbench.components.base import options_of
     from ganbench.components.optimizers import OPTIMIZERS
 
@@ -124,7 +127,7 @@ def _setting(value: Any) -> str:
 
 
 def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """("a.b", text) of each leaf that is known."""
+    """("a.b", text) of each leaf that is not None."""
     for key, item in value.items():
         if isinstance(item, Mapping):
             yield from leaves(item, f"{prefix}{key}.")
@@ -133,23 +136,23 @@ def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def components(results: Results) -> list[str]:
-    """Each component with the distribution and version that it came from."""
+    """Each component with the distribution and version that provided it."""
     texts = results.runs["versions"].dropna().unique()
     return sorted({f"{name} {owner}" for text in texts for name, owner in _owners(text).items()})
 
 
 def suite_command(results: Results) -> str:
-    """What trains the suite again where it has a name: its file is known only where the command is."""
+    """The command that trains the suite again by name, for folders that did not record their command."""
     return f"ganbench run {shlex.quote(results.name)}"
 
 
 def python_line(results: Results) -> str:
-    """What loads the rows."""
+    """The Python expression that loads the rows."""
     return f"ganbench.load({str(results.path)!r}).runs"
 
 
 def seeds(results: Results) -> str:
-    """The seeds of the runs, or else of the suite, listed; empty where none is known."""
+    """The seeds of the runs, or else of the suite; empty if neither is known."""
     used = results.runs["seed"].unique().tolist() or results.lock.get("seeds") or []
     return ", ".join(str(seed) for seed in sorted(used))
 

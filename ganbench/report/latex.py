@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.report.tables import number, plain_text
+from ganbench.text import number, plain_text
 
 _ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
@@ -32,7 +32,7 @@ _ESCAPES = str.maketrans(
 
 
 def escape(value: Any) -> str:
-    """One line of text that LaTeX shows as it is. The fonts of pdfLaTeX lack emoji and other scripts."""
+    """One line of text that LaTeX prints literally. The fonts of pdfLaTeX have no emoji or other scripts."""
     text = plain_text(value).translate(_ESCAPES)
     return re.sub("(?<=-)-", "{}-", text)  # two hyphens would be a dash
 
@@ -66,7 +66,7 @@ def booktabs(
 
     Arguments:
         right: columns to align right.
-        caption: LaTeX too; without one there is a tabular alone, with one a floating table.
+        caption: LaTeX too; with one the table floats, without one it is a bare tabular.
         label: for \ref, of a table that floats.
         notes: sentences beneath it, LaTeX too.
     """
@@ -78,13 +78,13 @@ def booktabs(
     if notes:
         lines += ["", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize", *notes, r"\end{minipage}"]
     if caption:
-        told = [rf"\caption{{{caption}}}", *([rf"\label{{{_key(label)}}}"] if label else [])]
-        lines = [r"\begin{table}", r"\centering", *told, *lines, r"\end{table}"]
+        heading = [rf"\caption{{{caption}}}", *([rf"\label{{{_key(label)}}}"] if label else [])]
+        lines = [r"\begin{table}", r"\centering", *heading, *lines, r"\end{table}"]
     return "\n".join(lines) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
-    """Empty braces before "[" or "*": they would be an argument of the line end before it."""
+    """Empty braces before "[" or "*", which LaTeX would read as an argument of the line end before it."""
     text = " & ".join(cells) + r" \\"
     return "{}" + text if text.startswith(("[", "*")) else text
 

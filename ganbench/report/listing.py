@@ -13,11 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.report import latex
-from ganbench.report.names import listed, whole_names
-from ganbench.report.tables import escape, markdown_table, number, p_value, percent, plain_text
-from ganbench.report.terminal import break_label
+from ganbench.report.tables import escape, markdown_table
 from ganbench.results.ranking import Leaderboard
 from ganbench.storage.atomic import plain
+from ganbench.text import break_label, listed, number, p_value, percent, plain_text, whole_names
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 _LEAST = 14  # characters of a label, at least
@@ -26,7 +25,7 @@ _GAP = 3  # between columns
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows to read, and the frame that they tell of.
+    """Rows to read, and the frame that they come from.
 
     Arguments:
         names: headers of the first columns, which hold names.
@@ -34,7 +33,7 @@ class Listing:
         rows: cells in that order.
         notes: sentences below.
         frame: all numbers, for CSV and JSON.
-        caption: what it is, in LaTeX.
+        caption: of the table in LaTeX.
     """
 
     names: Sequence[str]
@@ -55,22 +54,22 @@ class Listing:
         return makers[form]()
 
     def table(self, width: int) -> Table:
-        """For a terminal of that width, 80 or more. Where it is narrow the names stand below each other."""
+        """For a terminal of that width, 80 or more. If it is narrow, names go below each other."""
         taken = [max(map(len, column)) for column in zip(self.headers, *self._figures(), strict=True)]
         room = width - sum(taken) - _GAP * (len(self.headers) + len(self.names) - 1)
-        beside = room >= 2 * _LEAST * len(self.names) or len(self.names) == 1
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_lines=not beside)
+        side_by_side = room >= 2 * _LEAST * len(self.names) or len(self.names) == 1
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_lines=not side_by_side)
         table.caption_justify = "left"
         table.caption = Text("\n".join(self.notes))
-        each = max(_LEAST, room // len(self.names) if beside else room)
-        for name in self.names if beside else [" / ".join(self.names)]:
+        each = max(_LEAST, room // len(self.names) if side_by_side else room)
+        for name in self.names if side_by_side else [" / ".join(self.names)]:
             table.add_column(name, max_width=each)
         for header in self.headers:
             table.add_column(header, no_wrap=True, justify="right")
         for row in self.rows:
             names, figures = row[: len(self.names)], row[len(self.names) :]
             broken = ["\n".join(break_label(name, each)) for name in names]
-            cells = [Text(name) for name in broken] if beside else [_below(broken)]
+            cells = [Text(name) for name in broken] if side_by_side else [_below(broken)]
             table.add_row(*cells, *(Text(figure) for figure in figures))
         return table
 
@@ -103,7 +102,7 @@ def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
-    """`Results.compare()` to read: who against whom, how probably better, and how surely."""
+    """`Results.compare()` to read: each pair, the probability of being better, and p."""
     short = whole_names(list(dict.fromkeys([*frame["variant"], *frame["other"]])))
     short = {label: plain_text(name) for label, name in short.items()}
     others = list(dict.fromkeys(frame["other"]))
@@ -137,18 +136,18 @@ def _compared(row: Mapping[Any, Any], alpha: float) -> list[str]:
 
 
 def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
-    """What the numbers are."""
+    """Notes that explain the numbers."""
     if frame.empty:
         return ["There are no two variants to compare."]
     clear = int(frame["significant"].sum())
     counted = f"{clear} of {len(frame)} pairs differ significantly (*)" if len(frame) > 1 else "* significant"
     notes = [
         f"{counted}: exact Mann-Whitney test, Holm-corrected p <= {alpha:g}. Failed runs rank worst.",
-        "P(better): that a run of the variant is better than one of the other. Values: interquartile means "
-        "(medians below 4 runs). failed: * rates differ (Barnard's test, Holm).",
+        "P(better): probability that a run of the variant is better than one of the other. Values: "
+        "interquartile means (medians below 4 runs). failed: * rates differ (Barnard's test, Holm).",
     ]
     if not frame["reachable"].all():
-        notes.append("°: no result of so few runs could be significant; train more seeds.")
+        notes.append("°: with this few runs no result could be significant; train more seeds.")
     return notes
 
 

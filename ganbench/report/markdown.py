@@ -1,4 +1,4 @@
-"""The report as Markdown, with its tables as CSV and the page as HTML beside it."""
+"""The report as Markdown, its tables as CSV and the page as HTML, in one folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
 from ganbench.report import content
 from ganbench.report.onsets import onset_texts
-from ganbench.report.tables import code, escape, interval, markdown_table, number, percent
+from ganbench.report.tables import code, escape, markdown_table
 from ganbench.results import Results
 from ganbench.storage.atomic import write_atomic
+from ganbench.text import interval, number, percent
 
 MOST_FAILURES = 200
 """Failed runs listed in the report; all of them are in runs.csv."""
@@ -26,7 +27,7 @@ def write_report(
 ) -> list[Path]:
     """Write report.md, summary.csv, runs.csv, evaluations.csv and report.html into `folder`; the paths.
 
-    The page comes last: where it cannot be drawn, `warn` is told why, and the tables are there all the same.
+    The page comes last: if it cannot be drawn, `warn` gets the reason, and the other files remain.
     """
     target = Path(folder)
     text = report_text(results)
@@ -46,21 +47,21 @@ def write_report(
 
 
 def _page(results: Results, folder: Path, warn: Callable[[str], object]) -> list[Path]:
-    """[report.html], or nothing and a warning: whoever wants the page looks for it in the list."""
+    """[report.html], or an empty list and a warning."""
     try:
         from ganbench.report.page import write_page  # altair takes a second to import
 
         return [write_page(results, folder, warn)]
     except OSError as error:
-        warn(f"report.html cannot be written to {folder} ({error.strerror}); the tables are there")
+        warn(f"report.html cannot be written to {folder} ({error.strerror}); the tables are written")
         return []
-    except Exception as error:  # of whatever kind: no picture is worth a lost table
+    except Exception as error:  # of any kind: a broken chart must not cost the tables
         warn(f"report.html could not be written: {type(error).__name__}: {error}")
         return []
 
 
 def report_text(results: Results) -> str:
-    """The whole report."""
+    """The whole report as Markdown."""
     summary = results.summary()
     sections = [
         f"# {escape(results.name)}",
@@ -89,8 +90,8 @@ def _overview(results: Results) -> str:
     ]
     if rows:
         headers = ["variant", "steps", "batch", "optimizer", "metrics"]
-        was = "was" if len(results.runs) else "is to be"
-        lines.append(f"What {was} trained:\n\n" + markdown_table(headers, rows, right=(1, 2)))
+        trained = "was trained" if len(results.runs) else "will be trained"
+        lines.append(f"What {trained}:\n\n" + markdown_table(headers, rows, right=(1, 2)))
     return "\n\n".join(lines)
 
 
@@ -117,7 +118,7 @@ def _summary(summary: pd.DataFrame) -> str:
 
 
 def _further(results: Results) -> Iterator[str]:
-    """A section of the metrics beside the main one, where there are some."""
+    """A section on the metrics other than the main one, if there are any."""
     metrics = content.further_metrics(results)
     rows = [
         [
@@ -173,11 +174,11 @@ def _environment(results: Results) -> str:
 def _reproduce(results: Results) -> str:
     command = results.lock.get("command")
     seeds = content.seeds(results)
-    named = f"{code(content.suite_command(results))} where an installed plugin provides it, else its file"
+    named = f"{code(content.suite_command(results))} if an installed plugin provides it, else its file"
     lines = [
         f"- {f'Command: {code(str(command))}' if command else f'Suite: {named}'}{'; seeds ' * bool(seeds)}"
-        f"{seeds}. Runs already in the results folder are not trained again: give another one with `--out`.",
-        "- Everything that was resolved from the suite, defaults included, is in `suite.lock.json`.",
+        f"{seeds}. Runs already in the results folder are not trained again: choose another with `--out`.",
+        "- `suite.lock.json` holds the resolved suite, defaults included.",
         f"- In Python: {code(content.python_line(results))}",
     ]
     used = content.components(results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ganbench.report.tables import interval, number, percent, plain_text
+from ganbench.text import break_label, interval, number, percent, plain_text
 
 _GAP = 3  # between columns
 _LABEL = 28  # least width of labels in the wide layout
@@ -21,8 +20,8 @@ _OUTCOMES = 24  # greatest width of outcomes in the wide layout
 def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) -> Table:
     """`Results.summary()` as a table that fits in `width` columns, 80 or more.
 
-    Failure rates have their 95% Wilson interval, values n and their 95% interval. Where there
-    is room each stands on one line; else metric and outcomes stand below the variant. `notes` stand below.
+    Failure rates come with their 95% Wilson interval, values with n and their 95% interval. If there is
+    room each takes one line; else metric and outcomes go below the variant. `notes` go below the table.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     columns = _wide(rows)
@@ -51,23 +50,6 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
     return table
 
 
-def break_label(label: str, width: int) -> list[str]:
-    """Lines of at most `width` characters, broken after "/", "+", "," or a space where possible.
-
-    What is longer than a line is broken after "=", "_", or before a "." or "-" that letters follow.
-    """
-    lines = [""]
-    part = "[^/+, ]"
-    within = rf"{part}{{0,{width - 1}}}[=_]|{part}{{1,{width}}}(?=[.-][A-Za-z])"
-    for piece in re.findall(
-        rf"{part}{{1,{width}}}(?!{part})[/+, ]*|{within}|{part}{{1,{width}}}|[/+, ]+", label
-    ):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return [line.strip() for line in lines]
-
-
 Columns = dict[str, list[list[str]]]
 """Header -> the lines of each row's cell."""
 
@@ -91,7 +73,7 @@ def _narrow(rows: list[dict[Any, Any]]) -> Columns:
 
 
 def _room(columns: Columns, width: int) -> int:
-    """What the columns leave for the labels; never below 12."""
+    """The width that the columns leave for the labels; never below 12."""
     taken = [
         max([len(header), *(len(line) for cell in cells for line in cell)])
         for header, cells in columns.items()
@@ -110,8 +92,8 @@ def _value(row: Mapping[Any, Any], when: str) -> list[str]:
 
 
 def _caption(frame: pd.DataFrame) -> Text:
-    told = frame[frame["metric"] != ""].drop_duplicates("metric")
-    pairs = zip(told["metric"], told["direction"], strict=True)
+    measured = frame[frame["metric"] != ""].drop_duplicates("metric")
+    pairs = zip(measured["metric"], measured["direction"], strict=True)
     better = ", ".join(f"{plain_text(metric)}: {direction} is better" for metric, direction in pairs)
-    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs rank worst."
+    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs count as worst."
     return Text(f"{text} {better}".strip())

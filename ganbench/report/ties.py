@@ -1,4 +1,4 @@
-"""Who failed most and who least, told so that all who tie are named."""
+"""The highest and lowest failure rates, with every level that ties."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.report.names import listed
+from ganbench.text import listed
 
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:
@@ -20,12 +20,12 @@ def least(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["failure_rate"] == table["failure_rate"].min()]
 
 
-def told(tied: pd.DataFrame, rate: Callable[[Mapping[Any, Any]], str]) -> str:
-    """Such as "2 of 3 runs (67%) each", "4 of 6 runs (67%) and 2 of 3 runs (67%)".
+def counted(tied: pd.DataFrame, rate: Callable[[Mapping[Any, Any]], str]) -> str:
+    """Such as "2 of 3 runs (67%) each", or "4 of 6 runs (67%) and 2 of 3 runs (67%)".
 
     Arguments:
-        tied: failures, runs of those with the same rate.
-        rate: a row -> what stands in brackets.
+        tied: failures and runs of the rows with the same rate.
+        rate: a row -> the text in brackets.
     """
     unlike = tied.drop_duplicates(["failures", "runs"])
     counts = [f"{row['failures']} of {row['runs']} runs ({rate(row)})" for row in unlike.to_dict("records")]

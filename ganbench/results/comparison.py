@@ -1,4 +1,4 @@
-"""Pairs of variants tested: who is better, by how much, and how sure that is."""
+"""Pairs of variants tested: which is better, by how much, and how certain that is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 from ganbench import stats
 from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
-from ganbench.results.labels import told_apart
 from ganbench.results.summary import known_runs, ranked_values, statistic_of
+from ganbench.text import distinct_parts, p_equation
 
 COLUMNS = (
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def check_alpha(alpha: float) -> None:
-    """Raise BadInput where `alpha` is no level of significance."""
+    """Raise BadInput unless `alpha` is a level of significance."""
     if not 0 < alpha < 1:
         raise BadInput(f"alpha must be between 0 and 1, such as 0.05 (got {alpha:g})")
 
@@ -41,7 +41,7 @@ def compared(
         runs: one row a run: variant, outcome, final_<metric>.
         pairs: (variant, other), both measured by the same metric.
         metrics: variant -> metric.
-        directions: metric -> "higher" or "lower"; lower where it is not named.
+        directions: metric -> "higher" or "lower"; lower if it is not named.
         missing: runs that have no result yet; if there are any, nothing is significant.
     """
     involved = list(dict.fromkeys(label for pair in pairs for label in pair))
@@ -57,13 +57,13 @@ def compared(
         frame[f"{name}_holm"] = stats.holm(frame[name].to_numpy(dtype=np.float64))
     frame["significant"] = (frame["p_holm"] <= alpha) & (not missing)
     frame["reachable"] = frame["least_p"] * len(frame) <= alpha
-    names = told_apart(involved)
+    names = distinct_parts(involved)
     frame["finding"] = [_finding(row, names, len(frame), alpha) for row in frame.to_dict("records")]
     return frame
 
 
 class _Side:
-    """The runs of one variant. `costs`: their values, by sign lower for better ones, inf for failures."""
+    """The runs of one variant. `costs`: their values, negated if higher is better; inf for failed runs."""
 
     def __init__(self, rows: pd.DataFrame, metric: str, direction: str) -> None:
         self.runs, self.failures = len(rows), int((rows["outcome"] != Outcome.FINISHED).sum())
@@ -99,48 +99,41 @@ def _row(one: str, other: str, sides: Mapping[str, _Side]) -> dict[str, Any]:
 
 
 def _finding(row: Mapping[Any, Any], names: Mapping[str, str], count: int, alpha: float) -> str:
-    """One sentence: who is better and how surely, or what cannot be said and why."""
+    """One sentence: which is better and how certain that is, or why nothing can be concluded."""
     one, other = names[row["variant"]], names[row["other"]]
     effect, low, high = row["effect"], row["effect_low"], row["effect_high"]
     corrected = " after Holm's correction" if count > 1 else ""
     if not row["reachable"]:
         text = (
             f"{row['n']} and {row['n_other']} runs of {one} and {other} cannot reach p = {alpha:g}{corrected}"
-            f"{f' for {count} pairs' if count > 1 else ''}: take {_needed(count, alpha)} runs or more of each"
+            f"{f' for {count} pairs' if count > 1 else ''}: train {_needed(count, alpha)} or more of each"
         )
     elif row["p_holm"] <= alpha:
         if effect < 0.5:
             one, other, effect, low, high = other, one, 1 - effect, 1 - high, 1 - low
         text = (
-            f"{one} is better than {other}: a run of it is better with probability {effect:.2f} "
-            f"[{low:.2f}, {high:.2f}] ({_p(row['p_holm'])}{corrected})"
+            f"{one} is better than {other}: one of its runs is better with probability {effect:.2f} "
+            f"[{low:.2f}, {high:.2f}] ({p_equation(row['p_holm'])}{corrected})"
         )
         if not row["significant"]:
-            text += "; it is not called significant before all runs of the suite have a result"
+            text += "; it is not called significant until every run of the suite has a result"
     else:
         text = (
-            f"No difference between {one} and {other} can be shown: a run of {one} is better with "
-            f"probability {effect:.2f} [{low:.2f}, {high:.2f}] ({_p(row['p_holm'])}{corrected})"
+            f"No significant difference between {one} and {other}: a run of {one} is better with "
+            f"probability {effect:.2f} [{low:.2f}, {high:.2f}] ({p_equation(row['p_holm'])}{corrected})"
         )
     return text + _of_failures(row, names, corrected, alpha)
 
 
 def _of_failures(row: Mapping[Any, Any], names: Mapping[str, str], corrected: str, alpha: float) -> str:
-    """What is added where the failure rates differ significantly."""
+    """An addition if the failure rates differ significantly; else empty."""
     if not row["p_failures_holm"] <= alpha:
         return ""
-    told = f"{row['failures']} of {row['n']} runs of {names[row['variant']]} failed, "
-    told += f"{row['failures_other']} of {row['n_other']} of {names[row['other']]}"
-    return f"; {told} ({_p(row['p_failures_holm'])}{corrected})"
-
-
-def _p(p: float) -> str:
-    """As journals print it: "p = .003", "p < .001"."""
-    if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".") if p < 0.0995 else f"p = {p:.2f}".replace("0.", ".")
+    counts = f"{row['failures']} of {row['n']} runs of {names[row['variant']]} failed, "
+    counts += f"{row['failures_other']} of {row['n_other']} of {names[row['other']]}"
+    return f"; {counts} ({p_equation(row['p_failures_holm'])}{corrected})"
 
 
 def _needed(count: int, alpha: float) -> int:
-    """The least number of runs of either variant that can reach alpha in `count` comparisons."""
+    """The smallest number of runs per variant that can reach alpha in `count` comparisons."""
     return next(n for n in range(2, 1000) if stats.least_p(n, n) * count <= alpha)

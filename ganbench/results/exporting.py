@@ -1,4 +1,4 @@
-"""Frames as files that other programs read, and that read back as they were."""
+"""Frames as files for other programs, which read back exactly."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def export_to(results: Results, folder: Path, form: str) -> list[Path]:
     """Write runs, evaluations and traces into `folder`, as "parquet" or "csv"; the paths written.
 
-    Numbers read back exactly (by pandas below 3 from CSV with float_precision="round_trip"). In CSV inf
-    stands for infinity, an empty cell for NaN and what is not there.
+    Numbers read back exactly (from CSV with pandas below 3: float_precision="round_trip"). In CSV, inf is
+    infinity, and an empty cell is NaN or a missing value.
 
-    Raises BadInput where nothing can be written.
+    Raises BadInput if the folder cannot be written to.
     """
     frames = {"runs": results.runs, "evaluations": results.evaluations, "traces": results.traces}
     write = {"parquet": _parquet, "csv": _csv}[form]

@@ -23,7 +23,7 @@ class Source:
 
 
 def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
-    """One resolved suite of all sources' runs, and what is to be told of the merge.
+    """One resolved suite of all sources' runs, and warnings about the merge.
 
     A label that means different things in different folders gets the name of its suite or folder.
     """
@@ -56,7 +56,7 @@ def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
 
 
 def _complete(source: Source) -> SuiteLock:
-    """The source's resolved suite, what it lacks taken from the stacks."""
+    """The source's resolved suite, with missing parts taken from the stacks."""
     lock = {"suite": source.root.resolve().name, **source.lock}
     if "keys" in lock:
         return cast("SuiteLock", {"variants": [], **lock})
@@ -155,7 +155,7 @@ def _groups(holders: Sequence[_Holder]) -> list[list[_Holder]]:
 def _tails(
     groups: Sequence[Sequence[_Holder]], locks: Sequence[SuiteLock], sources: Sequence[Source]
 ) -> list[str]:
-    """What tells groups of folders apart: suites' names, else folders' names, else their paths."""
+    """Distinct names of groups of folders: suites' names, else folders' names, else paths."""
     if len(groups) == 1:
         return [""]
     first = [group[0].index for group in groups]

@@ -1,4 +1,4 @@
-"""How results look in a notebook: a title, counts, cautions, the summary."""
+"""Results in a notebook: a title, counts, cautions, the summary."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ganbench.judging.outcomes import Outcome
+from ganbench.text import interval, number, percent, plain_text, plural
 
 if TYPE_CHECKING:
     from ganbench.results.results import Results
 
 ROWS = 60
-"""Variants that are shown; of more, the first."""
+"""Variants in the table; of more, the first."""
 _HEADERS = ("variant", "failed", "outcomes", "metric", "final", "best", "n")
 _STYLE = "text-align:left;vertical-align:top;white-space:pre-wrap"
 
 
 def shown(results: Results) -> str:
-    """HTML without style sheets or scripts; names are escaped."""
+    """HTML without style sheets or scripts, in which names are escaped."""
     runs, summary = results.runs, results.summary()
     failed = int((runs["outcome"] != Outcome.FINISHED).sum())
     where = ", ".join(str(path) for path in results.paths or [results.path])
-    counts = f"{len(runs):,} runs of {len(summary)} variants, {failed:,} failed"
+    counts = f"{plural(len(runs), 'run')} of {plural(len(summary), 'variant')}, {failed:,} failed"
     if results.missing:
         counts += f"; {results.missing:,} more have no result yet"
     lines = [f"<h4>{escape(results.name)}</h4>", f"<p>{escape(counts)} <small>({escape(where)})</small></p>"]
@@ -31,7 +32,7 @@ def shown(results: Results) -> str:
     lines.append(_table(summary.head(ROWS)))
     if len(summary) > ROWS:
         lines.append(f"<p>… and {len(summary) - ROWS} more variants: see <code>summary()</code></p>")
-    lines.append("<p><small>Failed runs rank worst. Intervals are 95%.</small></p>")
+    lines.append("<p><small>Failed runs count as worst. Intervals are 95%.</small></p>")
     return "\n".join(lines)
 
 
@@ -45,13 +46,7 @@ def _table(summary: pd.DataFrame) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(row: dict[Any, Any]) -> str:
-    return "".join(f'<td style="{_STYLE}">{escape(cell)}</td>' for cell in _cells(row))
-
-
 def _cells(row: dict[Any, Any]) -> list[str]:
-    from ganbench.report.tables import interval, number, percent, plain_text  # it needs this package
-
     low, high = percent(row["failure_low"]), percent(row["failure_high"])
     values = [
         f"{number(row[when])} {interval(row[f'{when}_low'], row[f'{when}_high'])}".strip()

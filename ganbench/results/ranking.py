@@ -11,6 +11,7 @@ import pandas as pd
 
 from ganbench import stats
 from ganbench.results.summary import known_runs, ranked_values
+from ganbench.text import p_equation, plural
 
 COLUMNS = (
     *("rank", "variant", "failure_rate", "failure_low", "failure_high"),
@@ -18,12 +19,12 @@ COLUMNS = (
 )
 BOARD = (
     *("rank", "variant", "mean_rank", "tasks", "runs", "failures"),
-    *("failure_rate", "failure_low", "failure_high", "p_best", "lacks"),
+    *("failure_rate", "failure_low", "failure_high", "p_best", "missing"),
 )
 LEAST_TASKS = 6
-"""Of fewer, Friedman's test says little."""
-MOST_LACKING = 8
-"""Variants of which the notes say what they lack."""
+"""With fewer, Friedman's test has little power."""
+MOST_UNRANKED = 8
+"""Unranked variants that the notes name."""
 _FINAL = {"final": "estimate", "final_low": "estimate_low", "final_high": "estimate_high"}
 
 
@@ -68,12 +69,12 @@ class Leaderboard:
     Arguments:
         frame: rank, variant, mean_rank (over tasks; 1 is best), tasks, runs, failures, failure_rate,
             failure_low, failure_high, p_best (against the first, by Wilcoxon's signed-rank test with Holm's
-            correction; NaN where it was not tested), lacks (tasks that it is not on); best first. Ranks are
-            those among the variants that are on all tasks: the others have none, and stand last.
+            correction; NaN if it was not tested), missing (tasks that it is not on); best first. Only
+            variants on all tasks are ranked, among themselves; the others come last.
         tasks: their names.
-        p: of the hypothesis that all are alike (Friedman 1937), NaN where it was not tested.
+        p: of the hypothesis that all are alike (Friedman 1937); NaN if it was not tested.
         critical_difference: of mean ranks (Nemenyi 1963; Demsar 2006), at .05.
-        notes: what can be said of it.
+        notes: sentences on what the ranks show.
     """
 
     frame: pd.DataFrame
@@ -86,8 +87,8 @@ class Leaderboard:
 def leaderboard(runs: pd.DataFrame, summary: pd.DataFrame, by_model: bool = False) -> Leaderboard:
     """Rank variants over all data sets (Demsar 2006).
 
-    A task is a data set with a metric; a variant is the same on all of them if its label is, without the data
-    set. On each task variants are ranked by the mean rank of their runs, failed ones last.
+    A task is a data set with a metric. Variants on different data sets are the same if their labels agree
+    after the data set. On each task variants are ranked by the mean rank of their runs, failed runs last.
 
     Arguments:
         runs: one row a run: variant, dataset, model, outcome, final_<metric>.
@@ -106,7 +107,7 @@ def leaderboard(runs: pd.DataFrame, summary: pd.DataFrame, by_model: bool = Fals
 
 
 def _split(row: dict[Any, Any], by_model: bool) -> tuple[str, str]:
-    """(task, what is ranked there) of a variant."""
+    """(task, the label ranked there) of a variant."""
     parts = [str(row["dataset"]), *([str(row["model"])] if by_model else [])]
     label = str(row["variant"])
     for part in parts:
@@ -117,20 +118,20 @@ def _split(row: dict[Any, Any], by_model: bool) -> tuple[str, str]:
 def _task_ranks(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """Entry -> its rank on one task."""
     entries = dict(zip(rows["variant"], rows["entry"], strict=True))
-    own = runs[runs["variant"].isin(entries)]
-    own = own.assign(variant=own["variant"].map(entries))
-    means = mean_ranks(own, str(rows["metric"].iloc[0]), str(rows["direction"].iloc[0]))
+    runs = runs[runs["variant"].isin(entries)]
+    runs = runs.assign(variant=runs["variant"].map(entries))
+    means = mean_ranks(runs, str(rows["metric"].iloc[0]), str(rows["direction"].iloc[0]))
     return means.rank(method="average").rename(str(rows["task"].iloc[0]))
 
 
 def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
     """Arguments: table: ranks, entries x tasks, NaN where one is not on a task; counts: runs and failures."""
-    complete = table.dropna().rank()
+    complete = table.dropna().rank()  # anew: ranks count only variants that are on all tasks
     tasks = table.notna().sum(axis=1).reindex(counts.index, fill_value=0)
     frame = counts.assign(mean_rank=complete.mean(axis=1), tasks=tasks)
     frame["rank"] = frame["mean_rank"].rank(method="min").astype("Int64")
     absent = table.reindex(frame.index).isna().to_numpy()
-    frame["lacks"] = [", ".join(table.columns[lost]) for lost in absent]
+    frame["missing"] = [", ".join(table.columns[lost]) for lost in absent]
     order = frame.assign(left=-frame["tasks"]).sort_values(["left", "mean_rank"], kind="stable").index
     frame, complete = frame.loc[order], complete.reindex([e for e in order if e in complete.index])
     tested = table.shape[1] >= LEAST_TASKS and len(complete) > 1
@@ -153,19 +154,19 @@ def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
 
 
 def _notes(frame: pd.DataFrame, tasks: int, p: float, difference: float) -> list[str]:
-    counted = f"{tasks} task{'s' * (tasks != 1)}"
-    notes = [f"Mean ranks over {counted}; on each, by the runs' mean rank, failed ones last."]
-    notes += _lacking(frame[frame["rank"].isna()])
+    counted = plural(tasks, "task")
+    notes = [f"Mean ranks over {counted}; within a task by the mean rank of the runs, failed runs last."]
+    notes += _unranked(frame[frame["rank"].isna()])
     if math.isnan(p):
-        return [*notes, f"No test: it takes {LEAST_TASKS} tasks or more with two variants on all of them."]
+        return [*notes, f"No test: it needs at least {LEAST_TASKS} tasks with two variants on all of them."]
     alike = "could be alike" if p > 0.05 else "are not all alike"
-    told = f"The variants {alike} (Friedman, p = {p:.3g})"
-    return [*notes, f"{told}; mean ranks differ significantly from {difference:.2f} on (Nemenyi)."]
+    tested = f"The variants {alike} (Friedman, {p_equation(p)})"
+    return [*notes, f"{tested}; mean ranks differ significantly if {difference:.2f} or more apart (Nemenyi)."]
 
 
-def _lacking(frame: pd.DataFrame) -> list[str]:
-    """Sentences about variants that have no rank; names are quoted, they may hold anything."""
-    rows, left = frame.head(MOST_LACKING), len(frame) - MOST_LACKING
-    pairs = zip(rows["variant"], rows["lacks"], strict=True)
-    told = [f"{variant!r} has no rank: it lacks {tasks!r}." for variant, tasks in pairs]
-    return [*told, *([f"{left} more have no rank, being not on all tasks."] if left > 0 else [])]
+def _unranked(frame: pd.DataFrame) -> list[str]:
+    """Sentences on variants without a rank. Names are quoted: they may contain anything."""
+    rows, left = frame.head(MOST_UNRANKED), len(frame) - MOST_UNRANKED
+    pairs = zip(rows["variant"], rows["missing"], strict=True)
+    notes = [f"{variant!r} is not ranked: it has no runs on {tasks!r}." for variant, tasks in pairs]
+    return [*notes, *([f"{left} more are not ranked: they are not on all tasks."] if left > 0 else [])]

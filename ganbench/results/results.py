@@ -1,4 +1,4 @@
-"""All results of a suite, or of several: tidy frames, and the questions that they answer."""
+"""All results of a suite, or of several: tidy frames, and methods that answer questions about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from ganbench.errors import BadInput, nearest
 from ganbench.judging.outcomes import Outcome
-from ganbench.results import comparison, notebook, pairing, ranking, survival, sweeps, tracing
+from ganbench.results import comparison, notebook, pairing, profiles, ranking, survival, sweeps, tracing
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
 from ganbench.results.values import averaged, metric_columns
@@ -29,9 +29,9 @@ class Results:
         path: the suite's folder, or the first that was given.
         lock: the resolved suite, empty where there is none. Only the runs that it names are shown.
         folders: its stacks.
-        notes: what was to be told when they were loaded.
+        notes: warnings from loading.
         paths: the suites' folders, where there are several.
-        metric: the main one, in place of the suite's (see `by`).
+        metric: the main one, instead of the suite's (see `by`).
     """
 
     path: Path
@@ -42,9 +42,9 @@ class Results:
     metric: str | None = field(default=None, repr=False)
 
     def by(self, metric: str) -> Results:
-        """The same results with another main metric, in all that asks for none by name.
+        """The same results with another main metric, used wherever a call names none.
 
-        Raises BadInput where no variant takes it.
+        Raises BadInput if no variant takes it.
         """
         self._main_metrics(metric)
         other = copy.copy(self)
@@ -62,7 +62,7 @@ class Results:
         """One row a run, in the suite's order of variants, then by seed.
 
         suite, variant, model, loss, techniques, dataset, seed, outcome, onset_step, reason, evidence_first
-        and evidence_last (the steps over which it held), remark (what was seen and is no failure); seen_by
+        and evidence_last (the steps over which it held), remark (an observation that is no failure); seen_by
         ("trace", "evaluation" or "clock": what showed the failure), player and probe (whose trace, and its
         column or the metric), behaviour (the remark's facts, such as "oscillating"); steps, swept options,
         seconds (of training), evaluation_seconds, device, stack_size, versions, …; of each metric
@@ -83,7 +83,7 @@ class Results:
         """One row a (run, step, metric): key, variant, seed, step, metric, value, n, extractor, weights, …
 
         n samples were drawn and compared with n_real real ones, by `dimensions` features of the extractor,
-        whose weights have that digest. Folders of earlier versions do not tell the last three.
+        whose weights have that digest. Folders of earlier versions have no values for the last three.
         """
         table = self._stored.concat(folder.table("evals.parquet") for folder in self.folders)
         frame: pd.DataFrame = (NO_EVALUATIONS if table is None else table).to_pandas()
@@ -98,8 +98,8 @@ class Results:
         """One row a (run, step, player): key, variant, seed, step, player, loss, grad_norm, …
 
         update_ratio is update_norm / weight_norm.
-        All of them at once: 5,000 steps of 100 two-player runs are a million rows, some 50 MB.
-        `curves` thins them stack by stack.
+        All rows at once: 5,000 steps of 100 two-player runs are a million rows, about 50 MB. `curves` thins
+        them stack by stack.
         """
         table = self._stored.concat(folder.traces_table() for folder in self.folders)
         frame: pd.DataFrame = tracing.with_ratio(NO_TRACES if table is None else table).to_pandas()
@@ -123,7 +123,7 @@ class Results:
 
     @property
     def missing(self) -> int:
-        """How many of the suite's runs have no row: they wait, or train just now."""
+        """How many of the suite's runs have no row yet: they wait or are in training."""
         return len(set(self.lock.get("keys", ())) - set(self.runs["key"]))
 
     @cached_property
@@ -146,7 +146,7 @@ class Results:
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each file that could not be read so far, and for copies of runs that differ."""
+        """A sentence for each file that could not be read so far, and for copies of a run that differ."""
         unreadable = (text for folder in self.folders for text in folder.warnings)
         return list(
             dict.fromkeys([*self.notes, *self._stored.cautions, *self._stored.conflicts, *unreadable])
@@ -161,9 +161,9 @@ class Results:
 
         Columns: variant, runs, failures, failure_rate, failure_low, failure_high, outcomes, metric,
         direction, statistic, final, final_low, final_high, best, best_low, best_high, n. A failure is
-        whatever did not finish; failed runs rank worst (infinite), none is left out. Rates have Wilson
-        intervals; values are the interquartile mean with `stats.iqm_interval`, below 4 runs the median with a
-        bootstrap interval. All at 95%.
+        any run that did not finish; failed runs count as worst (infinite). Rates have Wilson intervals;
+        values are the interquartile mean with `stats.iqm_interval`, below 4 runs the median with a bootstrap
+        interval. All at 95%.
         """
         if metric not in self._summaries:
             self._summaries[metric] = summarise(self.runs, self._main_metrics(metric), self.directions)
@@ -171,30 +171,31 @@ class Results:
 
     @cached_property
     def _summaries(self) -> dict[str | None, pd.DataFrame]:
-        """What `summary` has found, by metric: a report asks for it many times."""
+        """Cache of `summary` by metric: a report asks for it many times."""
         return {}
 
     def compare(
         self, metric: str | None = None, baseline: pairing.Baseline | None = None, alpha: float = 0.05
     ) -> pd.DataFrame:
-        """Who is better, pair by pair: exact Mann-Whitney tests with Holm's correction over all pairs.
+        """Which variant is better, pair by pair: exact Mann-Whitney tests, Holm-corrected over all pairs.
 
         Arguments:
-            metric: of whose final values. Default: as in `summary`; pairs share it.
-            baseline: the label of a variant, or what baselines have, such as {"loss": "hinge", "techniques":
-                []}; each variant is compared with those most like it. Default: the suite's. "all", or none
-                at all: all pairs; beyond 30 variants one must be named.
-            alpha: the family-wise error that `significant` and `reachable` are meant at.
+            metric: whose final values are compared. Default: as in `summary`; both of a pair share it.
+            baseline: the label of a variant, or properties of baselines, such as {"loss": "hinge",
+                "techniques": []}; each variant is compared with the most similar ones. Default: the suite's.
+                "all", or a suite without one: all pairs, of at most 30 variants.
+            alpha: the family-wise error rate of `significant` and `reachable`.
 
         Columns: variant, other, metric, direction, n, n_other, estimate, estimate_other (as `final` in
         `summary`), effect (the probability that a run of `variant` is better than one of `other`, ties half),
-        effect_low, effect_high (95%), p, p_holm, significant, least_p (the least p that so many runs can
-        give), reachable (whether that is small enough), failures, failures_other, p_failures,
+        effect_low, effect_high (95%), p, p_holm, significant, least_p (the smallest p that this many runs
+        can give), reachable (whether that is small enough), failures, failures_other, p_failures,
         p_failures_holm (Barnard's exact test of the failure rates; corrected among themselves), finding.
-        Failed runs rank worst and tie with each other. Variants are compared on the same data only. While
-        runs of the suite are missing nothing is called significant: the pairs are not all known yet.
+        Failed runs count as worst and tie with each other. Variants are compared on the same data only. Until
+        every run of the suite has a result nothing is called significant: a test repeated until it succeeds
+        proves nothing.
 
-        Raises BadInput for unknown names, and where evaluations cannot be compared: the sentence says why.
+        Raises BadInput for unknown names, and if evaluations cannot be compared: the message says why.
         """
         comparison.check_alpha(alpha)
         metrics = self._main_metrics(metric)
@@ -205,8 +206,8 @@ class Results:
     def survival(self, metric: str | None = None, threshold: float | None = None) -> pd.DataFrame:
         """The share of runs that has not failed, over steps, a curve a variant (Kaplan and Meier 1958).
 
-        With a metric and a threshold, the share that has not come there: runs that fail are censored at the
-        full budget.
+        With a metric and a threshold, the share that has not reached it: failed runs are censored at the full
+        budget.
 
         Columns: variant, step, at_risk, events, survival, low, high (95%), n.
         """
@@ -221,11 +222,21 @@ class Results:
         """Mean and median time to failure (or to a threshold), against the baseline by log-rank tests.
 
         Columns: variant, n, events, rmst (the mean time up to the smallest budget), rmst_low, rmst_high,
-        median (NaN where half of the runs never come there), p (NaN without baseline, and for baselines),
+        median (NaN if fewer than half of the runs get there), p (NaN without baseline, and for baselines),
         p_holm. Intervals are 95%.
         """
         pairs = self._baselines(baseline)
         return survival.tests(self._times(metric, threshold), dict(reversed(pairs)))
+
+    def profile(self, metric: str | None = None) -> pd.DataFrame:
+        """The share of runs at least as good as each threshold, a curve a variant (Agarwal et al. 2021).
+
+        Thresholds are all final values on the same data by the same metric. Failed runs reach none.
+
+        Columns: variant, dataset, metric, direction, threshold, share, low, high (Wilson, 95% at each
+        threshold), n.
+        """
+        return profiles.profiles(self.runs, self._main_metrics(metric), self.directions)
 
     def failures(self) -> pd.DataFrame:
         """One row a failed run: key, variant, seed, outcome, onset_step, budget, reason, evidence_first, …"""
@@ -252,7 +263,7 @@ class Results:
         """The share of runs that finished, over one or two swept options.
 
         Arguments:
-            x, y: columns of `runs` such as "r1.gamma". Runs that lack one are left out.
+            x, y: columns of `runs` such as "r1.gamma". Runs without a value are left out.
 
         Columns: x, y (NaN without one), runs, stable, share, low, high (Wilson, 95%), estimate (as `final` in
         `summary`, NaN where metrics differ).
@@ -260,12 +271,12 @@ class Results:
         return sweeps.stability_map(self.runs, self._swept, x, y, self._main_metrics(None), self.directions)
 
     def sensitivity(self) -> pd.DataFrame:
-        """How much of what was swept trains stably, and how much each swept option has to do with it.
+        """How much of the swept volume trains stably, and the effect of each swept option.
 
         Columns: option, values (how many), runs (that have it), stable, share (of the swept volume that is
         stable, each variant counting the same), low, high (95%), worst and best (values of the option) with
         worst_share and best_share (of stable runs there), importance (the share of the variance between
-        variants in stability that the option explains by itself), importance_of_rank (the same of ranks by
+        variants in stability that the option alone explains), importance_of_rank (the same of ranks by
         the metric; NaN where variants differ in it).
         """
         return sweeps.sensitivity(self.runs, self._swept, self._main_metrics(None), self.directions)
@@ -278,13 +289,13 @@ class Results:
         return tracing.curves(self._stored, self.folders, columns, points)
 
     def time_to(self, metric: str, threshold: float) -> pd.DataFrame:
-        """One row a run: when the metric was first at least as good as the threshold.
+        """One row a run: when the metric first reached the threshold.
 
         Columns: key, variant, seed, outcome, reached, step, seconds. A run that failed, even later, or never
-        came there is censored at its full budget: `reached` is False, and `step` and `seconds` are those of
-        the budget. Steps are those of evaluations. `seconds` is training time, its share of its stack's,
-        NaN for a run that left no result. With `scipy.stats.CensoredData.right_censored(step, ~reached)` they
-        make survival curves and log-rank tests.
+        got there is censored at its full budget: `reached` is False, and `step` and `seconds` are those of
+        the budget. Steps are those of evaluations. `seconds` is the run's share of its stack's training
+        time, NaN for a run without a result. `scipy.stats.CensoredData.right_censored(step, ~reached)` makes
+        survival curves of them.
         """
         measured = self.evaluations["metric"].unique()
         if metric not in measured:
@@ -329,12 +340,8 @@ class Results:
             return pairing.against(
                 self._labels, self.configs, dict.fromkeys(self._labels, baseline), strict=True
             )
-        own = {label: self._baseline_of(label) for label in self._labels}
-        return pairing.against(self._labels, self.configs, own, strict=False)
-
-    def _baseline_of(self, label: str) -> pairing.Baseline | None:
-        found: pairing.Baseline | None = self._comparison_of(label).get("baseline")
-        return found
+        each = {label: self._comparison_of(label).get("baseline") for label in self._labels}
+        return pairing.against(self._labels, self.configs, each, strict=False)
 
     def _comparison_of(self, label: str) -> Mapping[str, Any]:
         """The table [compare] of the variant's suite."""
@@ -347,7 +354,7 @@ class Results:
         return {str(entry["label"]): entry["compare"] for entry in entries if entry.get("compare")}
 
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
-        """Variant -> the metric to show, left out where the variant takes none such."""
+        """Variant -> the metric to show, without variants that do not take it."""
         seen = set(
             self.evaluations[["variant", "metric"]].drop_duplicates().itertuples(index=False, name=None)
         )

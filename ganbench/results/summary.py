@@ -19,7 +19,7 @@ COLUMNS = (
 )
 TIME_COLUMNS = ("key", "variant", "seed", "outcome", "reached", "step", "seconds")
 IQM_FROM = 4
-"""Fewer runs than this have no middle half worth the name: they get the median."""
+"""Below this many runs the middle half is too small to average: the median is used."""
 
 
 def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mapping[str, str]) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mappin
     Arguments:
         runs: one row a run: variant, outcome, measured, final_<metric>, best_<metric>.
         metrics: variant -> the metric to show; without one the values are NaN.
-        directions: metric -> "higher" or "lower"; lower where it is not named.
+        directions: metric -> "higher" or "lower"; lower if it is not named.
     """
     rows = [
         _row(str(variant), rows, metrics.get(str(variant), ""), directions)
@@ -40,11 +40,11 @@ def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mappin
 def times_to(
     runs: pd.DataFrame, evaluations: pd.DataFrame, metric: str, threshold: float, direction: str
 ) -> pd.DataFrame:
-    """One row a run: when the metric was first as good as the threshold; censored at the budget elsewhere.
+    """One row a run: when the metric first reached the threshold; censored at the budget if it did not.
 
     Arguments:
         runs: one row a run: key, variant, seed, outcome, steps, budget, seconds, stack.
-        evaluations: rows (key, step, metric, value), of one kind of weights a run.
+        evaluations: rows (key, step, metric, value), of one kind of weights per run.
         direction: "higher" or "lower".
     """
     rows = evaluations[evaluations["metric"] == metric].sort_values("step", kind="stable")
@@ -56,7 +56,7 @@ def times_to(
     }
     first = runs["key"].map(reached).where(runs["outcome"] == Outcome.FINISHED).astype("Float64")
     step = first.fillna(runs["budget"].astype("Float64"))
-    # Each run is charged an equal share of its stack's time, however long it lived itself.
+    # A stack trains as long as its longest run: each run is charged an equal share of that time.
     trained = runs["steps"].groupby([runs["stack"].fillna(runs["key"])]).transform("max")
     known = runs["seconds"].where((runs["seconds"] > 0) & (trained > 0))
     table = {
@@ -96,7 +96,7 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
 
 
 def known_runs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Without those that finished, but whose values cannot be read any more: nobody knows where they rank."""
+    """Without runs that finished but whose values can no longer be read: their rank is unknown."""
     return runs[runs["measured"] | (runs["outcome"] != Outcome.FINISHED)]
 
 
@@ -110,12 +110,12 @@ def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray
 
 
 def statistic_of(values: np.ndarray) -> stats.Statistic:
-    """What stands for the values of a variant's runs: their IQM, their median where they are few."""
+    """The statistic that summarises the values of a variant's runs: the IQM, or the median of few."""
     return stats.iqm if len(values) >= IQM_FROM else stats.median
 
 
 def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]:
-    """The statistic and its 95% interval. What is drawn depends on the identity alone, not on other rows."""
+    """The statistic and its 95% interval. The resamples depend on the identity alone, not on other rows."""
     seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
     generator = np.random.default_rng(seed)
     if len(values) < IQM_FROM:

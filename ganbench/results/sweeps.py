@@ -1,4 +1,4 @@
-"""Where in the range of swept options runs are stable."""
+"""Which values of swept options are stable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stability_map(
         runs: one row a run: variant, outcome, final_<metric>, the swept options.
         swept: columns that hold swept options.
         metrics: variant -> metric.
-        directions: metric -> "higher" or "lower"; lower where it is not named.
+        directions: metric -> "higher" or "lower"; lower if it is not named.
     """
     for name in (x, *([] if y is None else [y])):
         if name not in swept:
@@ -63,8 +63,8 @@ def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
     if metric:
         values = ranked_values(known_runs(runs), f"final_{metric}", direction)
         estimate = float(statistic_of(values)(values))
-    told = {"runs": len(runs), "stable": stable, "share": stable / len(runs)}
-    return told | {"low": rate.low, "high": rate.high, "estimate": estimate}
+    counts = {"runs": len(runs), "stable": stable, "share": stable / len(runs)}
+    return counts | {"low": rate.low, "high": rate.high, "estimate": estimate}
 
 
 def sensitivity(
@@ -86,18 +86,28 @@ def _option(
     effect = _effect(runs, name, metric, direction)
     stable = runs["outcome"] == Outcome.FINISHED
     share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
-    told = {"option": name, "values": len(effect.values), "runs": len(runs), "stable": int(stable.sum())}
-    told |= {"share": share, "low": interval.low, "high": interval.high}
     worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
-    told |= {"worst": effect.values[worst], "worst_share": effect.stable[worst]}
-    told |= {"best": effect.values[best], "best_share": effect.stable[best]}
     known = known_runs(runs)
     rank = _effect(known, name, metric, direction).importance_of_rank if metric and len(known) else math.nan
-    return told | {"importance": effect.importance, "importance_of_rank": rank}
+    return {
+        "option": name,
+        "values": len(effect.values),
+        "runs": len(runs),
+        "stable": int(stable.sum()),
+        "share": share,
+        "low": interval.low,
+        "high": interval.high,
+        "worst": effect.values[worst],
+        "worst_share": effect.stable[worst],
+        "best": effect.values[best],
+        "best_share": effect.stable[best],
+        "importance": effect.importance,
+        "importance_of_rank": rank,
+    }
 
 
 def _effect(runs: pd.DataFrame, name: str, metric: str, direction: str) -> stats.Effect:
-    """Each variant is a cell of the grid, whatever else differs between them."""
+    """The effect of one option. Each variant counts as a cell of the grid, whatever else differs."""
     values = ranked_values(runs, f"final_{metric}", direction)
     points = np.column_stack([runs[name].to_numpy(dtype=np.float64), pd.factorize(runs["variant"])[0]])
     stable = (runs["outcome"] == Outcome.FINISHED).to_numpy()
@@ -105,6 +115,6 @@ def _effect(runs: pd.DataFrame, name: str, metric: str, direction: str) -> stats
 
 
 def _common(runs: pd.DataFrame, metrics: Mapping[str, str]) -> str:
-    """The metric that all variants have; empty where there are several."""
-    found = {metrics.get(str(variant), "") for variant in runs["variant"].unique()}
-    return found.pop() if len(found) == 1 else ""
+    """The metric that all variants share; empty if they differ."""
+    used = {metrics.get(str(variant), "") for variant in runs["variant"].unique()}
+    return used.pop() if len(used) == 1 else ""

@@ -13,7 +13,8 @@ from ganbench.components.base import create
 from ganbench.components.kinds import Logger
 from ganbench.errors import BadInput, Problem
 from ganbench.plugins.discovery import Catalogue
-from ganbench.suites.toml_file import printable, toml_value
+from ganbench.suites.toml_file import toml_value
+from ganbench.text import printable
 
 CLOSE_SECONDS = 60.0
 """Time that loggers get at the end to tell what is left."""

@@ -1,4 +1,4 @@
-"""A new plugin: a small, complete distribution of each kind, made from the templates in this folder."""
+"""A new plugin: a small, complete distribution for each kind, from the templates in this folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ganbench._version import __version__
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.plugins.discovery import Catalogue
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 KINDS = ("model", "loss", "technique", "dataset", "metric", "extractor", "executor", "logger", "suite")
-"""What a new plugin can hold."""
+"""Kinds of components that a new plugin can hold."""
 WORDS = {"dataset": "data set", "extractor": "feature extractor"}
-"""How a kind is called in sentences, where not by its own name."""
+"""Words for a kind in sentences, if they differ from its name."""
 LONGEST = 40
-"""Letters of a name."""
+"""Greatest number of characters of a name."""
 _KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class NewPlugin:
-    """What a new plugin is called, everywhere.
+    """The names of a new plugin: component, module, class, distribution, files.
 
     Arguments:
         kind: one of KINDS.
@@ -48,22 +48,22 @@ class NewPlugin:
 
     @property
     def module(self) -> str:
-        """What is imported."""
+        """Name of the Python module."""
         return f"ganbench_{self.name.replace('-', '_')}"
 
     @property
     def distribution(self) -> str:
-        """What is installed."""
+        """Name of the distribution."""
         return f"ganbench-{self.name}"
 
     @property
     def cls(self) -> str:
-        """The component's class."""
+        """Name of the component's class."""
         return "".join(part.capitalize() for part in self.name.split("-"))
 
     @property
     def source(self) -> str:
-        """The file that is to be edited, relative to the plugin's folder."""
+        """The file to edit, relative to the plugin's folder."""
         return f"{self.module}/{self.name}.toml" if self.kind == "suite" else f"{self.module}.py"
 
     @property
@@ -73,7 +73,7 @@ class NewPlugin:
 
     @property
     def flags(self) -> str:
-        """What `ganbench run` needs beside the suite."""
+        """Options that `ganbench run` needs after the suite."""
         return {"executor": f" --engine {self.name}", "logger": f" --log {self.name}"}.get(self.kind, "")
 
     @cached_property
@@ -82,10 +82,10 @@ class NewPlugin:
         return dict(self._files())
 
     def _files(self) -> Iterator[tuple[str, str]]:
-        own = f"{self.module}/__init__.py" if self.kind == "suite" else self.source
+        module = f"{self.module}/__init__.py" if self.kind == "suite" else self.source
         yield "pyproject.toml", self._render("pyproject.toml")
         yield "README.md", self._render("README.md")
-        yield own, self._render(f"{self.kind}/component.py")
+        yield module, self._render(f"{self.kind}/component.py")
         yield f"tests/test_{self.name.replace('-', '_')}.py", self._render(f"{self.kind}/test.py")
         specific = self.kind in ("executor", "logger", "suite")
         yield self.suite, self._render(f"{self.kind if specific else 'common'}/suite.toml")
@@ -100,10 +100,10 @@ class NewPlugin:
 
 
 def create_plugin(kind: str, name: str, parent: Path, catalogue: Catalogue) -> tuple[NewPlugin, Path]:
-    """Write a new plugin into `parent`/`name`; what it is, and its folder.
+    """Write a new plugin into `parent`/`name`; returns its names and its folder.
 
-    Raises BadInput where kind or name cannot be, where the name is taken, or where the folder is there
-    already: nothing is overwritten.
+    Raises BadInput for an invalid kind or name, a name that is taken, or an existing folder: nothing is
+    overwritten.
     """
     new = _checked(kind, name, catalogue)
     folder = parent / name
@@ -114,8 +114,8 @@ def create_plugin(kind: str, name: str, parent: Path, catalogue: Catalogue) -> t
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
     except FileExistsError as error:
-        there = Path(error.filename)
-        raise BadInput(Problem(printable(str(there)), "is there already; nothing was written")) from None
+        existing = printable(str(error.filename))
+        raise BadInput(Problem(existing, "exists already; nothing was written")) from None
     except OSError as error:
         raise BadInput(Problem(printable(str(folder)), f"cannot be written to ({error.strerror})")) from None
     return new, folder
@@ -133,15 +133,17 @@ def _checked(kind: str, name: str, catalogue: Catalogue) -> NewPlugin:
         raise BadInput(f"{shown!r} cannot be the name of a component: {what}")
     new = NewPlugin(kind, name)
     if keyword.iskeyword(name) or keyword.iskeyword(new.cls):
-        raise BadInput(f"{name!r} cannot be the name of a component: Python keeps the word for itself")
+        raise BadInput(f"{name!r} cannot be the name of a component: it is a Python keyword")
     if new.cls in _imported(new.files[next(path for path in new.files if path.endswith(".py"))]):
-        raise BadInput(f"{name!r} cannot be the name of a {new.words}: its class would hide what it imports")
+        raise BadInput(
+            f"{name!r} cannot be the name of a {new.words}: its class would hide an import of the module"
+        )
     _check_free(new, catalogue)
     return new
 
 
 def _check_free(new: NewPlugin, catalogue: Catalogue) -> None:
-    """Raise BadInput where an installed component or module has the name."""
+    """Raise BadInput if an installed component or module has the name."""
     registered = catalogue.components.get(new.kind, {}).get(new.name)
     if registered:
         raise BadInput(f"the {new.kind} name {new.name!r} is taken by {registered.origin}; choose another")
@@ -152,7 +154,7 @@ def _check_free(new: NewPlugin, catalogue: Catalogue) -> None:
 
 
 def _kebab(name: str) -> str:
-    """The name in kebab case as nearly as it can be; empty where nothing of it is left."""
+    """The nearest valid name in kebab case; empty if there is none."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
     parts = re.findall(r"[a-z0-9]+", spaced.lower())
     return re.sub(r"^[0-9-]+", "", "-".join(parts))[:LONGEST].strip("-")

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from ganbench.errors import BadInput, Problem
 from ganbench.storage.atomic import write_atomic
 from ganbench.storage.suite_lock import LOCK_NAME
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 FORMAT = "ganbench-results"
 SCHEMA = 1

@@ -25,7 +25,7 @@ from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import LOCK_NAME, read_lock
 from ganbench.suites.load import canonical
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 _PLAIN = ("config.json", "env.json", "status.json", "evals.parquet", "runs.parquet")
 _IDENTIFYING = (

@@ -19,7 +19,7 @@ from ganbench.sharing.archive import PLUGIN, PLUGINS
 from ganbench.storage.owners import owner_of
 from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.suites.toml_file import printable
+from ganbench.text import printable
 
 _PLUGINS = re.compile(r"^plugins\s*=\s*\[[^]]*\]", re.MULTILINE)
 """The line of a suite that names them."""

@@ -7,11 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 
-def mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis; NaN where both inf and -inf occur, or nothing."""
-    return _weighted(values, _equal)
-
-
 def median(values: np.ndarray) -> np.ndarray:
     """Median over the last axis; infinite where the middle is. NaN where there is nothing."""
     return _weighted(values, _middle)
@@ -26,29 +21,15 @@ def iqm(values: np.ndarray) -> np.ndarray:
     return _weighted(values, _middle_half)
 
 
-def trimmed_mean(values: np.ndarray, share: float = 0.1) -> np.ndarray:
-    """Mean over the last axis without `share` of the values at each end (Tukey and McLaughlin 1963).
-
-    Values at the edges count in part, so that 0.25 gives `iqm`. Raises ValueError unless 0 <= share < 0.5.
-    """
-    if not 0 <= share < 0.5:
-        raise ValueError(f"a share of {share} cannot be trimmed from each end; it must be below 0.5")
-    return _weighted(values, lambda n: np.diff(np.clip(np.arange(n + 1.0), n * share, n * (1 - share))))
-
-
 def _weighted(values: np.ndarray, weigh: Callable[[int], np.ndarray]) -> np.ndarray:
     """The weighted mean of the sorted values of the last axis. Those of no weight may be infinite."""
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
     if ordered.shape[-1] == 0:
         return np.full(ordered.shape[:-1], np.nan)
     weights = weigh(ordered.shape[-1])
-    kept = np.flatnonzero(weights)
+    counted = np.flatnonzero(weights)  # 0 * inf would be NaN
     with np.errstate(invalid="ignore"):
-        return np.asarray((ordered[..., kept] * weights[kept]).sum(axis=-1) / weights.sum())
-
-
-def _equal(n: int) -> np.ndarray:
-    return np.ones(n)
+        return np.asarray((ordered[..., counted] * weights[counted]).sum(axis=-1) / weights.sum())
 
 
 def _middle(n: int) -> np.ndarray:

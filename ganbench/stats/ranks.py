@@ -68,17 +68,22 @@ def mann_whitney(x: np.ndarray, y: np.ndarray) -> RankTest:
     effect = superiority(x, y)
     if math.isnan(effect):
         return RankTest(math.nan, effect, False, "none")
-    both = np.concatenate([x, y])
-    ordered = np.sort(both)
-    ranks = np.searchsorted(ordered, both, "left") + np.searchsorted(ordered, both, "right") + 1  # doubled
-    distance = abs(int(ranks[: x.size].sum()) - x.size * (x.size + y.size + 1))
+    ranks = _doubled_ranks(np.concatenate([x, y]))
+    expected = x.size * (x.size + y.size + 1)  # of the doubled rank sum of x, where neither side is smaller
+    distance = abs(int(ranks[: x.size].sum()) - expected)
     if ranks.size <= EXACT_UP_TO:
         chances = _rank_sums(tuple(np.sort(ranks).tolist()), x.size)
-        apart = np.abs(np.arange(chances.size) - x.size * (x.size + y.size + 1))
-        return RankTest(min(1.0, float(chances[apart >= distance].sum())), effect, True, "exact Mann-Whitney")
+        as_far = np.abs(np.arange(chances.size) - expected) >= distance
+        return RankTest(min(1.0, float(chances[as_far].sum())), effect, True, "exact Mann-Whitney")
     variance = x.size * y.size / (ranks.size * (ranks.size - 1)) * float(((ranks - ranks.mean()) ** 2).sum())
     z = max(0.0, distance - 1) / math.sqrt(variance) if variance else 0.0  # 1: continuity, in doubled ranks
     return RankTest(min(1.0, 2 * NormalDist().cdf(-z)), effect, False, "Mann-Whitney, normal approximation")
+
+
+def _doubled_ranks(values: np.ndarray) -> np.ndarray:
+    """Twice the rank of each value: whole numbers, though ties share a mean rank."""
+    ordered = np.sort(values)
+    return np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") + 1
 
 
 def least_p(n: int, m: int) -> float:
@@ -88,13 +93,21 @@ def least_p(n: int, m: int) -> float:
 
 @lru_cache(maxsize=256)
 def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
-    """Probability of each sum of n of the ranks, all choices being equally likely."""
-    counts = np.zeros((n + 1, sum(ranks[-n:]) + 1))
-    counts[0, 0] = 1.0
+    """Probability of each sum of n of the ranks, all choices being equally likely.
+
+    Arguments:
+        ranks: ascending whole numbers.
+    """
+    largest = sum(ranks[-n:])
+    # choices[k, s]: in how many ways k of the ranks so far sum up to s; row by row as in the subset-sum
+    # recurrence choices(k, s) = choices without the rank(k, s) + choices without it(k - 1, s - rank)
+    choices = np.zeros((n + 1, largest + 1))
+    choices[0, 0] = 1.0
     for rank in ranks:
-        counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank].copy()
-    chances: np.ndarray = counts[n] / counts[n].sum()
-    return chances
+        with_rank = choices[:-1, : largest + 1 - rank].copy()  # from before this rank: it is taken once
+        choices[1:, rank:] += with_rank
+    probabilities: np.ndarray = choices[n] / choices[n].sum()
+    return probabilities
 
 
 def _placements(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -15,9 +15,9 @@ def stable_volume(cells: np.ndarray, stable: np.ndarray, level: float = 0.95) ->
     """Share of the swept volume that trains stably, and its interval.
 
     Every cell of the grid weighs the same, whatever its number of runs. Seeds of a cell resemble one another,
-    so the interval is Wilson's for as many independent runs as have the variance between cells that is seen
-    (the design effect of Kish 1965), never more than there are runs. Where all runs are stable, or none,
-    nothing tells how alike seeds are: each cell then counts once.
+    so the interval is Wilson's for the number of independent runs that would give the observed variance
+    between cells (the design effect of Kish 1965), at most the number of runs. If all runs are stable, or
+    none, the similarity of seeds is unknown: each cell then counts once.
 
     Arguments:
         cells: (n,), which point of the grid each run belongs to.
@@ -43,9 +43,9 @@ class Effect(NamedTuple):
         stable: share of stable runs at each.
         ranks: mean rank of the metric at each, from 0 (best) to 1; failed runs rank worst.
         share_spread: largest less smallest of the shares.
-        importance: share of the variance between cells that the option explains by itself, 0 to 1
-            (first-order index of Sobol' 1993); NaN where all cells are alike. An option without any effect
-            has (values - 1) / (cells - 1) of it by chance.
+        importance: share of the variance between cells that the option alone explains, 0 to 1
+            (first-order index of Sobol' 1993); NaN if all cells are alike. An option without any effect
+            gets (values - 1) / (cells - 1) by chance.
         importance_of_rank: the same for the rank of the metric.
     """
 
@@ -89,10 +89,12 @@ def marginal_effects(points: np.ndarray, stable: np.ndarray, values: np.ndarray)
 
 def _explained(cell: np.ndarray, level: np.ndarray, outcome: np.ndarray) -> float:
     """Variance of the means by level over that of the means by cell."""
-    cell = cell.ravel()
+    cell = cell.ravel()  # numpy 2.0 returns the inverse in another shape
     means = np.bincount(cell, outcome) / np.bincount(cell)
-    own = np.zeros(means.size, dtype=np.int64)
-    own[cell] = level
-    by_level = np.bincount(own, means) / np.bincount(own)
+    level_of_cell = np.zeros(means.size, dtype=np.int64)
+    level_of_cell[cell] = level
+    by_level = np.bincount(level_of_cell, means) / np.bincount(level_of_cell)
     total = float(((means - means.mean()) ** 2).sum())
-    return float(((by_level[own] - means.mean()) ** 2).sum() / total) if total > 1e-12 else math.nan
+    if total <= 1e-12:  # rounding
+        return math.nan
+    return float(((by_level[level_of_cell] - means.mean()) ** 2).sum() / total)

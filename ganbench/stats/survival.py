@@ -33,7 +33,7 @@ class Survival(NamedTuple):
 def kaplan_meier(time: np.ndarray, event: np.ndarray, level: float = 0.95) -> Survival:
     """The product-limit estimate (Kaplan and Meier 1958), log-log intervals (Kalbfleisch and Prentice 1980).
 
-    Those do not exist where the estimate is 1 or 0: Wilson's stand there, of all that were at risk.
+    Where the estimate is 1 or 0 these are undefined: there it is Wilson's, of all runs at risk.
 
     Arguments:
         time: n times, >= 0, of the event or of censoring.
@@ -45,6 +45,7 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray, level: float = 0.95) -> Su
         log = np.log(survival)
         half = z * np.sqrt(variance) / np.abs(log)
         low, high = survival ** np.exp(half), survival ** np.exp(-half)
+    # the log-log transform is undefined at survival 1 and 0
     for index in np.flatnonzero((survival >= 1) | (survival <= 0)):
         n = int(at_risk[index])
         low[index], high[index] = wilson(n if survival[index] >= 1 else 0, n, level)
@@ -62,9 +63,10 @@ def restricted_mean_interval(
 ) -> Interval:
     """Interval of `restricted_mean`, within [0, horizon]: Wilson's, of Greenwood's variance (Greenwood 1926).
 
-    The mean is a share of the horizon, seen as if in so many independent runs as have that variance, at least
-    the n that there are, with Student's t. So it has a length where there is no event, too. The variance is
-    taken n / (n - 1) times: without censoring that of the mean of n values. NaN below two values.
+    The mean is treated as a share of the horizon among the number of independent runs that would give its
+    variance, at least n, with Student's t. So the interval has a length even without events. The variance is
+    multiplied by n / (n - 1): without censoring it is then that of the mean of n values. NaN below two
+    values.
     """
     if len(time) < 2:
         return Interval(math.nan, math.nan)
@@ -82,9 +84,9 @@ def restricted_mean_interval(
 def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     """p-value that all groups have one survival curve (Mantel 1966; Peto and Peto 1972).
 
-    Of two small groups it is exact, over all divisions of the times that there are (Peto and Peto 1972,
-    section 5; it asks for censoring alike in both, as at a common budget); else by the chi-squared
-    distribution, which is too bold at n = 5. 1 where no event was seen, or there is nobody to compare with.
+    Exact for two small groups, over all divisions of the times into groups of these sizes (Peto and Peto
+    1972, section 5; it assumes the same censoring in both, as at a common budget); else by the chi-squared
+    distribution, whose p-values are too small at n = 5. 1 if there is no event or only one group.
 
     Arguments:
         groups: (time, event) of each.
@@ -111,7 +113,7 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> float:
-    """Of all divisions into groups of these sizes, the share whose log-rank scores sum up as far from 0."""
+    """Share of all divisions into groups of these sizes whose sum of scores is at least as far from 0."""
     time, event = (np.concatenate([group[part], other[part]]) for part in (0, 1))
     times, at_risk, events, _, _ = _table(time, event)
     hazard = np.cumsum(events / np.maximum(at_risk, 1))

@@ -9,13 +9,6 @@ import numpy as np
 from ganbench.stats.multiple import holm
 
 
-def mean_ranks(scores: np.ndarray) -> np.ndarray:
-    """Mean rank of each variant over the tasks, 1 the best; ties share theirs (Friedman 1937)."""
-    from scipy.stats import rankdata
-
-    return np.asarray(rankdata(scores, axis=1).mean(axis=0))
-
-
 def friedman(scores: np.ndarray) -> float:
     """p-value that all variants rank alike, by the F statistic (Friedman 1937; Iman and Davenport 1980).
 
@@ -27,6 +20,7 @@ def friedman(scores: np.ndarray) -> float:
     tasks, variants = ranks.shape
     if tasks < 2 or variants < 2:
         return math.nan
+    # sums of squares of ranks, between variants and in all; F of the two is Iman and Davenport's statistic
     between = tasks * ((ranks.mean(axis=0) - ranks.mean()) ** 2).sum()
     within = ((ranks - ranks.mean(axis=1, keepdims=True)) ** 2).sum()
     if within == 0:
@@ -63,11 +57,11 @@ def critical_difference(tasks: int, variants: int, alpha: float = 0.05) -> float
 def _wilcoxon(x: np.ndarray, y: np.ndarray) -> float:
     from scipy.stats import rankdata, wilcoxon
 
-    kept = x != y
-    if not kept.any():
+    untied = x != y
+    if not untied.any():
         return 1.0
     with np.errstate(invalid="ignore"):
-        apart = x[kept] - y[kept]
+        apart = x[untied] - y[untied]
     # an infinite difference is larger than any finite one; ranks are all that counts
     ranked = np.sign(apart) * rankdata(np.abs(apart))
     return float(wilcoxon(ranked).pvalue)

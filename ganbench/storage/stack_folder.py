@@ -31,7 +31,7 @@ from safetensors.numpy import save_file
 from ganbench.storage.atomic import plain, read_json, sync_folder, write_atomic, write_json
 from ganbench.storage.records import StackConfig
 from ganbench.storage.schema import EVALS, RUNS, Rows, arrow_column, rows_table, runs_frame
-from ganbench.text import slug
+from ganbench.text import first_line, slug
 
 _TRACE_NAME = re.compile(r"trace-(\d+)-(\d+)\.parquet")
 _SHEET_NAME = re.compile(r"run(\d+)-step(\d+)\.png")
@@ -245,8 +245,7 @@ class StackFolder:
         return value
 
     def _warn(self, name: str, error: object) -> None:
-        first_line = str(error).partition("\n")[0]
-        self.warnings.append(f"{self.path / name} cannot be read and counts as absent: {first_line}")
+        self.warnings.append(f"{self.path / name} cannot be read and counts as absent: {first_line(error)}")
 
 
 def stack_traces(folder: Path | str) -> pd.DataFrame:

@@ -20,7 +20,8 @@ from ganbench.suites.matrix import Cell
 from ganbench.suites.optimizer_tables import inherit, player_tables, shared_table
 from ganbench.suites.schema import Document
 from ganbench.suites.sweeps import Table, is_sweep
-from ganbench.suites.toml_file import Problems, brief, printable
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief, printable
 
 _A = {"metric": "a metric", "extractor": "an extractor"}
 _KEY = {"technique": "techniques"}

@@ -26,8 +26,9 @@ from ganbench.storage.records import CompareConfig, OptionValue, VariantConfig
 from ganbench.suites import matrix
 from ganbench.suites.checks import Checker
 from ganbench.suites.schema import Document, validate
-from ganbench.suites.toml_file import Problems, RawTable, SuiteFile, override, printable, read
+from ganbench.suites.toml_file import Problems, RawTable, SuiteFile, override, read
 from ganbench.suites.variants import Resolver, Variant, canonical
+from ganbench.text import printable
 
 __all__ = [
     "Suite",

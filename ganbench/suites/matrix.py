@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from ganbench.errors import nearest
 from ganbench.suites.schema import Document, Entry, Include, Matrix, Pattern
 from ganbench.suites.sweeps import MAX_RUNS
-from ganbench.suites.toml_file import Problems, RawTable, RawValue, brief
+from ganbench.suites.toml_file import Problems, RawTable, RawValue
+from ganbench.text import brief
 
 _DEFAULTS = {
     "techniques": [],

@@ -25,7 +25,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ganbench.errors import nearest
-from ganbench.suites.toml_file import Problems, RawTable, RawValue, brief
+from ganbench.suites.toml_file import Problems, RawTable, RawValue
+from ganbench.text import brief
 
 MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
 

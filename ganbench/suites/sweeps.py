@@ -19,7 +19,8 @@ from ganbench.components.base import Component, unknown_option
 from ganbench.components.instances import Instances
 from ganbench.errors import nearest
 from ganbench.storage.records import OptionValue
-from ganbench.suites.toml_file import Problems, brief
+from ganbench.suites.toml_file import Problems
+from ganbench.text import brief
 
 KINDS = ("sweep", "linspace", "logspace")
 MAX_RUNS = 100_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ganbench.errors import BadInput, Problem
+from ganbench.text import printable
 
 RawValue: TypeAlias = Any
 """A value as TOML has it: number, text, flag, date, list or table."""
@@ -48,18 +49,6 @@ class Problems:
         """Raise BadInput where there is any. What may have caused them is told first."""
         if self.found:
             raise BadInput([*(Problem("", cause) for cause in dict.fromkeys(causes)), *self.found])
-
-
-def brief(value: object) -> str:
-    """A value as it can stand in a message: one line, not too long."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """`text` without control characters (keys of a hostile file are printed on a terminal)."""
-    safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def test_a_plan_trains_nothing_and_writes_nothing(tmp_path, monkeypatch):
     assert done.out.startswith("toy: 4 variants x 2 seeds = 8 runs\n")
     assert all(label in done.out for label in LABELS)
     assert "0 runs are already trained\n" in done.out, (
-        "and of stacks that would go on there is nothing to tell"
+        "and of stacks that would resume there is nothing to tell"
     )
     assert ganbench_here("plan", TOY, "--out", "deep/down").code == 0
     assert os.listdir(tmp_path) == []

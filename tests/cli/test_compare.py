@@ -19,7 +19,7 @@ from test_report import HOSTILE, cells
 from ganbench import load
 from ganbench.report import latex
 from ganbench.report.listing import comparison_listing
-from ganbench.report.tables import plain_text
+from ganbench.text import plain_text
 
 TECHNIQUES = ["plain", "spectral-norm+r1+exponential-moving-average", "r1", "ema"]
 
@@ -52,7 +52,7 @@ def test_the_table_fits_and_is_complete(folder, few, width):
     done = ganbench("compare", few, columns=width)
     assert max(map(cell_len, done.out.splitlines())) <= width
     assert done.out.count("v r1") + done.out.count("v spectral-norm+r1") + done.out.count("v ema") == 6
-    assert "no result of so few runs could be significant" in " ".join(done.out.split())
+    assert "with this few runs no result could be significant" in " ".join(done.out.split())
 
 
 def test_the_same_numbers_come_in_all_formats(folder):
@@ -95,7 +95,7 @@ def test_options_choose_metric_baseline_and_level(folder):
         (["--baseline", "plane"], "no variant is called 'plane'"),
         (["--baseline", "los=hinge"], "'los' is not a key of a baseline; did you mean 'loss'?"),
         (["--baseline", "loss=hing"], "no variant has loss = 'hing'; did you mean 'hinge'?"),
-        (["--baseline", "batch=x"], "batch is a whole number"),
+        (["--baseline", "batch=x"], "batch must be a whole number"),
         (["--alpha", "5"], "alpha must be between 0 and 1"),
         (["--alpha", "x"], "'x' is not a valid float"),
         (["--format", "pdf"], "'pdf' is not one of"),
@@ -121,7 +121,7 @@ def test_while_a_suite_trains_the_missing_runs_are_told_of(tmp_path):
     done = ganbench("compare", tmp_path)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "warning: no pair is called significant before all runs of the suite have a result",
+        "warning: no pair is called significant until every run of the suite has a result",
         "warning: 4 of the suite's runs have no result yet and are left out",
     ]
     assert ganbench("leaderboard", tmp_path).err.splitlines() == done.err.splitlines()[1:]
@@ -134,7 +134,7 @@ def test_the_leaderboard_is_over_all_folders(folder, tmp_path):
         assert done.code == 0
         assert max(map(cell_len, done.out.splitlines())) <= width
         assert "2 of 2" in done.out
-        assert "No test: it takes 6 tasks" in " ".join(done.out.split())
+        assert "No test: it needs at least 6 tasks" in " ".join(done.out.split())
     told = json.loads(ganbench("leaderboard", folder, other, "--format", "json", "--by-model").out)
     assert told[0]["variant"] == f"hinge/{TECHNIQUES[1]}"
     assert [row["tasks"] for row in told] == [2] * 4
@@ -147,9 +147,9 @@ def test_a_variant_that_is_not_on_all_tasks_has_a_dash_in_place_of_its_rank(fold
     assert rows["mlp-gan/hinge/ema"][1:4] == ["–", "–", "1 of 2"]
     assert sorted(row[1] for row in rows.values()) == ["1", "2", "3", "rank", "–"]
     done = ganbench("leaderboard", folder, other)
-    assert "'mlp-gan/hinge/ema' has no rank: it lacks 'grid/modes'." in " ".join(done.out.split())
+    assert "'mlp-gan/hinge/ema' is not ranked: it has no runs on 'grid/modes'." in " ".join(done.out.split())
     told = json.loads(ganbench("leaderboard", folder, other, "--format", "json").out)
-    assert [(row["rank"], row["lacks"]) for row in told[2:]] == [(3, ""), (None, "grid/modes")]
+    assert [(row["rank"], row["missing"]) for row in told[2:]] == [(3, ""), (None, "grid/modes")]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -206,7 +206,7 @@ def test_a_latex_table_has_a_short_caption_and_notes_beneath(tmp_path):
     assert r"\caption{Variants compared with plain by modes.}" in lines
     beneath = lines[lines.index(r"\end{tabular}") :]
     assert "modes: higher is better." in beneath
-    assert r"$^\circ$: no result of so few runs could be significant; train more seeds." in beneath
+    assert r"$^\circ$: with this few runs no result could be significant; train more seeds." in beneath
     assert not [line for line in lines if line.startswith("{}")]
     assert "°" not in "".join(lines)
 

@@ -24,9 +24,9 @@ from ganbench.report.figures.base import ROWS, looks
 from ganbench.report.figures.lines import band
 from ganbench.report.figures.maps import edges, logspaced
 from ganbench.report.figures.theme import LOOKS
-from ganbench.report.names import labels_of, short_labels, wrapped
-from ganbench.report.tables import p_value, told_p
+from ganbench.report.names import labels_of
 from ganbench.storage.stack_folder import StackFolder, stack_folders
+from ganbench.text import p_equation, p_value, short_labels, wrap_label
 
 FAILURES = [name for name in OUTCOMES if name != "finished"]
 MARK = "Zq7"
@@ -155,7 +155,7 @@ def test_failure_rates_say_who_failed_most(tmp_path):
         "plain failed most: 5 of 5 runs (100%, 95% interval 57% to 100%); r1 least: 0 of 5 runs "
         f"(0%, 95% interval 0% to 43%); {5 + count} of all 15 runs failed. "
     )
-    assert "That rates differ cannot be shown" in one.finding or "failed more often than" in one.finding
+    assert "No two variants differ" in one.finding or "failed more often than" in one.finding
     assert one.table["failures"].tolist() == [5, count, 0]
     drawn = [row for row in rows_of(one.spec()) if "failure_rate" in row]
     assert [row["failure_rate"] for row in drawn] == pytest.approx(one.table["failure_rate"], rel=1e-3)
@@ -166,12 +166,12 @@ def test_rates_that_differ_are_said_to(tmp_path):
     told = figure(results, "failure-rates").finding
     p = results.compare()["p_failures_holm"].iloc[0]
     assert p < 0.001
-    assert re.search(r"Holm-corrected: plain failed more often than r1 \(p < \.001\)\.$", told)
+    assert re.search(r"Holm-corrected\): plain failed more often than r1 \(p < \.001\)\.$", told)
 
 
 def test_no_failure_is_no_proof(tmp_path):
     results = made(tmp_path, 2, 5, outcomes=[{}])
-    assert "a true rate of up to 43% cannot be ruled out" in figure(results, "failure-rates").finding
+    assert "the true rate may still be up to 43%." in figure(results, "failure-rates").finding
     assert figure(results, "outcomes").finding == "All 10 runs finished."
     assert "survival" not in {one.name for one in figures(results)}
 
@@ -223,20 +223,20 @@ def test_comparisons_claim_what_the_corrected_test_shows(tmp_path):
     few = ganbench.load(make(tmp_path / "few", 3, 3, outcomes=[{}], shifts=[0.0, 20.0]))
     one = figure(few, "comparisons")
     assert one.finding == (
-        "No difference can be shown with n = 3 runs of a variant: the least Holm-corrected p of "
+        "No significant difference at n = 3 runs per variant: the smallest Holm-corrected p of "
         f"2 comparisons is {p_value(few.compare()['p_holm'].min())}, "
-        "and none below .20 is possible with so few runs."
+        "and with this few runs it cannot fall below .20."
     )
     drawn = [row["p"] for row in rows_of(one.spec()) if "p" in row]
-    assert drawn == [told_p(p) for p in one.table["p_holm"]]
+    assert drawn == [p_equation(p) for p in one.table["p_holm"]]
     same = ganbench.load(make(tmp_path / "same", 3, 5, outcomes=[{"diverged": 1.0}]))
-    assert "No difference can be shown" in figure(same, "comparisons").finding
+    assert "No significant difference" in figure(same, "comparisons").finding
 
 
 def test_nothing_is_claimed_while_runs_are_missing(tmp_path):
     results = made(tmp_path, 3, 8, outcomes=[{}], shifts=[0.0, 20.0], unfinished=1)
     finding = figure(results, "comparisons").finding
-    assert finding.startswith("Nothing is called significant while runs of the suite have no result yet")
+    assert finding.startswith("Nothing is called significant until every run of the suite has a result")
 
 
 def test_all_pairs_are_a_matrix_that_mirrors(tmp_path):
@@ -264,7 +264,7 @@ def test_survival_marks_every_run(all_outcomes):
     assert runs["event"].tolist() == failed.tolist()
     assert runs.loc[~failed.to_numpy(), "step"].eq(1000).all()
     assert "the first by step " in one.finding
-    assert "What only an evaluation shows counts from that evaluation on." in one.finding
+    assert "Failures that only an evaluation can detect are dated to that evaluation." in one.finding
     assert f"{failed.sum()} of 36 runs failed" in one.finding
     curves = all_outcomes.survival()
     for variant, own in runs.groupby("variant"):
@@ -433,7 +433,7 @@ def test_labels_tell_variants_apart():
     assert max(map(len, labels)) <= 48
     names = ["same\u202e", "same", "same\n"]
     assert len(set(short_labels(names).values())) == 3
-    assert wrapped("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n") == [
+    assert wrap_label("a-rather-long-name/of-a-variant/that-goes-on/and-on").split("\n") == [
         "a-rather-long-name/",
         "of-a-variant/that-goes-on/",
         "and-on",
@@ -444,7 +444,7 @@ def test_options_are_never_cut():
     options = "target-ls.real_target=0.9, target-ls.fake_target=0.1, optimizer.lr.discriminator=0.0316228"
     (label,) = short_labels([f"r1 [{options}]"]).values()
     assert label == f"r1 [{options}]"
-    assert wrapped(label).split("\n") == [
+    assert wrap_label(label).split("\n") == [
         "r1",
         "[target-ls.real_target=0.9,",
         "target-ls.fake_target=0.1,",
@@ -498,11 +498,14 @@ def test_outcomes_are_written_out_where_they_fit(tmp_path, width, shown):
 def test_a_single_swept_option_is_shown_once(tmp_path, sweep):
     alone = made(tmp_path, 1, 2, sweep={"r1.gamma": [0.01, 10**-1.5, 0.1]}, trace_steps=0)
     assert {one.name for one in figures(alone)} & {"stability-map", "sensitivity"} == {"stability-map"}
-    with pytest.raises(BadInput, match="a single option was swept: the stability map shows it"):
+    with pytest.raises(BadInput, match="a single option was swept: see the stability map"):
         figure(alone, "sensitivity")
     assert ">0.0316228<" in vl_convert.vegalite_to_svg(figure(alone, "stability-map").spec(False))
     spans = r"from \d+% to \d+% with \S+ and from \d+% to \d+% with \S+"
-    told = rf"The share of runs that finished varies {spans}, each taken alone, whatever the others were\."
+    told = (
+        rf"The share of runs that finished ranges {spans}, each option taken alone, "
+        r"over all values of the others\."
+    )
     assert re.fullmatch(told, figure(sweep, "sensitivity").finding)
 
 

@@ -25,8 +25,8 @@ from ganbench.report.page.further import further
 from ganbench.report.page.page import page_text
 from ganbench.report.page.pictures import MOST_RUNS, examples
 from ganbench.report.page.sections import SECTIONS, answered
-from ganbench.report.tables import interval, number
 from ganbench.results import load
+from ganbench.text import interval, number
 
 HOSTILE = (
     *("<script>alert(1)</script>", "../../x", "x" * 300, "😀 مرحبا", "\u202eabc", "a&amp;b\"c'd`"),
@@ -247,7 +247,7 @@ def test_failures_are_told_by_loss_and_tested(made):
     assert figure.table["loss"].tolist() == ["wasserstein", "minimax", "hinge"]
     p = 3 * stats.rates_differ(11, 15, 2, 15)
     assert figure.table["p_against_least"].iloc[0] == pytest.approx(p)
-    assert "wasserstein failed most, in 11 of 15 runs (73%), half of these seen by step 7" in figure.finding
+    assert "wasserstein failed most, in 11 of 15 runs (73%), half of these by step 7" in figure.finding
     assert "and hinge least, in 2 of 15 runs (13%)" in figure.finding
     assert "is significant" in figure.finding
     low = stats.wilson(11, 15).low
@@ -264,11 +264,11 @@ def test_all_who_tie_are_named():
     runs["variant"] = runs["loss"] + np.where(np.arange(len(runs)) % 2, "/a", "/b")
     (figure,) = failures_by_factor(type("Results", (), {"runs": runs})())
     assert (
-        "hinge failed most, in 3 of 3 runs (100%), half of these seen by step 7, and target-ls and "
+        "hinge failed most, in 3 of 3 runs (100%), half of these by step 7, and target-ls and "
         "non-saturating least, in 4 of 6 runs (67%) and 2 of 3 runs (67%); the difference is not significant"
     ) in figure.finding
     tied = pd.DataFrame({"failures": [2, 2], "runs": [3, 3], "failure_rate": [2 / 3, 2 / 3]})
-    assert ties.told(tied, lambda row: "67%") == "2 of 3 runs (67%) each"
+    assert ties.counted(tied, lambda row: "67%") == "2 of 3 runs (67%) each"
 
 
 def test_levels_are_compared_within_a_dataset_and_a_model_only():
@@ -329,7 +329,7 @@ def test_what_is_mixed_is_said_of_each_variant(made):
     mixed.runs["executor"] = ["compiled"] * 12 + ["eager"] * 6
     ((what, rest),) = cautions(mixed)
     assert what == "Mixed executors"
-    assert rest.startswith("(compiled: plain and technique-001; eager: technique-002). Runs of different")
+    assert rest.startswith("(compiled: plain and technique-001; eager: technique-002). Runs from different")
 
 
 def test_settings_tell_what_is_not_as_usual():
@@ -352,7 +352,7 @@ def test_a_page_of_a_suite_without_runs_makes_sense(tmp_path):
     for told in (
         "No run has ended yet.",
         "9 runs of the suite have no result yet",
-        "What is to be trained (3 var",
+        "What will be trained (3 var",
     ):
         assert told in words
     for senseless in ("0 variants", "seeds .", "Components", "IQM", "What was trained"):

@@ -21,18 +21,9 @@ from ganbench.report import summary_table, write_report
 from ganbench.report.content import notes, unjudged
 from ganbench.report.listing import comparison_listing
 from ganbench.report.markdown import report_text
-from ganbench.report.tables import (
-    code,
-    escape,
-    interval,
-    markdown_table,
-    number,
-    p_value,
-    plain_text,
-    told_p,
-)
-from ganbench.report.terminal import break_label
+from ganbench.report.tables import code, escape, markdown_table
 from ganbench.results import load
+from ganbench.text import break_label, interval, number, p_equation, p_value, plain_text
 
 HOSTILE = [
     "a|b",
@@ -229,7 +220,9 @@ def test_every_metric_is_in_the_report(tmp_path):
     own = results.summary("radius-gap").iloc[0]
     assert [row[1] for row in rows] == results.runs["variant"].unique().tolist()
     assert rows[0][2] == f"{number(own['final'])} {interval(own['final_low'], own['final_high'])}"
-    assert list(notes(results)) == ["Measured too (`ganbench report --metric NAME`): spread and radius-gap."]
+    assert list(notes(results)) == [
+        "Also measured (show with `ganbench report --metric NAME`): spread and radius-gap."
+    ]
     alone = load(make(tmp_path / "alone", 2, 2, metrics={"modes": "higher"}, trace_steps=0))
     assert "Further metrics" not in report_text(alone)
     assert list(notes(alone)) == []
@@ -275,7 +268,7 @@ def test_the_command_is_that_which_trained_it(tmp_path):
     assert "- Command: `ganbench run my/radius.toml --seeds 2`; seeds 0, 1. Runs already" in text
     assert "`ganbench run made`" not in text
     text = report_text(load(edit_lock(tmp_path, command=None)))
-    assert "- Suite: `ganbench run made` where an installed plugin provides it, else its file; seeds" in text
+    assert "- Suite: `ganbench run made` if an installed plugin provides it, else its file; seeds" in text
 
 
 def test_a_report_of_many_failures_is_cut_and_says_so(tmp_path):
@@ -315,7 +308,7 @@ def test_the_terminals_table_fits_and_is_complete(tmp_path, width):
         "modes: higher is better",
     ]
     span = interval(*results.summary()[["final_low", "final_high"]].iloc[0])
-    for part in [*parts, span, "0.00656 (n=5)", "failed runs rank worst"]:
+    for part in [*parts, span, "0.00656 (n=5)", "failed runs count as worst"]:
         assert part in flat
     first_column = "".join(re.split(r"\s{3,}", line)[0] for line in text.splitlines()).replace(" ", "")
     assert label.replace(" ", "") in first_column
@@ -349,8 +342,8 @@ def _separators(label: str) -> list[str]:
 def test_p_values_are_told_in_one_way():
     values = [0.0001, 0.0123, 0.0714, 0.1936, 1.0, np.nan]
     assert [p_value(p) for p in values] == ["<.001", ".012", ".071", ".19", "1.00", "–"]
-    assert told_p(0.0001) == "p < .001"
-    assert told_p(0.0714) == "p = .071"
+    assert p_equation(0.0001) == "p < .001"
+    assert p_equation(0.0714) == "p = .071"
 
 
 def test_a_comparison_shows_its_corrected_p_where_none_could_be_significant(tmp_path):
@@ -358,7 +351,7 @@ def test_a_comparison_shows_its_corrected_p_where_none_could_be_significant(tmp_
     frame = results.compare()
     listing = comparison_listing(frame, 0.05)
     assert [row[2] for row in listing.rows] == [f"{p_value(p)}°" for p in frame["p_holm"]]
-    assert listing.notes[-1].startswith("°: no result of so few runs could be significant")
+    assert listing.notes[-1].startswith("°: with this few runs no result could be significant")
 
 
 def test_labels_are_broken_after_a_slash():

@@ -11,7 +11,7 @@ from made_results import make
 from ganbench import load, stats
 from ganbench.errors import BadInput
 from ganbench.results import comparison
-from ganbench.results.labels import told_apart
+from ganbench.text import distinct_parts
 
 COLUMNS = [
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
@@ -107,7 +107,9 @@ def test_failed_runs_rank_worst_and_are_counted():
     costs = {"a": [0.1] * 10, "b": [5.0 + i for i in range(10)]}
     row = compared(costs, failed=tuple(f"a:{i}" for i in range(10))).iloc[0]
     assert (row["effect"], row["estimate"], row["failures"], row["n"]) == (0, np.inf, 10, 10)
-    assert row["finding"].startswith("b is better than a: a run of it is better with probability 1.00 [0.")
+    assert row["finding"].startswith(
+        "b is better than a: one of its runs is better with probability 1.00 [0."
+    )
     assert row["finding"].endswith("; 10 of 10 runs of a failed, 0 of 10 of b (p < .001)")
 
 
@@ -133,7 +135,7 @@ def test_where_n_cannot_reach_alpha_it_says_so(n, variants, reachable, needed):
     if not reachable:
         assert not frame["significant"].any()
         assert f"{n} and {n} runs of v0 and v1 cannot reach p = 0.05" in frame["finding"][0]
-        assert frame["finding"][0].endswith(f"take {needed} runs or more of each")
+        assert frame["finding"][0].endswith(f"train {needed} or more of each")
         assert (
             stats.least_p(needed, needed) * len(frame)
             <= 0.05
@@ -148,21 +150,21 @@ def test_the_finding_is_a_sentence_of_plain_english():
     row = frame.iloc[0]
     low, high = 1 - row["effect_high"], 1 - row["effect_low"]
     assert better == (
-        f"r1 is better than plain: a run of it is better with probability {1 - row['effect']:.2f} "
+        f"r1 is better than plain: one of its runs is better with probability {1 - row['effect']:.2f} "
         f"[{low:.2f}, {high:.2f}] (p = {row['p_holm']:.3f} after Holm's correction)".replace("= 0.", "= .")
     )
     assert third.startswith(
-        "No difference between r1 and r2 can be shown: a run of r1 is better with probability 0.55"
+        "No significant difference between r1 and r2: a run of r1 is better with probability 0.55"
     )
     assert "r2 is better than plain" in same
 
 
 def test_labels_are_told_apart_by_what_differs():
     labels = ["ring/gan/hinge/plain", "ring/gan/hinge/r1", "ring/gan/wasserstein/plain"]
-    assert list(told_apart(labels).values()) == ["hinge/plain", "hinge/r1", "wasserstein"]
-    assert told_apart(["a/b", "a/c"]) == {"a/b": "b", "a/c": "c"}
-    assert told_apart(["one"]) == {"one": "one"}
-    assert told_apart([]) == {}
+    assert list(distinct_parts(labels).values()) == ["hinge/plain", "hinge/r1", "wasserstein"]
+    assert distinct_parts(["a/b", "a/c"]) == {"a/b": "b", "a/c": "c"}
+    assert distinct_parts(["one"]) == {"one": "one"}
+    assert distinct_parts([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_while_runs_are_missing_nothing_is_called_significant_and_the_finding_sa
     frame = comparison.compared(runs, pairs, dict.fromkeys(values, "fid"), {}, missing=missing)
     assert (frame["p_holm"] <= 0.05).tolist() == [True, False]
     assert frame["significant"].tolist() == [not missing, False]
-    told = "it is not called significant before all runs of the suite have a result"
+    told = "it is not called significant until every run of the suite has a result"
     assert [told in text for text in frame["finding"]] == [bool(missing), False]
     assert frame["finding"][0].startswith("a is better than b")
 

@@ -204,10 +204,10 @@ def test_only_variants_that_are_on_all_tasks_have_a_rank(tmp_path):
     assert frame["rank"].tolist() == [1, 2, pd.NA, pd.NA]
     np.testing.assert_array_equal(frame["mean_rank"], [1, 2, np.nan, np.nan], "among those two alone")
     assert frame["tasks"].tolist() == [3, 3, 2, 1]
-    assert frame["lacks"].tolist() == ["", "", "d2/modes", "d1/modes, d2/modes"]
+    assert frame["missing"].tolist() == ["", "", "d2/modes", "d1/modes, d2/modes"]
     assert board.notes[1:3] == [
-        "'mlp-gan/hinge/ema' has no rank: it lacks 'd2/modes'.",
-        "'mlp-gan/hinge/never' has no rank: it lacks 'd1/modes, d2/modes'.",
+        "'mlp-gan/hinge/ema' is not ranked: it has no runs on 'd2/modes'.",
+        "'mlp-gan/hinge/never' is not ranked: it has no runs on 'd1/modes, d2/modes'.",
     ]
 
 
@@ -222,14 +222,14 @@ def test_the_notes_of_a_leaderboard_do_not_list_a_hundred_variants():
     index = [f"v{i}" for i in range(100)]
     table = pd.DataFrame({"t0": np.arange(100.0), "t1": np.nan}, index=index)
     board = ranking._board(table, pd.DataFrame({"runs": 5, "failures": 0}, index=index))
-    assert len(board.notes) == 1 + ranking.MOST_LACKING + 1 + 1
-    assert board.notes[-2] == "92 more have no rank, being not on all tasks."
+    assert len(board.notes) == 1 + ranking.MOST_UNRANKED + 1 + 1
+    assert board.notes[-2] == "92 more are not ranked: they are not on all tasks."
 
 
 def test_a_leaderboard_of_few_tasks_is_not_tested_and_says_so(results):
     board = results.leaderboard()
     assert np.isnan(board.p)
-    assert "No test: it takes 6 tasks or more" in board.notes[-1]
+    assert "No test: it needs at least 6 tasks" in board.notes[-1]
     assert board.frame["runs"].tolist() == [12] * 4
 
 
@@ -334,7 +334,7 @@ def test_a_notebook_shows_counts_failures_and_the_summary_escaped(tmp_path):
     assert not {"<script>", "<b>", "<i>"} & {piece + ">" for piece in shown.split(">")}
     assert "<script" not in shown
     assert "&lt;i&gt;" in shown
-    assert "3 runs of 1 variants, 0 failed; 3 more have no result yet" in shown
+    assert "3 runs of 1 variant, 0 failed; 3 more have no result yet" in shown
     assert "0 of 3 (0%) [0%, 56%]" in shown
     assert shown.count("<tr>") == 2
 
@@ -349,3 +349,15 @@ def test_a_notebook_shows_some_of_many_variants(tmp_path):
 def test_plots_are_the_reports_figures(results):
     assert results.plot("failure-rates").to_dict()["$schema"]
     assert type(results.plot("failure-rates")) is type(figure(results, "failure-rates").chart)
+
+
+def test_a_profile_is_the_share_of_runs_at_least_as_good(results):
+    frame = results.profile("energy-distance")
+    runs = results.runs
+    assert set(frame["variant"]) == set(runs["variant"])
+    for row in frame.sample(10, random_state=0).to_dict("records"):
+        mine = runs[(runs["variant"] == row["variant"])]
+        good = (mine["outcome"] == "finished") & (mine["final_energy-distance"] <= row["threshold"])
+        assert (row["share"], row["n"]) == (good.mean(), len(mine))
+        assert (row["low"], row["high"]) == stats.wilson(int(good.sum()), len(mine))
+    assert frame.groupby("variant")["share"].apply(lambda shares: shares.is_monotonic_increasing).all()

@@ -215,7 +215,7 @@ def test_without_its_traces_a_stack_keeps_its_verdicts(results):
         part.unlink()
     done = judge(results, "--reset")
     assert done.out == "0 of 0 verdicts changed\n"
-    assert f"warning: {folder.path.name}: rows that it was judged from are not there any more" in done.err
+    assert f"warning: {folder.path.name}: the rows that it was judged from are gone" in done.err
     assert outcomes(results) == {"exploded"}
     run(results)
     assert outcomes(results) == {"exploded"}

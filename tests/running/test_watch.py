@@ -22,7 +22,7 @@ from run_cli import TOY, InlinePool, command, environment, files_below, ganbench
 from toys import variant
 
 from ganbench import load
-from ganbench.cli.watch import metrics, picture, short
+from ganbench.cli.watch import metrics, picture
 from ganbench.errors import BadInput
 from ganbench.running import live
 from ganbench.running.watch import Follower
@@ -30,6 +30,7 @@ from ganbench.storage.atomic import write_json
 from ganbench.storage.lock import FolderLock
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import write_lock
+from ganbench.text import drop_shared_start
 
 STEPS = 1000
 SMALL = ("--set", "matrix.techniques=[[]]", "--engine", "loop")
@@ -383,10 +384,10 @@ def test_metrics_and_labels_in_short():
         "modes 8, fid 4 (3 to 5.25), kl 1 (0 to ?)"
     )
     assert metrics({"fid": [3, 4, 5], "modes": [8, 8, 8]}, "modes", 1) == "modes 8"
-    assert short(["ring/gan/hinge/plain", "ring/gan/hinge/r1"]) == ["plain", "r1"]
-    assert short(["ring/gan", "ring/gan"]) == ["gan", "gan"]
-    assert short(["ring/gan/hinge"]) == ["ring/gan/hinge"]
-    assert short([]) == []
+    assert drop_shared_start(["ring/gan/hinge/plain", "ring/gan/hinge/r1"]) == ["plain", "r1"]
+    assert drop_shared_start(["ring/gan", "ring/gan"]) == ["gan", "gan"]
+    assert drop_shared_start(["ring/gan/hinge"]) == ["ring/gan/hinge"]
+    assert drop_shared_start([]) == []
 
 
 class Looking(InlinePool):

@@ -146,9 +146,9 @@ BAD = {
     "nothing": (("loss", ""), "cannot be the name"),
     "terminal": (("loss", "\x1b[31m"), "cannot be the name"),
     "too long": (("loss", "a" * 50), "at most 40"),
-    "keyword": (("loss", "class"), "Python keeps the word"),
-    "capitalised keyword": (("loss", "none"), "Python keeps the word"),
-    "hides an import": (("loss", "f"), "would hide what it imports"),
+    "keyword": (("loss", "class"), "it is a Python keyword"),
+    "capitalised keyword": (("loss", "none"), "it is a Python keyword"),
+    "hides an import": (("loss", "f"), "would hide an import"),
     "taken": (("loss", "hinge"), "the loss name 'hinge' is taken by ganbench"),
     "suite taken": (("suite", "ring8"), "the suite name 'ring8' is taken"),
     "module taken": (("loss", "builtin"), "a module 'ganbench_builtin' is installed already"),
@@ -169,7 +169,7 @@ def test_names_that_cannot_be(case, tmp_path):
 def test_existing_files_are_not_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "file").write_text("kept")
-    for parent, told in ((tmp_path, "mine: is there already"), (tmp_path / "file", "file: is there already")):
+    for parent, told in ((tmp_path, "mine: exists already"), (tmp_path / "file", "file: exists already")):
         done = ganbench_here("plugins", "new", "loss", "mine", "--dir", parent)
         assert done.code == 2
         [line] = done.err.splitlines()

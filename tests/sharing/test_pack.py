@@ -660,7 +660,7 @@ def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
     (beside / "toys.py").write_text("# another\n")
     done = ganbench_here("pack", beside / "toy", "-o", tmp_path / "a.zip")
     assert done.code == 0
-    assert "the plugin toys.py is left out: it was moved or changed" in done.err
+    assert "the plugin toys.py is left out: it moved or changed" in done.err
     assert check_of(verified(beside / "toy", tmp_path), "plugins") == (None, "not in it: toys.py")
     assert check_of(verified(beside / "toy", tmp_path, plugins=[tmp_path / "toys.py"]), "plugins")[0]
     done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
@@ -702,7 +702,7 @@ def test_a_suite_that_was_moved_is_left_out(beside, tmp_path):
     (beside / "toy.toml").rename(tmp_path / "toy.toml")
     done = ganbench_here("pack", beside / "toy", "-o", tmp_path / "a.zip")
     assert done.code == 0
-    assert "the suite's file is left out: it was moved" in done.err
+    assert "the suite's file is left out: it has moved" in done.err
 
 
 def test_where_they_lay_is_not_told(beside, tmp_path):

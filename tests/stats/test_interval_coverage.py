@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import scipy.stats as scipy_stats
 
 from benchmarks import interval_coverage
+from ganbench import stats
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_bca_is_scipys():
+    values = np.random.default_rng(3).exponential(size=25)
+    found = interval_coverage.bca_interval(
+        values, lambda drawn: drawn.mean(axis=-1), np.random.default_rng(0), resamples=20_000
+    )
+    expected = scipy_stats.bootstrap(
+        (values,), np.mean, method="BCa", n_resamples=20_000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert found == pytest.approx((expected.low, expected.high), rel=0.02)
+
+
+def test_bca_falls_back_where_it_is_not_defined():
+    for values in (np.ones(6), np.array([1.0, 2.0, math.inf, math.inf])):
+        assert interval_coverage.bca_interval(
+            values, stats.median, np.random.default_rng(0)
+        ) == stats.bootstrap_interval(values, stats.median, np.random.default_rng(0))
+
 
 pytestmark = pytest.mark.xdist_group("interval-coverage")
 

@@ -9,6 +9,11 @@ from hypothesis.extra import numpy as hnp
 
 from ganbench import stats
 
+
+def mean(values):
+    return np.mean(values, axis=-1)
+
+
 VALUES = hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e6, 1e6))
 
 
@@ -45,8 +50,7 @@ def test_iqm_is_the_trimmed_mean_of_every_value_taken_four_times(values):
 
 
 @given(VALUES)
-def test_mean_and_median_are_numpys(values):
-    assert stats.mean(values) == pytest.approx(np.mean(values), rel=1e-9, abs=1e-9)
+def test_median_is_numpys(values):
     assert stats.median(values) == pytest.approx(np.median(values), rel=1e-12)
 
 
@@ -62,15 +66,14 @@ def test_statistics_along_the_last_axis_and_of_nothing():
     grid = np.array([[3.0, 1.0, 2.0, np.inf], [0.0, 0.0, 4.0, 4.0]])
     assert stats.median(grid).tolist() == [2.5, 2.0]
     assert stats.iqm(grid).tolist() == [2.5, 2.0]
-    assert stats.mean(grid).tolist() == [np.inf, 2.0]
-    for statistic in (stats.mean, stats.median, stats.iqm):
+    for statistic in (stats.median, stats.iqm):
         assert np.isnan(statistic(np.array([])))
 
 
 @pytest.mark.parametrize("n", [5, 10, 30])
 def test_bootstrap_interval_agrees_with_scipys_percentile(n):
     values = np.random.default_rng(n).lognormal(size=n)
-    low, high = stats.bootstrap_interval(values, stats.mean, np.random.default_rng(1), resamples=20_000)
+    low, high = stats.bootstrap_interval(values, mean, np.random.default_rng(1), resamples=20_000)
     reference = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(2)
     ).confidence_interval
@@ -84,7 +87,7 @@ def test_bootstrap_interval_covers_as_known_for_ten_values():
     generator = np.random.default_rng(0)
     hits = 0
     for _ in range(400):
-        low, high = stats.bootstrap_interval(generator.normal(size=10), stats.mean, generator, resamples=400)
+        low, high = stats.bootstrap_interval(generator.normal(size=10), mean, generator, resamples=400)
         hits += low <= 0 <= high
     assert 0.86 < hits / 400 < 0.96
 
@@ -100,7 +103,7 @@ def test_bootstrap_interval_with_failures_has_no_nan():
 def test_bootstrap_interval_is_the_generators_alone():
     values = np.arange(8.0)
     first, again, other = (
-        stats.bootstrap_interval(values, stats.mean, np.random.default_rng(seed), resamples=50)
+        stats.bootstrap_interval(values, mean, np.random.default_rng(seed), resamples=50)
         for seed in (1, 1, 2)
     )
     assert first == again != other
@@ -108,7 +111,7 @@ def test_bootstrap_interval_is_the_generators_alone():
 
 @pytest.mark.parametrize("values", [[], [3.0]])
 def test_bootstrap_interval_of_fewer_than_two_values_is_unknown(values):
-    assert np.isnan(stats.bootstrap_interval(np.array(values), stats.mean, np.random.default_rng(0))).all()
+    assert np.isnan(stats.bootstrap_interval(np.array(values), mean, np.random.default_rng(0))).all()
 
 
 def test_running_median_follows_the_exact_one_and_looks_back_only():

@@ -155,35 +155,9 @@ def test_holm_is_that_of_statsmodels():
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (1, 50)])
 def test_rates_have_the_intervals_of_statsmodels(k, n):
     proportion = pytest.importorskip("statsmodels.stats.proportion")
-    assert stats.clopper_pearson(k, n) == pytest.approx(proportion.proportion_confint(k, n, method="beta"))
     assert stats.wilson(k, n) == pytest.approx(
         proportion.proportion_confint(k, n, method="wilson"), abs=1e-12
     )
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_bca_is_scipys():
-    values = GENERATOR(3).exponential(size=25)
-    found = stats.bca_interval(values, stats.mean, GENERATOR(0), resamples=20_000)
-    expected = scipy_stats.bootstrap(
-        (values,), np.mean, method="BCa", n_resamples=20_000, random_state=GENERATOR(1)
-    ).confidence_interval
-    assert found == pytest.approx((expected.low, expected.high), rel=0.02)
-
-
-def test_bca_falls_back_where_it_is_not_defined():
-    for values in (np.ones(6), np.array([1.0, 2.0, math.inf, math.inf])):
-        assert stats.bca_interval(values, stats.median, GENERATOR(0)) == stats.bootstrap_interval(
-            values, stats.median, GENERATOR(0)
-        )
-
-
-def test_strata_are_resampled_apart():
-    strata = [np.zeros(5), np.full(4, 10.0)]
-    both = lambda arrays: np.concatenate(arrays, axis=-1).mean(-1)  # noqa: E731
-    found = stats.stratified_interval(strata, both, GENERATOR(0))
-    assert found.low == found.high == pytest.approx(40 / 9)
-    assert math.isnan(stats.stratified_interval([np.zeros(5), np.zeros(1)], both, GENERATOR(0)).low)
 
 
 def test_iqm_interval_is_that_of_the_trimmed_mean_in_scipy():
@@ -219,14 +193,6 @@ def test_iqm_interval_bears_failures():
     assert stats.iqm_interval(mostly_failed, GENERATOR(0)).high == math.inf
     assert stats.iqm_interval(np.full(5, math.inf), GENERATOR(0)) == (math.inf, math.inf)
     assert math.isnan(stats.iqm_interval(np.ones(1), GENERATOR(0)).low)
-
-
-def test_trimmed_mean():
-    values = GENERATOR(5).normal(size=(3, 20))
-    np.testing.assert_allclose(stats.trimmed_mean(values, 0.1), scipy_stats.trim_mean(values, 0.1, axis=-1))
-    np.testing.assert_allclose(stats.trimmed_mean(values[:, :10], 0.25), stats.iqm(values[:, :10]))
-    with pytest.raises(ValueError, match=r"0\.5"):
-        stats.trimmed_mean(values, 0.5)
 
 
 # -- times
@@ -363,18 +329,10 @@ def test_wilcoxon_holm_is_scipys_corrected():
     assert stats.wilcoxon_holm(failed)[0, 1] == pytest.approx(0.5)  # two of three tasks, one way
 
 
-def test_mean_ranks_share_ties():
-    scores = np.array([[1.0, 2.0, 2.0], [math.inf, 0.0, math.inf]])
-    assert stats.mean_ranks(scores).tolist() == [1.75, 1.75, 2.5]
-
-
-def test_profiles_and_improvement():
+def test_performance_profile():
     scores = np.array([1.0, 2.0, math.inf])
     assert stats.performance_profile(scores, [0.5, 1.0, 9.0]).tolist() == pytest.approx([0, 1 / 3, 2 / 3])
     assert stats.performance_profile(scores, [2.0], lower_is_better=False).tolist() == pytest.approx([2 / 3])
-    x, y = [np.array([1.0, 2.0]), np.array([5.0])], [np.array([3.0]), np.array([5.0])]
-    assert stats.probability_of_improvement(x, y) == 0.75
-    assert stats.probability_of_improvement(x, y, lower_is_better=False) == 0.25
 
 
 # -- sweeps

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from run_cli import TOY, assert_same_rows, ganbench_here, ganbench_process, needs_builtins, rows
 
-from ganbench.cli.check import _comes_to_its_end
+from ganbench.cli.check import _ends
 from ganbench.testing.subprocess import checked
 
 FOLDER = Path(__file__).parents[1] / "files" / "wrong_plugins"
@@ -140,8 +140,12 @@ def bare(monkeypatch):
 
 
 TRICKS = {
-    "leaves": ("import os\nos._exit(0)\n", "loads", "the process ended with 0"),
-    "dies": ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "loads", "it was ended by SIGSEGV"),
+    "leaves": ("import os\nos._exit(0)\n", "loads", "the process exited with 0"),
+    "dies": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+        "loads",
+        "the process was killed by SIGSEGV",
+    ),
     "hangs": (
         "import time\nwhile True:\n    try: time.sleep(99)\n    except BaseException: pass\n",
         "loads",
@@ -169,7 +173,7 @@ def test_the_timeout_is_of_each_check(tmp_path):
             (tmp_path / "told").open("w+") as told,
             subprocess.Popen([sys.executable, "-c", tells], stdout=told) as process,
         ):
-            assert _comes_to_its_end(process, told, 1.5) == comes
+            assert _ends(process, told, 1.5) == comes
             process.kill()
 
 
@@ -179,7 +183,7 @@ def test_a_crash_names_its_check(tmp_path, bare):
     path.write_text("import os\n" + source.replace("return -out", "os._exit(3)\n        return -out"))
     findings = ganbench_here("plugins", "check", path, "--json").json()["findings"]
     assert findings[-1]["component"] == "loss prints-on-import"
-    assert findings[-1]["seen"].startswith("the process ended with 3")
+    assert findings[-1]["seen"].startswith("the process exited with 3")
 
 
 def test_an_unknown_plugin_is_bad_input(tmp_path, bare):

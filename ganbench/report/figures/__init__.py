@@ -37,18 +37,18 @@ NAMES: tuple[str, ...] = tuple(_MAKERS)
 
 
 def figures(results: Results, names: Iterable[str] = NAMES) -> list[Figure]:
-    """Those of these figures that the results have something for, in reading order."""
-    found = []
+    """The figures among `names` that can be drawn from these results, in reading order."""
+    drawn = []
     for name in names:
         try:
-            found.append(_MAKERS[name](results))
+            drawn.append(_MAKERS[name](results))
         except NothingToDraw:
             continue
-        except BadInput as refused:  # such as values that cannot be compared: the reader should know
-            found.append(
+        except BadInput as refused:  # such as values that cannot be compared: the report should say so
+            drawn.append(
                 Figure(name, name.capitalize().replace("-", " "), f"{refused}.", None, pd.DataFrame())
             )
-    return found
+    return drawn
 
 
 def figure(results: Results, name: str, **options: Any) -> Figure:
@@ -56,7 +56,7 @@ def figure(results: Results, name: str, **options: Any) -> Figure:
 
     Arguments:
         name: one of NAMES.
-        options: what the figure takes, such as metric="fid".
+        options: of that figure, such as metric="fid".
 
     Raises BadInput for unknown names, options and metrics, and where there is nothing to draw.
     """

@@ -1,4 +1,4 @@
-"""What a figure is, and what all figures share: labels, selections, tooltips, rows as plain data."""
+"""The type of a figure, and what all figures share: labels, selections, tooltips, rows as plain data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import pandas as pd
 from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.theme import DASHES, LOOKS, theme
-from ganbench.report.names import shortened
-from ganbench.report.tables import plain_text
 from ganbench.results import Results
+from ganbench.text import plain_text, shorten
 
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
@@ -25,7 +24,7 @@ LINES = 12
 ROWS = 30
 """Variants drawn as rows of one chart."""
 FEW = 3
-"""With more variants as lines, bands are shown only of those that are chosen in the legend."""
+"""With more variants as lines, a band is drawn only for those chosen in the legend."""
 MARGIN = 100
 """Pixels that axes with numbers take beside a chart."""
 ROW_MARGIN = 215
@@ -49,13 +48,13 @@ class NothingToDraw(BadInput):
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with what it shows, in words and in numbers.
+    """A chart, the finding it shows, and the numbers drawn.
 
     Arguments:
         name: such as "failure-rates"; also the stem of files.
         title: plain text.
-        finding: one plain sentence, with numbers, of what is seen.
-        chart: None where there is only a table.
+        finding: a plain sentence or two, with numbers.
+        chart: None if there is only a table.
         table: exactly the numbers drawn.
     """
 
@@ -86,10 +85,10 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Variants whose values can stand beside each other: the same metric on the same data.
+    """Variants whose values are comparable: the same metric on the same data.
 
     Arguments:
-        name: the metric, with the data set where there are several; plain text.
+        name: the metric, with the data set if there are several; plain text.
         summary: the rows of `Results.summary` of these variants.
     """
 
@@ -111,15 +110,15 @@ def tasks(results: Results, metric: str | None = None) -> list[Task]:
     summary = summary[summary["metric"] != ""]
     on = results.runs.drop_duplicates("variant").set_index("variant")["dataset"]
     datasets = summary["variant"].map(on).fillna("").astype(str)
-    found = []
-    for (name, dataset), own in summary.groupby(["metric", datasets], sort=False):
-        told = f"{name} of {dataset}" if datasets.nunique() > 1 else str(name)
-        found.append(Task(shortened(plain_text(told), 60), str(name), str(own["direction"].iloc[0]), own))
-    return found
+    groups = []
+    for (name, dataset), rows in summary.groupby(["metric", datasets], sort=False):
+        title = shorten(plain_text(f"{name} of {dataset}" if datasets.nunique() > 1 else name), 60)
+        groups.append(Task(title, str(name), str(rows["direction"].iloc[0]), rows))
+    return groups
 
 
 def values(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
-    """Rows as inline data. Numbers are rounded; what is not finite becomes null."""
+    """Rows as inline data. Numbers are rounded; NaN and infinities become null."""
     return alt.InlineData(values=[{name: _plain(cell) for name, cell in row.items()} for row in rows])
 
 
@@ -170,10 +169,10 @@ def most_failures_first(runs: pd.DataFrame) -> list[str]:
 
 
 def left_out(drawn: int, all_: int, order: str) -> str:
-    """What is said where only some variants are drawn, "" elsewhere."""
+    """A sentence if only some variants are drawn, else ""."""
     if drawn >= all_:
         return ""
-    return f" Drawn are {drawn} of {all_} variants, from both ends by {order}."
+    return f" The chart shows {drawn} of {all_} variants: the first and the last by {order}."
 
 
 def row_axis(field_name: str = "row") -> alt.Y:
@@ -199,7 +198,7 @@ def stacked(charts: Sequence[alt.LayerChart], margin: int = MARGIN) -> alt.TopLe
     """Charts below each other; a single one is as wide as its container.
 
     Arguments:
-        margin: pixels that their axes take beside them, told to a page as `usermeta.margin`.
+        margin: pixels beside the charts that their axes take; a page reads it as `usermeta.margin`.
     """
     if len(charts) == 1:
         return charts[0].properties(width="container")
@@ -212,17 +211,17 @@ def picked(field_name: str = "label") -> alt.Parameter:
 
 
 def dim(param: alt.Parameter, full: float = 1.0, faint: float = FAINT) -> Any:
-    """Opacity: full where chosen, or where nothing is."""
+    """Opacity: full if chosen, or if nothing is."""
     return alt.when(param).then(alt.value(full)).otherwise(alt.value(faint))
 
 
 def legend_columns(wide_page: int, phone: int) -> alt.ExprRef:
-    """How many entries of a legend stand beside each other."""
+    """Legend entries in a row, by the width of the window."""
     return alt.ExprRef(f"windowSize()[0] > 1000 ? {wide_page} : {phone}")
 
 
 def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
-    """Encodings that tell the lines of variants apart: colour and dash.
+    """Encodings that distinguish the lines of variants: colour and dash.
 
     Arguments:
         labels: of the variants drawn.
@@ -246,7 +245,7 @@ def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
 
 
 def _places(labels: Sequence[str], everyone: Sequence[str]) -> list[str]:
-    """Labels with those drawn at their looks: of two with the same one the later has the next free one."""
+    """The domain of the scale: each label drawn at the index of its look; on a clash, the next free index."""
     at = {label: index % LOOKS for index, label in enumerate(everyone)}
     taken: dict[int, str] = {}
     for label in labels:
@@ -264,27 +263,27 @@ def tips(**fields: str) -> list[alt.Tooltip]:
 
 
 def wide(span: Iterable[float], decades: float = 2.0) -> bool:
-    """True where positive numbers span more than so many decades: a logarithmic axis shows them better."""
-    known = [number for number in span if math.isfinite(number)]
-    return bool(known) and min(known) > 0 and math.log10(max(known) / min(known)) > decades
+    """True if positive numbers span more than this many decades: a logarithmic axis shows them better."""
+    finite = [number for number in span if math.isfinite(number)]
+    return bool(finite) and min(finite) > 0 and math.log10(max(finite) / min(finite)) > decades
 
 
 def scale_kind(log: bool) -> dict[str, Any]:
-    """Of a scale whose ends are those of its values."""
+    """Options of a scale that ends at its first and last value."""
     return {"type": "log"} if log else {"type": "linear", "zero": False}
 
 
 def broken(text: str, width: int = 44) -> list[str]:
-    """A title on lines that fit where a chart is narrow."""
+    """A title in lines short enough for a narrow chart."""
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def value_axis(numbers: Iterable[float], title: str, decades: float = 2.0) -> dict[str, Any]:
-    """Scale, axis and title of a quantity: logarithmic, with a line each, where it spans more decades."""
-    known = [number for number in numbers if math.isfinite(number)]
-    if not wide(known, decades):
+    """Scale, axis and title of a quantity: logarithmic if it spans more than `decades`."""
+    finite = [number for number in numbers if math.isfinite(number)]
+    if not wide(finite, decades):
         return {"scale": alt.Scale(zero=False), "axis": alt.Axis(tickCount=5), "title": broken(title)}
-    first, last = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    first, last = math.floor(math.log10(min(finite))), math.ceil(math.log10(max(finite)))
     lines = [10.0**power for power in range(first, last + 1, max(1, (last - first) // 7))]
     axis = alt.Axis(values=lines, format="~g" if first > -4 and last < 6 else ".0e")
     return {"scale": alt.Scale(type="log", nice=last - first < 8), "axis": axis, "title": broken(title)}

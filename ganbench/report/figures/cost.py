@@ -1,8 +1,11 @@
-"""What the runs cost."""
+"""How long the runs took."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import altair as alt
+import pandas as pd
 
 from ganbench.report.figures.base import (
     ROWS,
@@ -18,72 +21,71 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import duration, listed, number, plain_text, wrap_label
 
 _KINDS = {"training": "seconds", "evaluation": "evaluation_seconds"}
 
 
 def cost(results: Results) -> Figure:
-    """Mean seconds a run, training and evaluation: each run's equal share of its stack's time."""
+    """Mean seconds per run, training and evaluation: each run's equal share of its stack's time."""
     runs = results.runs
     timed = runs[runs["seconds"] > 0] if len(runs) else runs
     if timed.empty:
         raise NothingToDraw("no time was recorded")
-    means = timed.groupby("variant", sort=False, observed=True)[list(_KINDS.values())].mean()
-    means["runs"] = timed.groupby("variant", sort=False, observed=True).size()
+    by_variant = timed.groupby("variant", sort=False, observed=True)
+    means = by_variant[list(_KINDS.values())].mean().assign(runs=by_variant.size())
     total = means["seconds"] + means["evaluation_seconds"].fillna(0)
-    order = [str(variant) for variant in total.sort_values(ascending=False, kind="stable").index]
-    kept = ends(order, ROWS)
-    devices = listed(
-        [plain_text(device) for device in timed["device"].dropna().unique()] or ["an unknown device"]
-    )
-    everything = float(timed["seconds"].sum() + timed["evaluation_seconds"].fillna(0).sum())
+    total = total.sort_values(ascending=False, kind="stable")
+    shown = ends([str(variant) for variant in total.index], ROWS)
     labels = labels_of(results)
-    finding = (
-        f"{len(timed)} runs took {_time(everything)} on {devices}; the dearest, {labels[order[0]]}, "
-        f"{number(float(total[order[0]]))} seconds a run."
+    finding = _finding(timed, total, labels) + left_out(len(shown), len(total), "cost")
+    table = _table(means, shown)
+    return Figure("cost", "Cost", finding, _chart(table, shown, labels), table)
+
+
+def _finding(timed: pd.DataFrame, total: pd.Series, labels: Mapping[str, str]) -> str:
+    """The time that all runs took, and the most expensive variant.
+
+    Arguments:
+        total: seconds per run by variant, most first.
+    """
+    label, most = labels[str(total.index[0])], float(total.iloc[0])
+    devices = [plain_text(device) for device in timed["device"].dropna().unique()]
+    seconds = float(timed["seconds"].sum() + timed["evaluation_seconds"].fillna(0).sum())
+    return (
+        f"{len(timed)} runs took {duration(seconds)} on {listed(devices or ['an unknown device'])}; the most "
+        f"expensive variant, {label}, took {number(most)} seconds per run."
     )
-    finding += left_out(len(kept), len(order), "cost")
-    table = (
+
+
+def _table(means: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+    """One row a variant and kind of time, in the order of `shown`."""
+    long = (
         means.rename(columns={column: kind for kind, column in _KINDS.items()})
         .reset_index()
         .melt(id_vars=["variant", "runs"], var_name="what", value_name="seconds")
     )
-    places = {variant: index for index, variant in enumerate(kept)}
-    table = table[table["variant"].isin(kept)]
-    table = table.sort_values(
-        "variant", key=lambda names: names.map(places), kind="stable", ignore_index=True
-    )
+    places = {variant: index for index, variant in enumerate(shown)}
+    long = long[long["variant"].isin(shown)]
+    return long.sort_values("variant", key=lambda names: names.map(places), kind="stable", ignore_index=True)
+
+
+def _chart(table: pd.DataFrame, shown: Sequence[str], labels: Mapping[str, str]) -> alt.Chart:
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "order": places[row["variant"]]}
+        {**row, "row": wrap_label(labels[row["variant"]]), "order": shown.index(row["variant"])}
         for row in records(table)
     ]
     chosen = picked("what")
-    kinds = alt.Scale(domain=list(_KINDS))
-    bars = (
-        alt.Chart(values(rows))
-        .mark_bar(stroke="black", strokeWidth=0.5, strokeOpacity=0.5)
-        .encode(
-            y=row_axis(),
-            x=alt.X("seconds:Q", stack="zero", title="mean seconds a run", axis=alt.Axis(tickCount=5)),
-            color=alt.Color(
-                "what:N",
-                scale=kinds,
-                legend=alt.Legend(title=None, symbolType="square", symbolStrokeWidth=0.5),
-            ),
-            order=alt.Order("what:N", sort="descending"),
-            opacity=dim(chosen),
-            tooltip=tips(variant="variant:N", what="what:N", seconds="seconds:Q", runs="runs:Q"),
-        )
-        .add_params(chosen)
+    legend = alt.Legend(title=None, symbolType="square", symbolStrokeWidth=0.5)
+    bars = alt.Chart(values(rows)).mark_bar(stroke="black", strokeWidth=0.5, strokeOpacity=0.5)
+    bars = bars.encode(
+        y=row_axis(),
+        x=alt.X("seconds:Q", stack="zero", title="mean seconds per run", axis=alt.Axis(tickCount=5)),
+        color=alt.Color("what:N", scale=alt.Scale(domain=list(_KINDS)), legend=legend),
+        order=alt.Order("what:N", sort="descending"),
+        opacity=dim(chosen),
+        tooltip=tips(variant="variant:N", what="what:N", seconds="seconds:Q", runs="runs:Q"),
     )
-    chart = bars.properties(width="container", height=row_step(rows))
-    return Figure("cost", "Cost", finding, chart, table)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{number(seconds)} seconds"
-    return f"{number(seconds / 60)} minutes" if seconds < 7200 else f"{number(seconds / 3600)} hours"
+    return bars.add_params(chosen).properties(width="container", height=row_step(rows))

@@ -1,4 +1,4 @@
-"""How metrics, gradient norms and logits went over training."""
+"""Metrics, gradient norms and logits over training."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ganbench.report.figures.base import (
     tasks,
 )
 from ganbench.report.figures.lines import Lines, Panel
-from ganbench.report.names import labels_of, listed
-from ganbench.report.tables import number, plain_text
+from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.results.values import averaged
+from ganbench.text import listed, number, plain_text
 
 POINTS = 100
 """Steps drawn of a run."""
@@ -31,7 +31,7 @@ POINTS = 100
 def metric_curves(results: Results, metric: str | None = None) -> Figure:
     """A metric over training: median and quartiles over seeds, and every seed.
 
-    A run that has stopped counts as worst from then on, so a band that leaves the picture says that it did.
+    A run that has stopped counts as worst from then on, so a band may leave the picture.
     """
     found = tasks(results, metric)
     labels = labels_of(results)
@@ -51,12 +51,12 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
     if not panels:
         raise NothingToDraw("no metric was measured")
     lines = Lines(results.runs, panels, labels, dict.fromkeys(shown))
-    told = [
+    sentences = [
         _at_the_end(bands, task, labels) + left
         for bands, (task, left) in zip(lines.bands, findings, strict=True)
     ]
     title = f"{listed([task.name for task, _ in findings])} over training"
-    return Figure("metric-curves", title, " ".join(told), lines.chart(), lines.table("value"))
+    return Figure("metric-curves", title, " ".join(sentences), lines.chart(), lines.table("value"))
 
 
 def gradient_norms(results: Results) -> Figure:
@@ -67,7 +67,7 @@ def gradient_norms(results: Results) -> Figure:
 
 
 def logit_gap(results: Results) -> Figure:
-    """Mean logit of the discriminator on real less that on fake samples: how far it tells them apart."""
+    """Mean logit of a judge on real minus that on fake samples: how clearly it separates them."""
     words = ("logit-gap", "Logit gap over training", "logit of real - logit of fake")
     return _probe(results, "logit_gap", words, decades=math.inf)
 
@@ -80,7 +80,7 @@ def _probe(results: Results, column: str, words: tuple[str, str, str], decades: 
     recorded = set(rows["variant"].unique())
     order = [variant for variant in most_failures_first(results.runs) if variant in recorded]
     kept = ends(order, LINES)
-    # plain text: categories, thousands of them, would go with every group of rows
+    # strings, not categories: every group of rows would carry all categories, thousands of them
     rows = rows[rows["variant"].isin(kept)].astype({"key": str, "variant": str, "player": str})
     labels = labels_of(results)
     panels = [
@@ -103,30 +103,30 @@ def _at_the_end(bands: pd.DataFrame, task: Task, labels: Mapping[str, str]) -> s
     last = bands.sort_values("step", kind="stable").groupby("variant", sort=False).tail(1)
     finite = last[np.isfinite(last["middle"].to_numpy(dtype=np.float64))]
     if finite.empty:
-        return f"No variant still had a median {task.name} at its last step."
+        return f"No variant has a finite median {task.name} at its last step."
     low, high = finite.loc[finite["middle"].idxmin()], finite.loc[finite["middle"].idxmax()]
     n = _counts(finite["n"])
     if low["middle"] == high["middle"]:
         return f"The median {task.name} at the last step is {number(low['middle'])}, n = {n}."
     return (
-        f"At the last step the median {task.name} lies between {number(low['middle'])} "
-        f"({labels[low['variant']]}) and {number(high['middle'])} ({labels[high['variant']]}), n = {n}."
+        f"At the last step the median {task.name} ranges from {number(low['middle'])} "
+        f"({labels[low['variant']]}) to {number(high['middle'])} ({labels[high['variant']]}), n = {n}."
     )
 
 
 def _reach(lines: Lines, what: str) -> str:
-    """How far each panel's medians reach over training."""
-    told = []
+    """The range of each panel's medians over training."""
+    ranges = []
     for panel, bands in zip(lines.panels, lines.bands, strict=True):
         finite = bands["middle"][np.isfinite(bands["middle"].to_numpy(dtype=np.float64))]
         if len(finite):
-            told.append(f"{plain_text(panel.name)} from {number(finite.min())} to {number(finite.max())}")
-    if not told:
+            ranges.append(f"{plain_text(panel.name)} from {number(finite.min())} to {number(finite.max())}")
+    if not ranges:
         return f"No finite {what} was recorded."
     n = _counts(pd.concat([bands["n"] for bands in lines.bands]))
     return (
-        f"Median {what} over all variants and steps: {listed(told, limit=6)} "
-        f"(n = {n} runs; those that had stopped do not count)."
+        f"Median {what} over all variants and steps: {listed(ranges, limit=6)} "
+        f"(n = {n} runs; runs that had stopped are not counted)."
     )
 
 

@@ -25,10 +25,10 @@ from ganbench.report.figures.base import (
     values,
 )
 from ganbench.report.figures.theme import DASHES
-from ganbench.report.names import labels_of, listed, shortened
+from ganbench.report.names import labels_of
 from ganbench.report.onsets import onset_texts
-from ganbench.report.tables import plain_text
 from ganbench.results import Results, averaged
+from ganbench.text import listed, plain_text, shorten
 
 POINTS = 300
 """Steps drawn of a trace."""
@@ -38,7 +38,7 @@ _NORM = "gradient norm"
 
 
 def examples(results: Results) -> Figure:
-    """Of each outcome that is a failure the run whose onset lies in the middle, with the evidence shaded."""
+    """For each failure outcome, the run with the median onset, with the evidence shaded."""
     failed = results.runs[(results.runs["outcome"] != Outcome.FINISHED) & results.runs["onset_step"].notna()]
     if failed.empty:
         raise NothingToDraw("no run failed at a known step")
@@ -53,17 +53,17 @@ def examples(results: Results) -> Figure:
     table = table[["variant", "seed", "outcome", "onset_step", "what", "series", "step", "value"]]
     labels = labels_of(results)
     onsets = onset_texts(results)
-    told = [
+    sentences = [
         f"{labels[run['variant']]} seed {run['seed']} {run['outcome']} {onsets[run['key']]}"
         for run, _ in drawn
     ]
-    finding = f"{listed(told, limit=len(told))}."
+    finding = f"{listed(sentences, limit=len(sentences))}."
     series = list(dict.fromkeys(table["series"]))
     return Figure("examples", "What failures looked like", finding, _chart(drawn, series, labels), table)
 
 
 def _example(results: Results, runs: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame] | None:
-    """The run whose onset is the median one, or near it, that left rows; and these."""
+    """The run with the median onset, or the nearest one that left rows; and its rows."""
     ordered = runs.sort_values(["onset_step", "variant", "seed"])
     nearest = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) // 2), kind="stable")
     for place in nearest[:_TRIES]:
@@ -78,7 +78,7 @@ def _named(run: pd.Series) -> dict[str, Any]:
 
 
 def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
-    """series, step, value of what the verdict was taken from, around its onset."""
+    """series, step, value of the evidence for the verdict, around its onset."""
     # Values that are not finite cannot be drawn: of a run that diverged, the norms of its trace show more.
     if run["seen_by"] == "evaluation" and run["outcome"] != Outcome.DIVERGED:
         rows = averaged(results.evaluations[results.evaluations["key"] == run["key"]])
@@ -169,14 +169,14 @@ def _panel(
         lines = lines.add_params(chosen)
     title = alt.TitleParams(
         broken(f"{run['outcome']}: {labels[run['variant']]}, seed {run['seed']}"),
-        subtitle=broken(shortened(plain_text(run["reason"]), 90)),
+        subtitle=broken(shorten(plain_text(run["reason"]), 90)),
     )
     drawn = layers(*_window(run, known), lines)
     return drawn.properties(title=title, height=150)
 
 
 def _lines(rows: pd.DataFrame, known: dict[str, Any], series: list[str], chosen: alt.Parameter) -> alt.Chart:
-    names = [shortened(plain_text(name), 40) for name in series]
+    names = [shorten(plain_text(name), 40) for name in series]
     short = dict(zip(series, names, strict=True))
     told = [
         {**known, "series": short[str(name)], "step": own["step"].tolist(), "value": own["value"].tolist()}

@@ -19,7 +19,7 @@ _SCALE = 3.0
 
 
 def sized(figure: Figure, width: int = WIDTH, dark: bool = False) -> dict[str, Any]:
-    """The Vega-Lite spec of a picture of so many pixels' width, theme and all."""
+    """The Vega-Lite spec of a picture `width` pixels wide, theme included."""
     spec = figure.spec(dark)
     if spec.get("width") == "container":
         return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
@@ -40,10 +40,10 @@ def picture(figure: Figure, kind: str, width: int = WIDTH, dark: bool = False) -
 
 
 def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: bool = False) -> Path:
-    """Write the figure to `path`, as what its ending says.
+    """Write the figure to `path`, in the format of its suffix.
 
-    Raises BadInput for other endings, for a picture of what is only a table, and where nothing can be
-    written.
+    Raises BadInput for unknown suffixes, for a picture of a figure that is only a table, and if the file
+    cannot be written.
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")

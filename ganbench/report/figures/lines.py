@@ -36,11 +36,11 @@ class Panel:
     """One of the charts below each other.
 
     Arguments:
-        name: what tells it from the others.
+        name: unique among the panels.
         title: of its axis.
         rows: key, variant, step, value.
-        stopped: what a run counts as once it has stopped; NaN: it does not count then.
-        decades: of values that span more of them, the axis is logarithmic.
+        stopped: the value of a run once it has stopped; NaN: it no longer counts.
+        decades: if values span more than these, the axis is logarithmic.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Lines:
 
     Arguments:
         runs: one row a run: key, variant, seed, outcome, onset_step.
-        panels: of which rows of other variants are left out.
+        panels: their rows of variants that are not drawn are ignored.
         labels: of all variants.
         drawn: the variants to draw.
     """
@@ -85,11 +85,11 @@ class Lines:
         """The numbers drawn: quartiles of each variant, then the values of single runs."""
         parts = []
         for panel, bands, singles in zip(self.panels, self.bands, self.singles, strict=True):
-            told = self.runs.loc[singles["key"], ["seed", "outcome"]].reset_index(drop=True)
+            run_columns = self.runs.loc[singles["key"], ["seed", "outcome"]].reset_index(drop=True)
             values_ = singles[["variant", "step", "value"]].reset_index(drop=True)
             parts += [
                 bands.rename(columns={"middle": "value"}).assign(panel=panel.name, kind="quartiles"),
-                pd.concat([values_, told], axis=1).assign(panel=panel.name, kind="run"),
+                pd.concat([values_, run_columns], axis=1).assign(panel=panel.name, kind="run"),
             ]
         names = ["panel", "kind", "variant", "seed", "outcome", "step", "value", "low", "high", "n"]
         table = pd.concat(parts, ignore_index=True)[names].astype({"seed": "Int64", "n": "Int64"})
@@ -189,7 +189,7 @@ class Lines:
         return line, dots, ends
 
     def _run_rows(self, singles: pd.DataFrame) -> list[dict[str, Any]]:
-        """A row a run, its curve in lists, and where it failed with the value that it then had."""
+        """One row a run: its curve as lists, and the step at which it failed, with its value there."""
         rows = []
         runs = self.runs.to_dict("index")
         for index, (key, own) in enumerate(singles.groupby("key", sort=False, observed=True)):
@@ -215,12 +215,12 @@ class Lines:
 def band(rows: pd.DataFrame, total: int, stopped: float) -> pd.DataFrame:
     """Median and quartiles over runs at each step: step, low, middle, high, n.
 
-    Quartiles are values that some run has, so that at least half of the runs lie in the band.
+    Quartiles are values of runs, not interpolated, so at least half of the runs lie in the band.
 
     Arguments:
         rows: key, step, value of one variant.
         total: how many runs it has.
-        stopped: what a run counts as that has stopped (NaN: not at all).
+        stopped: the value of a run that has stopped (NaN: it does not count).
     """
     runs = [own.sort_values("step") for _, own in rows.groupby("key", sort=False, observed=True)]
     steps = max((own["step"].to_numpy() for own in runs), key=lambda own: (own[-1], len(own)))

@@ -1,4 +1,4 @@
-"""Where training is stable: maps of swept options, and how much each of them matters."""
+"""Where training is stable: maps of swept options, and the effect of each option."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import listed
-from ganbench.report.tables import percent, plain_text, setting
 from ganbench.results import Results
+from ganbench.text import listed, percent, plain_text, setting
 
 _SETTING = ".6~g"
-"""`tables.setting`, for axes: without a number of digits, logarithmic ones show twelve."""
+"""`text.setting` for axes: without a number of digits, logarithmic axes show twelve."""
 _TEXT_UP_TO = 10
 """Columns of a map whose cells have room for text."""
 
@@ -58,30 +57,30 @@ def _swept(results: Results) -> list[str]:
 
 
 def _finding(table: pd.DataFrame, x: str, y: str | None) -> str:
-    """How much of the swept grid trains stably, and where it does not."""
+    """The share of runs that finished, and the region in which all of them did."""
     runs, stable = int(table["runs"].sum()), int(table["stable"].sum())
     whole = table[table["share"] == 1.0]
     text = (
-        f"{stable} of {runs} runs finished ({percent(stable / runs)}); at {len(whole)} of {len(table)} swept "
-        "points all of them did"
+        f"{stable} of {runs} runs finished ({percent(stable / runs)}); all runs finished at {len(whole)} of "
+        f"{len(table)} swept points"
     )
     if len(whole):
         spans = [_span(whole, table, column, name) for column, name in (("x", x), ("y", y)) if name]
-        text += "".join(f", only with {span}" for span in filter(None, spans))
-    return f"{text}; n = {int(table['runs'].min())} runs a point."
+        text += "".join(f", all with {span}" for span in filter(None, spans))
+    return f"{text}; n = {int(table['runs'].min())} runs per point."
 
 
 def _span(rows: pd.DataFrame, table: pd.DataFrame, column: str, name: str) -> str:
-    """The values that `rows` have; empty where these are all that were swept."""
+    """The range of values in `rows`; empty if it is the whole range that was swept."""
     low, high = float(rows[column].min()), float(rows[column].max())
     if (low, high) == (float(table[column].min()), float(table[column].max())):
         return ""
-    told = plain_text(name)
-    return f"{told} = {setting(low)}" if low == high else f"{told} from {setting(low)} to {setting(high)}"
+    option = plain_text(name)
+    return f"{option} = {setting(low)}" if low == high else f"{option} from {setting(low)} to {setting(high)}"
 
 
 def logspaced(points: Iterable[float]) -> bool:
-    """True where positive values stand in ratios rather than in steps."""
+    """True if positive values are spaced by ratio rather than by difference."""
     known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
     if len(known) < 3 or known[0] <= 0:
         return bool(len(known) == 2 and known[0] > 0 and known[1] / known[0] >= 10)
@@ -90,7 +89,7 @@ def logspaced(points: Iterable[float]) -> bool:
 
 
 def edges(points: Iterable[float], log: bool) -> dict[float, tuple[float, float]]:
-    """Each value -> the ends of its cell: half-way to its neighbours, on a log scale by ratio."""
+    """Each value -> the ends of its cell: half-way to its neighbours, geometrically on a log scale."""
     known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
     at = np.log(known) if log else known
     if len(at) == 1:
@@ -198,23 +197,23 @@ def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
 
 
 def sensitivity(results: Results) -> Figure:
-    """The share of runs that finished over each swept option by itself, whatever the others were."""
+    """The share of runs that finished by each swept option alone, over all values of the others."""
     swept = _swept(results)
     if len(swept) < 2:
-        few = "a single option was swept: the stability map shows it" if swept else "no option was swept"
+        few = "a single option was swept: see the stability map" if swept else "no option was swept"
         raise NothingToDraw(few)
     found = {name: results.stability_map(name) for name in swept}
     reach = {name: float(np.ptp(rows["share"])) for name, rows in found.items()}
     order = sorted(swept, key=lambda name: -reach[name])
-    told = [
+    ranges = [
         f"from {percent(rows['share'].min())} to {percent(rows['share'].max())} with {plain_text(name)}"
         for name, rows in ((name, found[name]) for name in order)
     ]
     finding = (
-        f"The share of runs that finished varies {listed(told, limit=len(told))}, each taken alone, whatever "
-        "the others were."
+        f"The share of runs that finished ranges {listed(ranges, limit=len(ranges))}, each option taken "
+        "alone, over all values of the others."
     )
     table = pd.concat([found[name].assign(option=name) for name in order], ignore_index=True)
     table = table[["option", "x", "runs", "stable", "share", "low", "high"]].rename(columns={"x": "value"})
     chart = stacked([_curve(found[name], name).properties(height=200) for name in order])
-    return Figure("sensitivity", "What each swept option does", finding, chart, table)
+    return Figure("sensitivity", "Effect of each swept option", finding, chart, table)

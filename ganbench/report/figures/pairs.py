@@ -1,4 +1,4 @@
-"""Who beats whom: effect sizes and corrected p of each pair."""
+"""Which variants are better: effect size and corrected p of each pair."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number, p_value, plain_text, told_p
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, number, p_equation, p_value, plain_text, wrap_label
 
 MOST = 14
-"""Variants in a matrix; of more, the ends of the ranking are drawn."""
+"""Variants in a matrix; if there are more, the best and the worst are drawn."""
 _TIPS = tips(
     variant="variant:N",
     against="other:N",
@@ -43,9 +43,9 @@ _TIPS = tips(
 def comparisons(
     results: Results, metric: str | None = None, baseline: Any = None, alpha: float = 0.05
 ) -> Figure:
-    """The probability that a run of one variant is better than one of another, and whether that is not .5.
+    """The probability that a run of one variant is better than a run of another, and whether it is not .5.
 
-    With a baseline each variant is compared with it, else all pairs are a matrix.
+    With a baseline, one row a variant; else a matrix of all pairs.
     """
     pairs = results.compare(metric, baseline=baseline, alpha=alpha)
     if pairs.empty:
@@ -67,29 +67,29 @@ def comparisons(
 
 
 def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing: int) -> str:
-    """What the corrected tests show, and where they could not have shown anything."""
+    """What the corrected tests show, and whether they could show anything at this number of runs."""
     clear = pairs[pairs["significant"]].sort_values("p_holm", kind="stable")
     n = int(pairs[["n", "n_other"]].min().min())
     counted = (
         f"{len(clear)} of {len(pairs)} differences are significant (exact Mann-Whitney, Holm, {alpha:g})"
     )
     if len(pairs) == 1:
-        counted = "The difference is significant" if len(clear) else "No difference can be shown"
+        counted = "The difference is significant" if len(clear) else "The difference is not significant"
     if len(clear):
-        told = []
+        won = []
         for row in clear.head(3).to_dict("records"):
             first, second = row["variant"], row["other"]
             first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
-            told.append(f"{labels[first]} beats {labels[second]} (corrected {told_p(row['p_holm'])})")
-        return f"{counted}: {listed(told)}."
+            won.append(f"{labels[first]} beats {labels[second]} (corrected {p_equation(row['p_holm'])})")
+        return f"{counted}: {listed(won)}."
     of = f"of {len(pairs)} comparisons" if len(pairs) > 1 else "of the comparison"
-    least = f"the least Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
+    least = f"the smallest Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
     if missing:
-        return f"Nothing is called significant while runs of the suite have no result yet; {least}."
+        return f"Nothing is called significant until every run of the suite has a result; {least}."
     if not pairs["reachable"].any():
         possible = p_value(min(1.0, float(pairs["least_p"].min()) * len(pairs)))
-        least += f", and none below {possible} is possible with so few runs"
-    return f"No difference can be shown with n = {n} runs of a variant: {least}."
+        least += f", and with this few runs it cannot fall below {possible}"
+    return f"No significant difference at n = {n} runs per variant: {least}."
 
 
 def _ranking(pairs: pd.DataFrame) -> list[str]:
@@ -100,27 +100,27 @@ def _ranking(pairs: pd.DataFrame) -> list[str]:
     return [str(name) for name in means.sort_values(ascending=False, kind="stable").index]
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it is drawn: the numbers, and the words of the tooltip."""
+def _drawn(row: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a pair that the chart uses: numbers, and the text of the tooltip."""
     return {
         **{
             name: row[name] for name in ("variant", "other", "effect", "effect_low", "effect_high", "finding")
         },
         "clear": bool(row["significant"]),
-        "p": told_p(float(row["p_holm"])),
+        "p": p_equation(float(row["p_holm"])),
         "span": f"{number(float(row['effect_low']))} to {number(float(row['effect_high']))}",
         "text": f"{row['effect']:.2f}".lstrip("0") + ("*" if row["significant"] else ""),
     }
 
 
 def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> alt.LayerChart:
-    """A row a variant and baseline: its effect."""
+    """One row a variant and baseline: its effect."""
     several = table["other"].nunique() > 1
     rows = []
     for pair in records(table):
-        against = f"\n{wrapped('v ' + labels[pair['other']])}" if several else ""
-        row = wrapped(labels[pair["variant"]]) + against
-        rows.append({**_told(pair), "row": row, "order": order.index(pair["variant"])})
+        against = f"\n{wrap_label('v ' + labels[pair['other']])}" if several else ""
+        row = wrap_label(labels[pair["variant"]]) + against
+        rows.append({**_drawn(pair), "row": row, "order": order.index(pair["variant"])})
     scale = alt.Scale(domain=[0, 1])
     base = alt.Chart(values(rows)).encode(y=row_axis(), tooltip=_TIPS)
     title = (
@@ -154,7 +154,7 @@ def _shape() -> alt.Shape:
 
 
 def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> alt.LayerChart:
-    """Row against column. Columns have the numbers that stand before the rows' names."""
+    """Row against column. Columns are numbered as the rows are, after their names."""
     places = {variant: index for index, variant in enumerate(order)}
     rows = []
     for pair in records(table):
@@ -198,4 +198,4 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
 def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
     own, other = places[pair["variant"]], places[pair["other"]]
     name = labels[pair["variant"]]
-    return {**_told(pair), "row": f"{wrapped(name)}   {own + 1}", "order": own, "column": other + 1}
+    return {**_drawn(pair), "row": f"{wrap_label(name)}   {own + 1}", "order": own, "column": other + 1}

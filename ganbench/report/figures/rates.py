@@ -1,4 +1,4 @@
-"""How often variants fail, and in which ways."""
+"""How often variants fail, and how their runs end."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import percent, told_p
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, p_equation, percent, wrap_label
 
 _FITTING = (
     "width * datum.share > 6 * length(datum.text) + 6 ? datum.text "
     ": width * datum.share > 6 * length(toString(datum.runs)) + 6 ? toString(datum.runs) : ''"
 )
-"""The second cue beside the colour, as far as the bar has room: count and outcome, or the count alone."""
+"""A cue besides colour, if the bar has room: count and outcome, or the count alone."""
 
 
 def failure_rates(results: Results) -> Figure:
@@ -56,7 +56,7 @@ def failure_rates(results: Results) -> Figure:
     finding = f"{finding} {unjudged(results)}".strip()
     table = table[table["variant"].isin(kept)].reset_index(drop=True)
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "order": index, "text": _of(row)}
+        {**row, "row": wrap_label(labels[row["variant"]]), "order": index, "text": _of(row)}
         for index, row in enumerate(records(table))
     ]
     axis = alt.Axis(format="%", tickCount=5)
@@ -86,45 +86,47 @@ def _of(row: Mapping[Any, Any]) -> str:
 
 
 def _rates_finding(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
-    """Who failed most and who least."""
+    """Which variants failed most and least often."""
     runs, failures = int(table["runs"].sum()), int(table["failures"].sum())
     if not failures:
         row = table.sort_values("runs", kind="stable").iloc[0]
         return (
-            f"No run failed: 0 of {runs}; with {row['runs']} runs a variant, a true rate of up to "
-            f"{percent(row['failure_high'])} cannot be ruled out."
+            f"No run failed: 0 of {runs}; at {row['runs']} runs per variant, the true rate may still be "
+            f"up to {percent(row['failure_high'])}."
         )
     if len(table) == 1:
         row = table.iloc[0]
         return f"{_of(row.to_dict())} runs failed ({_interval(row.to_dict())})."
     worst, least = ties.worst(table), ties.least(table)
     if len(worst) == len(table):
-        return f"All variants failed equally often: {ties.told(worst, _interval)}."
+        return f"All variants failed equally often: {ties.counted(worst, _interval)}."
     return (
-        f"{_named(worst, labels)} failed most: {ties.told(worst, _interval)}; {_named(least, labels)} least: "
-        f"{ties.told(least, _interval)}; {failures} of all {runs} runs failed."
+        f"{_named(worst, labels)} failed most: {ties.counted(worst, _interval)}; {_named(least, labels)} "
+        f"least: {ties.counted(least, _interval)}; {failures} of all {runs} runs failed."
     )
 
 
 def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) -> str:
-    """Which rates differ: the exact tests of `Results.compare`, with Holm's correction."""
+    """Which rates differ significantly: the exact tests of `Results.compare`, with Holm's correction."""
     try:
         pairs = results.compare(alpha=alpha)
-    except BadInput:  # their values cannot be compared: the comparisons say why
+    except BadInput:  # their values cannot be compared: the figure "comparisons" says why
         return ""
     if pairs.empty:
         return ""
     clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
     if clear.empty:
-        tests = f"{len(pairs)} exact tests, least Holm-corrected {told_p(pairs['p_failures_holm'].min())}"
-        return f" That single variants differ in this cannot be shown: {tests}."
-    told = []
+        tests = (
+            f"{len(pairs)} exact tests, smallest Holm-corrected {p_equation(pairs['p_failures_holm'].min())}"
+        )
+        return f" No two variants differ significantly in failure rate ({tests})."
+    differences = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]
         if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
             more, less = less, more
-        told.append(f"{more} failed more often than {less} ({told_p(row['p_failures_holm'])})")
-    return f" Significant by exact tests, Holm-corrected: {listed(told)}."
+        differences.append(f"{more} failed more often than {less} ({p_equation(row['p_failures_holm'])})")
+    return f" Significant (exact tests, Holm-corrected): {listed(differences)}."
 
 
 def _named(rows: pd.DataFrame, labels: Mapping[str, str]) -> str:
@@ -153,7 +155,7 @@ def outcomes(results: Results) -> Figure:
     table = table.sort_values(["order", "place"], ignore_index=True)
     labels = labels_of(results)
     rows = [
-        {**row, "row": wrapped(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
+        {**row, "row": wrap_label(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
         for row in records(table)
     ]
     scale, axis = alt.Scale(domain=[0, 1]), alt.Axis(format="%", tickCount=5)
@@ -193,5 +195,5 @@ def _outcomes_finding(outcome: pd.Series) -> str:
     done = len(outcome) - sum(failed.values())
     if not failed:
         return f"All {done} runs finished."
-    told = listed([f"{count} {name}" for name, count in failed.items()], limit=len(failed))
-    return f"{done} of {len(outcome)} runs finished; {told}."
+    counted = listed([f"{count} {name}" for name, count in failed.items()], limit=len(failed))
+    return f"{done} of {len(outcome)} runs finished; {counted}."

@@ -33,13 +33,13 @@ from ganbench.report.figures.base import (
     values,
     wide,
 )
-from ganbench.report.names import labels_of, listed, wrapped
-from ganbench.report.tables import number
+from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.text import listed, number, wrap_label
 
 _LANES = {"final": 0.28, "best": 0.72}
 """Where in a variant's row the two stand, 0 its top and 1 its foot."""
-_GOLDEN = (math.sqrt(5) - 1) / 2
+_GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 spread any number of seeds evenly over a lane
 _RUN_TIPS = tips(variant="variant:N", seed="seed:O", outcome="outcome:N", when="when:N", value="told:N")
 _COLUMNS = [
     *("metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "statistic"),
@@ -47,7 +47,7 @@ _COLUMNS = [
 
 
 def final_values(results: Results, metric: str | None = None) -> Figure:
-    """Final and best value of each run, with interquartile means and 95% intervals; failed runs aside."""
+    """Final and best value of each run, with interquartile means and 95% intervals."""
     found = tasks(results, metric)
     if not found:
         raise NothingToDraw("no variant takes a metric")
@@ -66,12 +66,12 @@ def final_values(results: Results, metric: str | None = None) -> Figure:
         told.append(_finding(summary, task.name, labels) + left_out(len(kept), len(order), "final value"))
     chart = stacked(charts, ROW_MARGIN)
     title = f"Final and best {listed([task.name for task in found])}"
-    finding = " ".join(told) + " Whether variants differ is told by the comparisons."
+    finding = " ".join(told) + " See Comparisons for significance tests."
     return Figure("final-values", title, finding, chart, pd.concat(tables, ignore_index=True))
 
 
 def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row a run and lane. Failed runs keep the value that they had, which no statistic counts."""
+    """One row a run and lane. Failed runs keep their last value, which no statistic counts."""
     lanes = [
         runs[["variant", "seed", "outcome"]].assign(
             when=when, kind="run", value=runs.get(f"{when}_{metric}", math.nan)
@@ -96,10 +96,12 @@ def _estimates(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(ranked: pd.DataFrame, metric: str, labels: dict[str, str]) -> str:
-    """Who has the best final value, and where there is none."""
+    """Which variant has the best final value, and how many have none."""
     first = ranked.iloc[0]
     if not math.isfinite(first["final"]):
-        return f"No variant has a final {metric}: too many of its runs failed, and failed runs rank worst."
+        return (
+            f"No variant has a finite final {metric}: too many runs failed, and failed runs count as worst."
+        )
     text = (
         f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])} (95% interval "
         f"{number(first['final_low'])} to {number(first['final_high'])}, n = {first['n']})"
@@ -109,7 +111,9 @@ def _finding(ranked: pd.DataFrame, metric: str, labels: dict[str, str]) -> str:
         text += f", followed by {labels[second['variant']]} with {number(second['final'])}"
     lost = int((~np.isfinite(ranked["final"])).sum())
     return text + (
-        f"; in {lost} of {len(ranked)} variants too many runs failed to have one." if lost else "."
+        f"; {lost} of {len(ranked)} variants have no finite value because too many runs failed."
+        if lost
+        else "."
     )
 
 
@@ -125,7 +129,9 @@ def _chart(
     finite = _shown(table[finished])
     edge = _edge(finite, wide(finite), task.direction)
     places = {variant: index for index, variant in enumerate(order)}
-    least = finite.min() if wide(finite) else -math.inf  # an interval may end at 0, a logarithm does not
+    least = (
+        finite.min() if wide(finite) else -math.inf
+    )  # an interval may end at 0, where a logarithmic axis cannot
     rows = [_row(row, edge, least, places, labels) for row in records(table)]
     base = alt.Chart(values(rows)).encode(
         y=row_axis(),
@@ -143,7 +149,7 @@ def _chart(
     x = alt.X("x:Q", **axis)
     drawn = [*_estimate_layers(base, x, axis["scale"]), _finished(base, x)]
     if first:
-        # on the first layer: Vega-Lite keeps only its legend clickable
+        # on the first layer, the only one whose legend Vega-Lite keeps clickable
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
         drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
@@ -151,7 +157,7 @@ def _chart(
 
 
 def _shown(table: pd.DataFrame) -> np.ndarray:
-    """The finite numbers that the axis must hold: the positive ones where it is to be logarithmic."""
+    """The finite numbers that the axis must include; only positive ones if it will be logarithmic."""
     finite = table[["value", "low", "high"]].to_numpy(dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     return finite[finite > 0] if wide(table["value"]) else finite
@@ -179,7 +185,7 @@ def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Ch
 
 
 def _edge_layers(edge: float, direction: str) -> list[alt.Chart]:
-    """The line at which failed runs stand, and what it is, written towards the values."""
+    """The line at which failed runs are drawn, with its label on the side of the values."""
     base = alt.Chart(values([{"x": edge, "note": "failed"}])).encode(x="x:Q", description="note:N")
     inwards: dict[str, Any] = {"align": "left", "dx": -3}
     if direction == "lower":
@@ -189,37 +195,57 @@ def _edge_layers(edge: float, direction: str) -> list[alt.Chart]:
 
 
 def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
-    """Where failed runs stand: beyond the worst value of all that finished."""
+    """Where failed runs are drawn: beyond the worst value of all that finished."""
     if not finite.size:
         return 0.0
     worst, best = (finite.min(), finite.max()) if direction == "higher" else (finite.max(), finite.min())
     if log:
         return float(worst * (worst / best) ** 0.08)
-    return float(worst + (worst - best or (1.0 if direction == "lower" else -1.0)) * 0.08)
+    outwards = 1.0 if direction == "lower" else -1.0
+    return float(worst + (worst - best or outwards) * 0.08)
 
 
 def _row(
     row: dict[str, Any], edge: float, least: float, places: dict[str, int], labels: dict[str, str]
 ) -> dict[str, Any]:
-    failed = row["kind"] == "run" and row["outcome"] != Outcome.FINISHED
-    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
-    lane = _LANES[row["when"]]
-    if row["kind"] == "run":
-        lane += 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
-    who = f"seed {row['seed']:.0f}, {row['outcome']}" if row["kind"] == "run" else row["statistic"]
-    ends_ = [edge if math.isinf(end) else max(end, least) for end in (low, high)]
-    return {
-        **{name: row[name] for name in ("variant", "when", "kind", "outcome")},
-        "row": wrapped(labels[row["variant"]]),
+    """The fields of a run or an estimate that the chart uses.
+
+    Arguments:
+        edge: where failed runs are drawn.
+        least: of the axis; intervals are cut there.
+    """
+    common = {
+        **{name: row[name] for name in ("variant", "when", "kind", "outcome", "n")},
+        "row": wrap_label(labels[row["variant"]]),
         "order": places[row["variant"]],
-        "seed": None if pd.isna(row["seed"]) else int(row["seed"]),
-        "n": row["n"],
+        "told": number(float(row["value"])),
+        "failed": False,
+    }
+    specific = _run_row(row, edge) if row["kind"] == "run" else _estimate_row(row, edge, least)
+    spoken = f"{labels[row['variant']]}, {row['when']}, {specific.pop('who')}: {common['told']}"
+    return common | specific | {"spoken": spoken}
+
+
+def _run_row(row: dict[str, Any], edge: float) -> dict[str, Any]:
+    failed = row["outcome"] != Outcome.FINISHED
+    jitter = 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
+    return {
+        "who": f"seed {row['seed']:.0f}, {row['outcome']}",
+        "seed": int(row["seed"]),
         "failed": failed,
-        "lane": lane,
-        "x": (edge if failed else value) if row["kind"] == "run" else ends_[0],
-        "x2": ends_[1],
-        "middle": value if row["kind"] == "estimate" else None,
-        "spoken": f"{labels[row['variant']]}, {row['when']}, {who}: {number(value)}",
-        "told": number(value),
+        "lane": _LANES[row["when"]] + jitter,
+        "x": edge if failed else float(row["value"]),
+    }
+
+
+def _estimate_row(row: dict[str, Any], edge: float, least: float) -> dict[str, Any]:
+    low, high = float(row["low"]), float(row["high"])
+    start, stop = (edge if math.isinf(end) else max(end, least) for end in (low, high))
+    return {
+        "who": row["statistic"],
+        "lane": _LANES[row["when"]],
+        "x": start,
+        "x2": stop,
+        "middle": float(row["value"]),
         "span": f"{number(low)} to {number(high)}",
     }

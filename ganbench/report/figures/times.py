@@ -1,8 +1,8 @@
-"""When runs fail, and when they become good: survival curves."""
+"""When runs fail, and when they reach a threshold: survival curves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -27,21 +27,21 @@ from ganbench.report.figures.base import (
     tips,
     values,
 )
-from ganbench.report.names import labels_of, listed
+from ganbench.report.names import labels_of
 from ganbench.report.onsets import seen_by_evaluation
-from ganbench.report.tables import number, plain_text, told_p
 from ganbench.results import Results
 from ganbench.results.survival import to_failure
+from ganbench.text import listed, number, p_equation, plain_text
 
 _STEPS: list[Any] = ["step", "survival", "y", "low", "high", "at_risk"]
 _TICK = "M0-1L0 1"
 _GAP, _SPREAD = 0.008, 0.06
-"""Shares of the axis: between lines that would lie on each other, a line's width; all of them together."""
-_DATED = " What only an evaluation shows counts from that evaluation on."
+"""Shares of the axis: between two lines that would overlap (a line's width), and of all of them together."""
+_DATED = " Failures that only an evaluation can detect are dated to that evaluation."
 
 
 class _Event(NamedTuple):
-    """What the curves are about: the figure's name and title, a verb, the axis, the mark of a run, a note."""
+    """The event of the curves: name and title of the figure, a verb, the axis, the mark of a run, a note."""
 
     name: str
     title: str
@@ -68,19 +68,19 @@ def time_to_threshold(results: Results, metric: str | None = None, threshold: fl
     metric = metric or (results.lock.get("compare") or {}).get("metric")
     if threshold is None or metric is None:
         what = "a metric and a threshold" if metric is None else "a threshold"
-        raise NothingToDraw(Problem("time-to-threshold", f"needs {what}: when is a run good enough?"))
+        raise NothingToDraw(Problem("time-to-threshold", f"needs {what}: which value is good enough?"))
     try:
         threshold = float(threshold)
     except ValueError:
         raise BadInput(Problem("threshold", f"{threshold!r} is not a number")) from None
     times = results.time_to(metric, threshold)
     marks = times[["variant", "seed", "outcome"]].assign(step=times["step"], event=times["reached"])
-    told = f"{plain_text(metric)} of {number(threshold)}"
+    goal = f"{plain_text(metric)} of {number(threshold)}"
     event = _Event(
         "time-to-threshold",
-        f"Time to {told}",
-        f"reached {told}",
-        f"runs that have not reached {told}",
+        f"Time to {goal}",
+        f"reached {goal}",
+        f"runs that have not reached {goal}",
         "circle",
     )
     curves, tests = (f(metric, threshold) for f in (results.survival, results.survival_tests))
@@ -105,7 +105,7 @@ def _figure(
 
 
 def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[str, str]) -> str:
-    """How many did, when, and what the corrected log-rank tests show."""
+    """How many runs did, when, and what the corrected log-rank tests show."""
     steps = marks.loc[marks["event"], "step"]
     if steps.empty:
         return f"None of {len(marks)} runs {did}."
@@ -119,11 +119,10 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
         return f"{text}."
     clear = known[known["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
     if clear.empty:
-        unclear = "that a single variant differs from its baseline cannot be shown"
-        return f"{text}; {unclear} (log-rank, Holm-corrected)."
-    names = [f"{labels[variant]} ({told_p(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
+        return f"{text}; no variant differs significantly from its baseline (log-rank, Holm-corrected)."
+    names = [f"{labels[variant]} ({p_equation(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
     verb = "differs" if len(names) == 1 else "differ"
-    return f"{text}; {listed(names)} {verb} from the baseline (log-rank, Holm-corrected)."
+    return f"{text}; {listed(names)} {verb} significantly from the baseline (log-rank, Holm-corrected)."
 
 
 def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -140,56 +139,76 @@ def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chart(
-    curves: pd.DataFrame, marks: pd.DataFrame, kept: Sequence[str], names: dict[str, str], event: _Event
+    curves: pd.DataFrame, marks: pd.DataFrame, drawn: Sequence[str], names: dict[str, str], event: _Event
 ) -> alt.LayerChart:
-    labels = {variant: names[variant] for variant in kept}
-    look, chosen = looks(list(labels.values()), list(names.values())), picked()
-    x = alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
+    labels = {variant: names[variant] for variant in drawn}
+    # curves that coincide are drawn a little apart, so that none hides another
     gap = min(_GAP, _SPREAD / len(labels))
-    apart = {variant: gap * (index - (len(labels) - 1) / 2) for index, variant in enumerate(labels)}
-    edge = gap + max(apart.values())
+    shift = {variant: gap * (index - (len(labels) - 1) / 2) for index, variant in enumerate(labels)}
+    curves, marks = (
+        rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(shift)) for rows in (curves, marks)
+    )
+    edge = gap + max(shift.values())
     axis: dict[str, Any] = {
         "scale": alt.Scale(domain=[-edge, 1 + edge], nice=False),
         "title": broken(f"{event.axis}{' (lines drawn a little apart)' if len(labels) > 1 else ''}"),
         "axis": alt.Axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
     }
-    curves, marks = (
-        rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(apart)) for rows in (curves, marks)
-    )
+    look, chosen = looks(list(labels.values()), list(names.values())), picked()
+    band, line = _curve_layers(curves, labels, axis, look, chosen)
+    runs = _run_layer(marks, labels, axis, look, chosen, event.mark)
+    return layers(band.add_params(chosen), line, runs).properties(width="container", height=280)
+
+
+def _step_axis() -> alt.X:
+    return alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
+
+
+def _curve_layers(
+    curves: pd.DataFrame,
+    labels: Mapping[str, str],
+    axis: Mapping[str, Any],
+    look: Mapping[str, Any],
+    chosen: alt.Parameter,
+) -> tuple[alt.Chart, alt.Chart]:
+    """The interval and the curve of each variant."""
     rows = [
         {"variant": variant, "label": labels[str(variant)], **{name: own[name].tolist() for name in _STEPS}}
         for variant, own in curves.groupby("variant", sort=False, observed=True)
     ]
-    base = (
-        alt.Chart(values(rows))
-        .transform_flatten(_STEPS)
-        .encode(x=x, color=look["color"], description="label:N")
-    )
+    base = alt.Chart(values(rows)).transform_flatten(_STEPS)
+    base = base.encode(x=_step_axis(), color=look["color"], description="label:N")
     shown = alt.when(chosen, empty=len(labels) <= FEW).then(alt.value(0.18))
     band = base.mark_area(interpolate="step-after").encode(
-        y=alt.Y("low:Q", **axis),
-        y2="high:Q",
-        opacity=shown.otherwise(alt.value(0)),
+        y=alt.Y("low:Q", **axis), y2="high:Q", opacity=shown.otherwise(alt.value(0))
     )
-    told = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
+    numbers = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(
         y=alt.Y("y:Q", **axis),
         strokeDash=look["strokeDash"],
         opacity=dim(chosen),
-        tooltip=tips(variant="variant:N", step="step:Q", **told),
+        tooltip=tips(variant="variant:N", step="step:Q", **numbers),
     )
-    ended = [
-        {
-            **row,
-            "label": labels[row["variant"]],
-            "spoken": f"{labels[row['variant']]}, seed {row['seed']}, {row['outcome']}",
-        }
-        for row in records(marks)
-    ]
-    shapes = alt.Scale(domain=[True, False], range=[event.mark, _TICK])
-    runs = alt.Chart(values(ended)).mark_point(size=42, strokeWidth=1.6)
-    runs = runs.encode(
-        x=x,
+    return band, line
+
+
+def _run_layer(
+    marks: pd.DataFrame,
+    labels: Mapping[str, str],
+    axis: Mapping[str, Any],
+    look: Mapping[str, Any],
+    chosen: alt.Parameter,
+    mark: str,
+) -> alt.Chart:
+    """A mark for each run: `mark` at its event, a tick where it is censored."""
+    rows = []
+    for row in records(marks):
+        label = labels[row["variant"]]
+        rows.append({**row, "label": label, "spoken": f"{label}, seed {row['seed']}, {row['outcome']}"})
+    shapes = alt.Scale(domain=[True, False], range=[mark, _TICK])
+    points = alt.Chart(values(rows)).mark_point(size=42, strokeWidth=1.6)
+    return points.encode(
+        x=_step_axis(),
         y=alt.Y("y:Q", **axis),
         color=look["color"],
         opacity=dim(chosen),
@@ -197,4 +216,3 @@ def _chart(
         description="spoken:N",
         tooltip=tips(variant="variant:N", seed="seed:O", outcome="outcome:N", step="step:Q"),
     )
-    return layers(band.add_params(chosen), line, runs).properties(width="container", height=280)

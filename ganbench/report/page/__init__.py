@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no network, no server, no `eval`."""
+"""The report as one self-contained HTML file: no network, no server, no `eval`."""
 
 from ganbench.report.page.page import write_page
 

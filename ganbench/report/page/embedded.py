@@ -26,14 +26,14 @@ def safe_json(value: Any) -> str:
 def packed(frame: pd.DataFrame) -> dict[str, Any]:
     """A table by columns. Texts that repeat are stored once: {"of": the texts, "at": which one in each row}.
 
-    Infinite numbers become "inf" and "-inf", what is missing null.
+    Infinite numbers become "inf" and "-inf"; missing cells become null.
     """
     columns = {str(name): _column(frame[name].tolist()) for name in frame.columns}
     return {"rows": len(frame), "columns": columns}
 
 
 def packed_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The same of a list of rows."""
+    """`packed` for a list of rows."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {"rows": len(rows), "columns": {name: _column([row.get(name) for row in rows]) for name in names}}
 
@@ -48,8 +48,11 @@ def _column(cells: list[Any]) -> Any:
 
 
 def _cell(cell: Any) -> Any:
+    """A cell as JSON can hold it, which has neither NaN nor infinities."""
     if isinstance(cell, float):
-        return cell if math.isfinite(cell) else None if math.isnan(cell) else f"{cell:g}"
+        if math.isnan(cell):
+            return None
+        return f"{cell:g}" if math.isinf(cell) else cell
     if cell is None or isinstance(cell, str | int):
         return cell
     if isinstance(cell, list | tuple | Mapping):
@@ -72,7 +75,7 @@ def drawing_library() -> str:
 
 
 def in_script(source: str) -> str:
-    """JavaScript that cannot end its element, with the line ends that a browser will see (and hash)."""
+    """JavaScript that cannot end its element, with the line ends that a browser hashes."""
     return source.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
 
 

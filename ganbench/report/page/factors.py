@@ -12,25 +12,24 @@ from ganbench import stats
 from ganbench.judging.outcomes import Outcome
 from ganbench.report import ties
 from ganbench.report.figures import Figure
-from ganbench.report.names import listed
 from ganbench.report.onsets import onset_texts
-from ganbench.report.tables import percent, plain_text, told_p
 from ganbench.results import Results
+from ganbench.text import listed, p_equation, percent, plain_text
 
 FACTORS = {"loss": "loss", "techniques": "technique", "model": "model"}
-"""Column of the runs -> what it is called."""
+"""Column of the runs -> its name in titles."""
 MOST_FAILURES = 1000
 """Failed runs listed on the page; all of them are in runs.csv."""
 ALPHA = 0.05
 
 
 def failures_by_factor(results: Results) -> list[Figure]:
-    """A table for each factor by which failures differ: how often runs failed under each of its levels.
+    """A table for each factor by which failure rates differ: how often runs failed at each of its levels.
 
-    Levels are compared where dataset and model are the same, and counts are pooled over all other settings.
-    Rates have Wilson intervals (Wilson 1927). `p_against_least` tests a level against that of its group
-    which failed least, by an exact test for two rates (Barnard 1945) and Bonferroni's correction over all
-    pairs of the group, since its two ends were chosen by looking.
+    Levels are compared within the same dataset and model; counts are pooled over all other settings. Rates
+    have Wilson intervals (Wilson 1927). `p_against_least` tests a level against the level of its group that
+    failed least, by an exact test for two rates (Barnard 1945) with Bonferroni's correction over all pairs
+    of the group, since the extremes were chosen after looking.
     """
     found = []
     for factor, title in FACTORS.items():
@@ -44,7 +43,7 @@ def failures_by_factor(results: Results) -> list[Figure]:
 
 
 def failed_runs(results: Results) -> list[Figure]:
-    """A table of the runs that failed: when, and why; no table where none did."""
+    """A table of the runs that failed: when, and why; no table if none did."""
     failed = results.runs[results.runs["outcome"] != Outcome.FINISHED]
     if failed.empty:
         return []
@@ -63,7 +62,7 @@ def failed_runs(results: Results) -> list[Figure]:
 
 
 def _groups(factor: str, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(dataset and model, runs) wherever the factor varies within them, and pools variants."""
+    """(dataset and model, runs) where the factor varies within them and levels pool several variants."""
     others = [name for name in ("dataset", "model") if name != factor]
     for common, own in runs.groupby(others, sort=False, observed=True):
         if 1 < own[factor].nunique() < own["variant"].nunique():
@@ -103,12 +102,13 @@ def _finding(title: str, table: pd.DataFrame) -> str:
     plural = f"{title}{'es' if title.endswith('s') else 's'}"
     worst, least = ties.worst(table), ties.least(table)
     p, onset = worst["p_against_least"].min(), worst["median_onset"].iloc[0]
-    seen = "" if pd.isna(onset) or len(worst) > 1 else f", half of these seen by step {onset:.0f}"
+    when = "" if pd.isna(onset) or len(worst) > 1 else f", half of these by step {onset:.0f}"
     return (
         f"Of the {plural} on {worst['within'].iloc[0]}, {_named(worst[title])} failed most, in "
-        f"{ties.told(worst, _rate)}{seen}, and {_named(least[title])} least, in {ties.told(least, _rate)}; "
-        f"the difference is {'' if p <= ALPHA else 'not '}significant ({told_p(p)}, exact test of counts "
-        f"pooled over all else, Bonferroni-corrected for all pairs of {len(table)} {plural})."
+        f"{ties.counted(worst, _rate)}{when}, and {_named(least[title])} least, in "
+        f"{ties.counted(least, _rate)}; the difference is {'' if p <= ALPHA else 'not '}significant "
+        f"({p_equation(p)}, exact test of counts pooled over all other settings, Bonferroni-corrected for "
+        f"all pairs of {len(table)} {plural})."
     )
 
 

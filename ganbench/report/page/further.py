@@ -1,4 +1,4 @@
-"""Metrics beside the main one: a table and a figure each, folded beyond the first few."""
+"""Metrics other than the main one: a table and a figure each, folded after the first few."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Further:
         id: its anchor, and the end of its figure's name.
         direction: "higher" or "lower" (is better).
         rows: a row of text a variant.
-        figure: its values over training, none where it could not be drawn.
+        figure: its values over training; None if it could not be drawn.
         open: whether it is unfolded.
     """
 
@@ -37,7 +37,7 @@ class Further:
 
 
 def further(results: Results, warn: Callable[[str], object]) -> Iterator[Further]:
-    """Every metric that is not the main one of all variants that take it."""
+    """Every metric that is not the main one of all variants that measure it."""
     for index, (metric, slug) in enumerate(_slugs(further_metrics(results)).items()):
         summary = results.summary(metric)
         rows = summary[summary["metric"] == metric]
@@ -56,13 +56,13 @@ def _curves(results: Results, metric: str, slug: str, warn: Callable[[str], obje
         return replace(figure(results, "metric-curves", metric=metric), name=f"metric-curves-{slug}")
     except NothingToDraw:
         return None
-    except Exception as error:  # one figure is not worth the page
+    except Exception as error:  # a broken figure must not cost the page
         warn(f"the figure of {metric} could not be drawn: {type(error).__name__}: {error}")
         return None
 
 
 def _slugs(metrics: Sequence[str]) -> dict[str, str]:
-    """Metric -> a name of letters, digits and hyphens, unlike the other ones."""
+    """Metric -> a unique name of letters, digits and hyphens."""
     found: dict[str, str] = {}
     for metric in metrics:
         slug = re.sub("[^a-z0-9]+", "-", metric.lower()).strip("-") or "metric"

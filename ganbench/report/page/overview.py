@@ -1,4 +1,4 @@
-"""The top of the page: what was found, in sentences, and the summary table."""
+"""The top of the page: the findings in sentences, and the summary table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ganbench import stats
 from ganbench.judging.outcomes import Outcome
 from ganbench.report.page.factors import FACTORS
 from ganbench.report.page.sections import Section
-from ganbench.report.tables import interval, number, percent
 from ganbench.results import Results
+from ganbench.text import interval, number, percent
 
 HEADLINES = (
     *(f"failures-by-{title}" for title in FACTORS.values()),
@@ -23,16 +23,19 @@ _WHEN = ("final", "best")
 
 
 def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(what it is about, [(sentence, id of what shows it)])."""
+    """(topic, [(sentence, id of the figure that shows it)])."""
     failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
-    told = [
+    findings = [
         (
             s.title,
             [(f.finding, f"figure-{f.name}") for name in HEADLINES for f in s.figures if f.name == name],
         )
         for s in sections
     ]
-    return [("Runs", [(_outcome(results), failures)]), *((title, found) for title, found in told if found)]
+    return [
+        ("Runs", [(_outcome(results), failures)]),
+        *((title, found) for title, found in findings if found),
+    ]
 
 
 def _outcome(results: Results) -> str:
@@ -48,7 +51,7 @@ def _outcome(results: Results) -> str:
 
 
 def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
-    """(what the values are, rows as text) for each metric, in order of first appearance."""
+    """(title, rows as text) for each metric, in order of first appearance."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in summary.to_dict("records"):
         title = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else "no metric"

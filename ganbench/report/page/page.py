@@ -1,4 +1,4 @@
-"""The page put together: what stands in it, and the template that it stands in."""
+"""The page: its content, and the template that renders it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ganbench.report.page.further import Further, further
 from ganbench.report.page.overview import headlines, summary_groups
 from ganbench.report.page.pictures import examples
 from ganbench.report.page.sections import answered
-from ganbench.report.tables import plain_text
 from ganbench.results import Results
 from ganbench.storage.atomic import plain, write_atomic
+from ganbench.text import plain_text
 
 NAME = "report.html"
 LARGEST_LOCK = 500_000
-"""Bytes of the resolved suite that the page still carries."""
+"""Bytes; a larger resolved suite is not embedded in the page."""
 _FILTERS = ("variant", "outcome", "seed")
 
 
 def write_page(results: Results, folder: Path | str, warn: Callable[[str], object] = warnings.warn) -> Path:
-    """Write report.html into `folder`, which is there; its path. It needs no other file and no network.
+    """Write report.html into the existing `folder`; its path. It needs no other file and no network.
 
-    A figure that cannot be drawn is left out, and `warn` is told why.
+    A figure that cannot be drawn is left out, and `warn` gets the reason.
     """
     path = Path(folder) / NAME
     text = page_text(results, list(_drawn(results, warn)), list(further(results, warn)))
@@ -40,16 +40,16 @@ def write_page(results: Results, folder: Path | str, warn: Callable[[str], objec
 
 
 def _drawn(results: Results, warn: Callable[[str], object]) -> Iterator[Figure]:
-    """The figures that these results have something for, in reading order."""
+    """The figures that can be drawn from these results, in reading order."""
     for name in NAMES:
         try:
             yield from figures(results, [name])
-        except Exception as error:  # one figure is not worth the page
+        except Exception as error:  # a broken figure must not cost the page
             warn(f"the figure {name} could not be drawn: {type(error).__name__}: {error}")
 
 
 def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Further] = ()) -> str:
-    """The whole page, with these figures of the results in it, and these metrics beside the main one."""
+    """The whole page, with these figures and these further metrics."""
     shown = [*drawn, *failures_by_factor(results), *failed_runs(results)]
     scripts = [
         embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
@@ -83,13 +83,13 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
 
 
 def _choices(results: Results) -> dict[str, list[Any]]:
-    """What the page filters by: column of the runs -> its values."""
+    """Filters of the page: column of the runs -> its values."""
     found = {name: list(dict.fromkeys(results.runs[name].tolist())) for name in _FILTERS}
     return found | {"seed": sorted(found["seed"])}
 
 
 def _drawing(figure: Figure) -> dict[str, Any]:
-    """What the script draws a figure from: the chart without its rows, its rows, its table."""
+    """The data that the script draws a figure from: the chart without its rows, its rows, its table."""
     spec = figure.spec() if figure.chart is not None else None
     rows = spec.pop("datasets", {}) if spec else {}
     return {
@@ -114,7 +114,7 @@ def _reproduce(results: Results) -> dict[str, Any]:
 
 
 def _template() -> jinja2.Template:
-    """Names come from outside: what is not marked as safe is escaped, and stripped of control characters."""
+    """Names come from outside: anything not marked safe is escaped and stripped of control characters."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganbench.report.page"),
         autoescape=True,
@@ -129,7 +129,7 @@ def _template() -> jinja2.Template:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """What the page may do: run its own two scripts, and show pictures that are in it. No network."""
+    """The page may run its own two scripts and show embedded pictures. No network."""
     allowed = " ".join(embedded.source_hash(script) for script in scripts)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "

@@ -1,4 +1,4 @@
-"""Samples of some failed runs before and after the onset, beside those of a run that finished."""
+"""Samples of some failed runs before and after the onset, with samples of a run that finished."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ganbench.results import Results
 MOST_RUNS = 12
 MOST_BYTES = 1_500_000
 LARGEST = 200_000
-"""Bytes of the largest picture that is shown."""
+"""Bytes; larger pictures are not embedded."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A sheet: what it shows, and itself as a data URI."""
+    """A sample sheet: caption, and the image as a data URI."""
 
     caption: str
     uri: str
@@ -30,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Example:
-    """A run in pictures; `onset` is text, empty where it is not known."""
+    """A run in pictures; `onset` is text, empty if unknown."""
 
     variant: str
     seed: int
@@ -41,7 +41,7 @@ class Example:
 
 
 def examples(results: Results) -> list[Example]:
-    """Failed runs, one of each outcome first, each of another variant or outcome, as far as there is room."""
+    """Failed runs, at most one per variant and outcome, all outcomes in turn, until the page is full."""
     runs, sheets = results.runs, results.sheets
     failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["key"].isin(sheets["key"])]
     failed = failed.drop_duplicates(["variant", "outcome"])
@@ -60,9 +60,9 @@ def examples(results: Results) -> list[Example]:
         if room < 0:
             break
         reason = "" if pd.isna(run["reason"]) else str(run["reason"])
-        told = onsets.get(run["key"], "")
+        when = onsets.get(run["key"], "")
         if pictures:
-            found.append(Example(run["variant"], run["seed"], run["outcome"], told, reason, pictures))
+            found.append(Example(run["variant"], run["seed"], run["outcome"], when, reason, pictures))
     return found
 
 
@@ -92,7 +92,7 @@ def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator
 
 
 def _picture(path: Path, caption: str) -> Iterator[Picture]:
-    """Nothing where the file is gone, too large or no PNG."""
+    """Nothing if the file is gone, too large or not a PNG."""
     try:
         content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
     except OSError:

@@ -1,4 +1,4 @@
-"""What a report tells, in order: a question a section, and the figures that answer it."""
+"""The sections of a report in order: a question each, and the figures that answer it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Section:
     Arguments:
         id: its anchor.
         title: short, for the navigation.
-        question: what it answers.
+        question: the heading.
         names: of the figures that answer it.
-        figures: those of them that these results have.
+        figures: the figures that could be drawn.
     """
 
     id: str
@@ -35,10 +35,10 @@ SECTIONS = (
         "Which variants train stably?",
         ("failure-rates", *(f"failures-by-{title}" for title in FACTORS.values())),
     ),
-    Section("quality", "Quality", "How good are they when they do?", ("final-values",)),
-    Section("comparisons", "Comparisons", "Who beats whom?", ("comparisons",)),
+    Section("quality", "Quality", "How good are the variants that do?", ("final-values",)),
+    Section("comparisons", "Comparisons", "Which variants are better?", ("comparisons",)),
     Section("survival", "Survival", "When do runs fail?", ("survival", "time-to-threshold")),
-    Section("failures", "Failures", "Why do they fail?", ("outcomes", "examples", "failed-runs")),
+    Section("failures", "Failures", "How do runs fail?", ("outcomes", "examples", "failed-runs")),
     Section(
         *("dynamics", "Dynamics", "What did training look like?"),
         names=("metric-curves", "gradient-norms", "logit-gap"),
@@ -49,7 +49,7 @@ SECTIONS = (
 
 
 def answered(figures: Sequence[Figure]) -> list[Section]:
-    """The sections that have figures. A figure that no section names stands in one of its own, at the end."""
+    """The sections that have figures. Figures that no section names go into a last one, "More"."""
     filled = [
         replace(section, figures=[f for name in section.names for f in figures if f.name == name])
         for section in SECTIONS
