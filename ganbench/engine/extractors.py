@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ganbench.components.base import create
 from ganbench.components.kinds import Extractor
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import EvaluateConfig
 
 
-def extractor_of(name: str, settings: Mapping[str, Any], catalogue: Catalogue) -> Extractor:
+def extractor_of(name: str, settings: EvaluateConfig, catalogue: Catalogue) -> Extractor:
     """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
     options = settings.get("extractors", {}).get(name, {})
     made: Extractor = create(catalogue.get("extractor", name).cls, options, name)
