@@ -55,7 +55,7 @@ def _captured(run: Callable[[], None], state: tuple[Tensor, ...]) -> Callable[[]
     """Warming up takes steps, so the state is put back before the capture."""
     import torch
 
-    # torch's notes on CUDA graphs ask for a warm-up on a side stream: a capture must not depend on work of the
+    # Warmed up on a side stream, as torch asks for: a capture must not depend on work of the
     # default one. The state is put back into the same tensors, whose addresses the graph holds.
     kept = [tensor.clone() for tensor in state]
     side = torch.cuda.Stream()
