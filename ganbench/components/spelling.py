@@ -5,12 +5,11 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable
-from typing import Any
 
 _HOME = "ganbench.components."
 _PLAIN = (bool, int, float, str, tuple, list, dict)
 _TYPO = 0.75
-"""How alike two names are that differ by a letter, or by two that changed places."""
+"""Similarity (`difflib`) above which two names differ by a letter, or by two that changed places."""
 
 
 def known(cls: type) -> set[str]:
@@ -19,11 +18,13 @@ def known(cls: type) -> set[str]:
     return {name for base in bases for name in (*vars(base), *_annotated(base)) if not name.startswith("_")}
 
 
-def own(cls: type) -> dict[str, Any]:
+def own(cls: type) -> dict[str, object]:
     """Public members of its own that are no options, by name."""
     bodies = [base for base in reversed(cls.__mro__) if not base.__module__.startswith(_HOME)]
     options = {name for base in bodies for name in _annotated(base)}
-    members = {name: value for base in bodies for name, value in vars(base).items()}
+    members: dict[str, object] = {}
+    for base in bodies:
+        members |= vars(base)
     foreign = options | known(cls)
     return {name: value for name, value in members.items() if name[0] != "_" and name not in foreign}
 
@@ -35,7 +36,7 @@ def misspelt(cls: type) -> dict[str, str]:
     return {name: meant for name, meant in near.items() if meant}
 
 
-def untyped(cls: type) -> dict[str, Any]:
+def untyped(cls: type) -> dict[str, object]:
     """Plain values that have no type, and so are no options: name -> value."""
     return {
         name: value
@@ -44,7 +45,7 @@ def untyped(cls: type) -> dict[str, Any]:
     }
 
 
-def why_untyped(name: str, value: Any) -> str:
+def why_untyped(name: str, value: object) -> str:
     """One sentence: why a value is no option, and how it becomes one."""
     hint = "..." if value is None else type(value).__name__
     typed = f"{name}: {hint} = {value!r:.40}"
@@ -52,7 +53,7 @@ def why_untyped(name: str, value: Any) -> str:
 
 
 def misnamed(name: str, meant: str) -> str:
-    """How a misspelt member is told."""
+    """One sentence about a misspelt member."""
     return f"it has a method `{name}`; did you mean `{meant}`?"
 
 

@@ -1,11 +1,11 @@
-"""What components give back, looked at where it comes from, so that whoever gave it can be named."""
+"""Checks on what components return, made where they return it, so that an error names the component."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -16,35 +16,37 @@ from ganbench.game import Flow, GradientField, Objective, Out, Play
 from ganbench.game.update_rules import Rule
 from ganbench.text import brief
 
+Arrow = TypeVar("Arrow", Objective, Play, GradientField)
+
 _WRAPPED = "return the wrapped function"
 
 
-def scalar(kind: str, name: str, player: str, value: Any) -> Tensor:
+def scalar(kind: str, name: str, player: str, value: object) -> Tensor:
     """An objective's value, which is a tensor of no dimensions."""
     if isinstance(value, Tensor) and value.dim() == 0:
         return value
-    mend = "return one number, such as its .mean()"
+    fix = "return one number, such as its .mean()"
     if not isinstance(value, Tensor):
-        mend = "return its value" if value is None else "return a tensor of no dimensions, not its .item()"
-    raise Broken(kind, name, f"gave {shown(value)} on the {player}'s turn; {mend}")
+        fix = "return its value" if value is None else "return a tensor of no dimensions, not its .item()"
+    raise Broken(kind, name, f"gave {shown(value)} on the {player}'s turn; {fix}")
 
 
-def out_of(kind: str, name: str, player: str, out: Any) -> Out:
+def out_of(kind: str, name: str, player: str, out: object) -> Out:
     """What `play` gave, which is a dict."""
     if isinstance(out, dict):
         return out
     raise Broken(kind, name, f"gave {shown(out)} from play on the {player}'s turn; return a dict of tensors")
 
 
-def flow_of(technique: Technique, flow: Any) -> Flow:
+def flow_of(technique: Technique, flow: object) -> Flow:
     """What a technique's field gave."""
     if isinstance(flow, Flow):
         return flow
-    mend = "return the flow, such as flow._replace(gradients=…)"
-    raise Broken("technique", technique.name, f"gave {shown(flow)} from its field; {mend}")
+    fix = "return the flow, such as flow._replace(gradients=…)"
+    raise Broken("technique", technique.name, f"gave {shown(flow)} from its field; {fix}")
 
 
-def built(kind: str, name: str, nets: Any) -> dict[str, nn.Module]:
+def built(kind: str, name: str, nets: object) -> dict[str, nn.Module]:
     """The networks that a model makes, or a technique makes of them."""
     if not isinstance(nets, Mapping | nn.ModuleDict):
         raise Broken(kind, name, f"gave {shown(nets)} for its networks; return a dict of modules")
@@ -63,7 +65,7 @@ def wrapped_objective(technique: Technique, inner: Objective) -> Objective:
     """The objective as a technique wraps it."""
     outer = _wrapped(technique, "objective", inner)
     if outer is inner:
-        return inner
+        return inner  # unchecked: a check would cost every step a call
     look = partial(scalar, "technique", technique.name)
     return lambda player, nets, batch, out: look(player, outer(player, nets, batch, out))
 
@@ -87,14 +89,14 @@ def wrapped_field(technique: Technique, inner: GradientField) -> GradientField:
 
 def wrapped_rule(technique: Technique, inner: Rule) -> Rule:
     """The rule as a technique wraps it."""
-    outer: Any = technique.rule(inner)
+    outer: object = technique.rule(inner)
     if isinstance(outer, Rule):
         return outer
-    mend = "return the rule, such as inner._replace(apply=…)"
-    raise Broken("technique", technique.name, f"gave {shown(outer)} for its rule; {mend}")
+    fix = "return the rule, such as inner._replace(apply=…)"
+    raise Broken("technique", technique.name, f"gave {shown(outer)} for its rule; {fix}")
 
 
-def measured(metric: Metric, given: Any) -> dict[str, float]:
+def measured(metric: Metric, given: object) -> dict[str, float]:
     """What a metric measured: a number for each of its values, and nothing else."""
     first = next(iter(metric.values))
     if not isinstance(given, Mapping):
@@ -106,24 +108,24 @@ def measured(metric: Metric, given: Any) -> dict[str, float]:
             raise Broken("metric", metric.name, f"{what}; {nearest(str(name), metric.values)}")
         if isinstance(value, bool) or not isinstance(value, Real):
             what = f"gave {shown(value)} for {name!r}; return a Python number"
-            mend = ", such as its .item()" if isinstance(value, Tensor) else ""
-            raise Broken("metric", metric.name, what + mend)
+            fix = ", such as its .item()" if isinstance(value, Tensor) else ""
+            raise Broken("metric", metric.name, what + fix)
     for name in metric.values:
         if name not in given:
-            mend = "return all of its `values`: inf or nan where that is the truth"
-            raise Broken("metric", metric.name, f"did not measure {name!r}; {mend}")
+            fix = "return all of its `values`: inf or nan where that is the truth"
+            raise Broken("metric", metric.name, f"did not measure {name!r}; {fix}")
     return {name: float(value) for name, value in given.items()}
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as it can stand in a sentence."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return "None" if value is None else f"{brief(value)} ({type(value).__name__})"
 
 
-def _wrapped(technique: Technique, arrow: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-    outer = getattr(technique, arrow)(inner)
+def _wrapped(technique: Technique, arrow: str, inner: Arrow) -> Arrow:
+    outer: Arrow = getattr(technique, arrow)(inner)
     if callable(outer):
-        return outer  # type: ignore[no-any-return]
+        return outer
     raise Broken("technique", technique.name, f"gave {shown(outer)} for its {arrow}; {_WRAPPED}")

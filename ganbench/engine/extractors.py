@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ganbench.components.base import create
 from ganbench.components.instances import Create
 from ganbench.components.kinds import Extractor
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import EvaluateConfig
 
 
 def extractor_of(
-    name: str, settings: Mapping[str, Any], catalogue: Catalogue, create: Create = create
+    name: str, settings: EvaluateConfig, catalogue: Catalogue, create: Create = create
 ) -> Extractor:
     """The feature extractor, with the options that a resolved variant's "evaluate" has for it."""
     options = settings.get("extractors", {}).get(name, {})
-    cls: Any = catalogue.get("extractor", name).cls
+    cls = catalogue.get("extractor", name).cls
     made: Extractor = create(cls, options, name)
     return made

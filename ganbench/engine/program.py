@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.components import optimizers
-from ganbench.components.base import bind, create
+from ganbench.components.base import Component, bind, create
 from ganbench.components.data import Data, DataSpec
 from ganbench.components.instances import Create
 from ganbench.components.kinds import Loss, Model, Technique, objective_of
@@ -22,10 +22,12 @@ from ganbench.game.draws import Draw, isolated_rng
 from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench.game.step import ALONE, MASKED, State, Step, train_step
-from ganbench.game.update_rules import Rule, per_player
+from ganbench.game.update_rules import Number, Rule, per_player
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import OptimizerTable
 
-Values = Mapping[str, Any]
+Bound = TypeVar("Bound", bound=Component)
+Values = Mapping[str, Number]
 """Swept values by path, e.g. {"r1.gamma": 0.1, "optimizer.generator.lr": 1e-4}: floats or 0-d tensors."""
 
 
@@ -58,6 +60,7 @@ class Program:
         self.dtype: torch.dtype = getattr(torch, config["precision"])
         self.spec = data.spec
         self.turns = self.model.turns()
+        # two sets: a module's mode is its own state, and an evaluation must not change what a step works on
         self.modules = self._template(training=True)
         self.sampling_modules = self._template(training=False)
         self.layout = Layout(self.model.players(), self.modules)
@@ -100,6 +103,8 @@ class Program:
     def step_alone(self, values: Values) -> Step[float]:
         """The same step, for one run executed eagerly on a CPU."""
         game, rule, wrap = self.bound(values)
+        # A bound field is two to three times as fast in the loop, but the gradient that it gives cannot be
+        # differentiated again.
         pure = any(technique.differentiates for technique in self.techniques)
         modules = self.modules if pure else copy.deepcopy(self.modules)
         field = wrap((functional_field if pure else BoundField)(game, modules))
@@ -167,6 +172,7 @@ class Program:
 
     def _template(self, training: bool) -> dict[str, nn.Module]:
         """Modules that lend their structure; their own parameters are never used."""
+        # the seed is arbitrary: parameters come from each run's state, through `functional_call` or views
         with isolated_rng(0, "template"):
             nets = self.networks()
         return {name: net.train(training).requires_grad_(False) for name, net in nets.items()}
@@ -181,23 +187,24 @@ def _judges(model: Model) -> dict[str, tuple[str, ...]]:
     return {player: players[player] for player in model.judges()}
 
 
-def optimizer(table: Mapping[str, Any], create: Create = create) -> optimizers.Optimizer:
+def optimizer(table: OptimizerTable, create: Create = create) -> optimizers.Optimizer:
     """The optimiser that a resolved table describes."""
     options = {key: value for key, value in table.items() if key != "name"}
     made: optimizers.Optimizer = create(optimizers.OPTIMIZERS[table["name"]], options, "optimizer")
     return made
 
 
-def _bind(component: Any, prefix: str, values: Values) -> Any:
+def _bind(component: Bound, prefix: str, values: Values) -> Bound:
     """The component with the swept values whose path begins with `prefix`; "betas.0" sets an entry."""
     own = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
     plain = {path: value for path, value in own.items() if "." not in path}
-    return bind(component, plain | _entries(component, own)) if own else component
+    bound: Bound = bind(component, {**plain, **_entries(component, own)}) if own else component
+    return bound
 
 
-def _entries(component: Any, own: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+def _entries(component: Component, own: Values) -> dict[str, tuple[Number, ...]]:
     """Tuple options of which single entries are swept."""
-    tuples: dict[str, list[Any]] = {}
+    tuples: dict[str, list[Number]] = {}
     for path, value in own.items():
         name, _, index = path.partition(".")
         if index:

@@ -47,7 +47,11 @@ class Compiled(Executor):
 
 
 SKINNY = 2
-"""A matrix product with a dimension up to this is not worth a call of the BLAS on a CPU."""
+"""A matrix product with a dimension up to this is not worth a call of the BLAS on a CPU.
+
+Points have 2 coordinates and discriminators 1 logit, so the first and last layers of small networks are such
+products. A call of the BLAS costs more than their arithmetic, and parts kernels that would fuse around it.
+"""
 
 
 def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
@@ -56,12 +60,12 @@ def _skinny_product(a: Tensor, b: Tensor) -> Tensor:
 
     from ganbench.game.compute_once import compute_once
 
+    # a: runs x rows x inner, b: runs x inner x columns
     (rows, inner), columns = a.shape[1:], b.shape[2]
     if inner <= SKINNY:
         if b.stride(2) != 1:
-            b = compute_once(
-                b.clone(memory_format=torch.contiguous_format)
-            )  # else it is read number by number
+            # else its rows are read number by number, and nothing is vectorised
+            b = compute_once(b.clone(memory_format=torch.contiguous_format))
         terms = [a[:, :, i, None] * b[:, None, i] for i in range(inner)]
         return sum(terms[1:], terms[0])
     if columns <= SKINNY:

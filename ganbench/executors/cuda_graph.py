@@ -55,6 +55,8 @@ def _captured(run: Callable[[], None], state: tuple[Tensor, ...]) -> Callable[[]
     """Warming up takes steps, so the state is put back before the capture."""
     import torch
 
+    # Warmed up on a side stream, as torch asks for: a capture must not depend on work of the
+    # default one. The state is put back into the same tensors, whose addresses the graph holds.
     kept = [tensor.clone() for tensor in state]
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())

@@ -16,7 +16,11 @@ import torch
 from torch import Tensor
 
 CHUNK = 64
-"""Training steps drawn at once. Part of every stream's meaning: changing it changes results."""
+"""Training steps drawn at once. Part of every stream's meaning: changing it changes results.
+
+One call for 64 steps makes drawing cheap even for small networks, and 64 steps of latents still fit beside
+large ones. No random state is saved: a resumed run draws its chunk anew.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Draw:
 def stream(device: torch.device | str, seed: int, *role: object) -> torch.Generator:
     """The generator of one stream."""
     text = "/".join(map(str, (seed, *role)))
+    # hashed, so that streams of neighbouring seeds have nothing in common; 63 bits, which all generators take
     key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
     return torch.Generator(device).manual_seed(key)
 
@@ -52,12 +57,13 @@ def draw(
     declared: Mapping[str, Draw], generator: torch.Generator, dtype: torch.dtype, lead: tuple[int, ...] = ()
 ) -> dict[str, Tensor]:
     """All declared tensors from one stream, in the order of their names, each lead x shape."""
+    # sorted, so that the order in which a model lists its draws is not part of the stream
     return {name: _one(declared[name], generator, dtype, lead) for name in sorted(declared)}
 
 
-def _one(what: Draw, generator: torch.Generator, dtype: torch.dtype, lead: tuple[int, ...]) -> Tensor:
-    sampler = torch.randn if what.distribution == "normal" else torch.rand
-    return sampler((*lead, *what.shape), generator=generator, dtype=dtype, device=generator.device)
+def _one(declared: Draw, generator: torch.Generator, dtype: torch.dtype, lead: tuple[int, ...]) -> Tensor:
+    sampler = torch.randn if declared.distribution == "normal" else torch.rand
+    return sampler((*lead, *declared.shape), generator=generator, dtype=dtype, device=generator.device)
 
 
 def draw_chunk(
@@ -69,6 +75,7 @@ def draw_chunk(
     dtype: torch.dtype,
 ) -> dict[str, Tensor]:
     """CHUNK steps of draws for several runs: each tensor is CHUNK x len(seeds) x shape."""
+    # run by run, not all at once: a run's draws must not depend on which others are in its stack
     runs = [draw(declared, stream(device, seed, role, chunk), dtype, (CHUNK,)) for seed in seeds]
     return {name: torch.stack([run[name] for run in runs], dim=1) for name in declared}
 
@@ -100,7 +107,7 @@ class Order:
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._cached[0] != epoch:
-            generator = stream("cpu", self.seed, self.role, epoch)
+            generator = stream("cpu", self.seed, self.role, epoch)  # on every device the same order
             shape = (self._batches_an_epoch, self.batch)
             if self.size < self.batch:
                 order = torch.randint(self.size, shape, generator=generator)

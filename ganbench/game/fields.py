@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 import torch
@@ -14,17 +13,8 @@ from ganbench.game.nets import BoundNets, Layout, Named, Nets, named_buffers, se
 
 _ORDINARY: ContextVar[bool] = ContextVar("ordinary autograd", default=False)
 """Whether the field that is being evaluated differentiates by ordinary autograd. `input_grad` is called by
-authors' code, which has no field to ask. Each thread has a value of its own."""
-
-
-@contextmanager
-def _differentiating(ordinary: bool) -> Iterator[None]:
-    """Restores what was there before: a field may be evaluated inside another one's objective."""
-    token = _ORDINARY.set(ordinary)
-    try:
-        yield
-    finally:
-        _ORDINARY.reset(token)
+authors' code, which has no field to ask. Each thread has a value of its own; a field restores what was there
+before, for it may be evaluated inside another one's objective."""
 
 
 def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientField:
@@ -50,12 +40,15 @@ def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientFi
     def field(turn: Turn, joint: Joint, buffers: Named, batch: Batch) -> Flow:
         views = {player: layout.views(player, flat) for player, flat in joint.items()}
         flow = Flow({}, buffers, {}, {})
-        with _differentiating(ordinary=False):
+        token = _ORDINARY.set(False)
+        try:
             for player in turn:
                 parts, (loss, moved_buffers, observed) = gradient(player, views, flow.buffers, batch)
                 flow.gradients[player] = layout.flatten(player, parts)
                 flow.losses[player], flow.outs[player] = loss, observed
                 flow = flow._replace(buffers=moved_buffers)
+        finally:
+            _ORDINARY.reset(token)
         return flow
 
     return field
@@ -81,17 +74,25 @@ class BoundField:
         """The field at `joint`."""
         self._load(joint, buffers)
         flow = Flow({}, buffers, {}, {})
-        with _differentiating(ordinary=True), torch.enable_grad():
-            for player in turn:
-                self._track(player)
-                scalar, observed = self._game.value(player, self._nets, batch)
-                # a parameter that the objective does not use has a gradient of zero, as with torch.func
-                parts = torch.autograd.grad(scalar, self._leaves[player], materialize_grads=True)
-                flow.gradients[player] = self._game.layout.flatten(player, parts)
-                flow.losses[player], flow.outs[player] = scalar.detach(), observed
+        token = _ORDINARY.set(True)
+        try:
+            with torch.enable_grad():
+                for player in turn:
+                    self._move(player, batch, flow)
+        finally:
+            _ORDINARY.reset(token)
         if self._stateful:
             self._buffers = named_buffers(self._modules)
         return flow._replace(buffers=self._buffers)
+
+    def _move(self, player: str, batch: Batch, flow: Flow) -> None:
+        """Write one mover's part of the flow."""
+        self._track(player)
+        scalar, observed = self._game.value(player, self._nets, batch)
+        # a parameter that the objective does not use has a gradient of zero, as with torch.func
+        parts = torch.autograd.grad(scalar, self._leaves[player], materialize_grads=True)
+        flow.gradients[player] = self._game.layout.flatten(player, parts)
+        flow.losses[player], flow.outs[player] = scalar.detach(), observed
 
     def _load(self, joint: Joint, buffers: Named) -> None:
         for player, flat in joint.items():

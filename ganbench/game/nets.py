@@ -120,7 +120,7 @@ class Nets:
         self._modules, self._parameters, self.buffers, self._moving = modules, parameters, buffers, moving
 
     def __getitem__(self, net: str) -> Call:
-        def call(*inputs: Any) -> Any:
+        def call(*inputs: object) -> Any:
             buffers = dict(self.buffers[net])
             values = {**self._parameters.get(net, {}), **buffers}
             out = functional_call(self._modules[net], values, inputs)
@@ -190,7 +190,7 @@ def _stateful(module: nn.Module) -> bool:
     return next(module.buffers(), None) is not None
 
 
-def _call_frozen(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+def _call_frozen(module: nn.Module, inputs: tuple[object, ...]) -> Any:
     """Buffers are rebound, never written into, so the old ones need only be put back."""
     kept = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
     try:

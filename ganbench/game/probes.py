@@ -135,9 +135,8 @@ def _stacked(values: Sequence[float | Tensor], dtype: torch.dtype) -> Tensor:
 
 def columns(players: Iterable[str], judges: Collection[str], extras: Extras) -> list[Column]:
     """All columns of a game's probes, in a fixed order."""
-    return [
-        (player, probe)
-        for player in players
-        for logits in [LOGIT_PROBES if player in judges else ()]
-        for probe in (*PLAYER_PROBES, *logits, *extras.names(player))
-    ]
+    names: list[Column] = []
+    for player in players:
+        logits = LOGIT_PROBES if player in judges else ()
+        names += [(player, probe) for probe in (*PLAYER_PROBES, *logits, *extras.names(player))]
+    return names
