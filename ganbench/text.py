@@ -40,6 +40,11 @@ def _values(pairs: Sequence[tuple[str, str]]) -> str:
     return f"{name}={pairs[0][1]}" if len(values) == 1 else f"{len(values)} values of {name}"
 
 
+def first_line(error: object) -> str:
+    """The first line of an error's message, "no message" where it has none."""
+    return str(error).strip().partition("\n")[0] or "no message"
+
+
 def slug(text: str, limit: int = 60) -> str:
     """A lower-case file name of a-z, 0-9 and "-", safe everywhere, from any text ("stack" from none)."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

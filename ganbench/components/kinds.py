@@ -50,8 +50,9 @@ class Model(Component):
         return tuple((player,) for player in self.players())
 
     def judges(self) -> tuple[str, ...]:
-        """Players that tell real from generated samples: their accuracies and logit gap are recorded, and they
-        can saturate. Default: the player called "discriminator", if there is one.
+        """Players that tell real from generated samples.
+
+        Their accuracies and logit gap are recorded, and they can saturate. Default: the player called "discriminator", if there is one.
         """
         return tuple(player for player in self.players() if player == "discriminator")
 

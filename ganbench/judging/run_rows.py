@@ -100,7 +100,7 @@ def _judged(
     return judge(
         mine.sort_values("step", kind="stable") if len(mine) else mine,
         evals[evals["run"] == run],
-        thresholds=create(Thresholds, config["verdict"], "verdict"),  # type: ignore[arg-type]
+        thresholds=create(Thresholds, config["verdict"], "verdict"),
         budget=config["variants"][run]["steps"],
         directions=config["directions"],
         critic=config["critic"],

@@ -201,7 +201,7 @@ class _Planner:
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
             "directions": self._directions(),
-            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,  # type: ignore[attr-defined]
+            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,
             "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),
             "versions": self._versions(runs[0].variant.config),
@@ -238,8 +238,7 @@ class _Planner:
     def _check_metrics(self, variant: Variant, data: Data) -> None:
         samples: int = variant.config["evaluate"]["samples"]
         for entry in variant.config["evaluate"]["metrics"]:
-            cls: Any = self._catalogue.get("metric", entry["name"]).cls
-            metric = create(cls, entry["options"], entry["name"])
+            metric = create(self._catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
             reason = metric.fits(data)
             if samples < metric.least:
                 reason = f"{metric.name} takes {metric.least} samples at least; evaluate.samples is {samples}"
@@ -256,8 +255,8 @@ class _Planner:
     def _directions(self) -> dict[str, str]:
         """Metric value -> which direction is better."""
         names = {e["name"] for v in self._suite.variants for e in v.config["evaluate"]["metrics"]}
-        known = self._catalogue.components["metric"]
-        tables = [known[name].cls.values for name in sorted(names & known.keys())]  # type: ignore[attr-defined]
+        known = self._catalogue.of("metric")
+        tables = [known[name].cls.values for name in sorted(names & known.keys())]
         return {value: direction for table in tables for value, direction in table.items()}
 
 

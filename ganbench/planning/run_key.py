@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ganbench.components.base import create
+from ganbench.components.base import Component, create
 from ganbench.plugins.discovery import Catalogue, Registered
 from ganbench.suites.variants import canonical
 
@@ -64,7 +64,7 @@ class Identities:
             "places": self._places(config),
         }
 
-    def _source_hash(self, registered: Registered) -> str:
+    def _source_hash(self, registered: Registered[Component]) -> str:
         if registered.cls not in self._hashes:
             self._hashes[registered.cls] = registered.source_hash
         return self._hashes[registered.cls]

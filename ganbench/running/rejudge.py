@@ -126,5 +126,4 @@ def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    made: dict[str, Any] = options_of(create(Thresholds, document["verdict"], "verdict"))  # type: ignore[arg-type]
-    return made
+    return options_of(create(Thresholds, document["verdict"], "verdict"))

@@ -147,8 +147,8 @@ def _usable(engine: Mapping[str, Any], catalogue: Catalogue, settings: Settings)
     """Whether the engine that the stack was trained by can be had here."""
     if engine["device"] != settings.device:
         return False
-    executor = catalogue.components["executor"].get(engine["executor"])
-    return executor is not None and executor.cls().available(settings.device) is None  # type: ignore[attr-defined]
+    executor = catalogue.of("executor").get(engine["executor"])
+    return executor is not None and executor.cls().available(settings.device) is None
 
 
 def same_engine(there: StackFolder, here: StackFolder) -> str:
