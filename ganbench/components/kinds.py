@@ -52,7 +52,8 @@ class Model(Component):
     def judges(self) -> tuple[str, ...]:
         """Players that tell real from generated samples.
 
-        Their accuracies and logit gap are recorded, and they can saturate. Default: the player called "discriminator", if there is one.
+        Their accuracies and logit gap are recorded, and they can saturate. Default: the player called
+        "discriminator", if there is one.
         """
         return tuple(player for player in self.players() if player == "discriminator")
 
