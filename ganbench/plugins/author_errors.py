@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pluggy
 
+import ganbench
 from ganbench.errors import BadInput
 
 HINTS = {
@@ -24,7 +25,9 @@ HINTS = {
 }
 """A name that authors forget to import -> how it is imported."""
 RAISED = "mend what raised"
-_MACHINERY = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, pluggy.__file__, importlib.__file__))
+_MACHINERY = tuple(
+    f"{Path(file).parent}{os.sep}" for file in (ganbench.__file__, pluggy.__file__, importlib.__file__)
+)
 
 
 class Unfit(BadInput):

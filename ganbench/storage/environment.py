@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+import ganbench
 from ganbench._version import __version__
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
@@ -39,7 +40,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 @cache
 def _commit() -> str | None:
     """The commit of this checkout; None where ganbench is installed as a package."""
-    here = Path(__file__).parent.parent
+    here = Path(ganbench.__file__).parent.parent
     if not (here / ".git").exists():
         return None
     try:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ganbench.components import kinds
 from ganbench.errors import BadInput, Broken
 from ganbench.plugins.author_errors import RAISED, mend_of
 
@@ -154,8 +153,9 @@ def told(error: BaseException, cls: type | None = None) -> str:
 
 def _place(error: BaseException, cls: type | None) -> str:
     """The innermost line of the files that define the class and its bases, as " (file.py:12)"."""
-    modules = (sys.modules.get(base.__module__) for base in (cls.__mro__ if cls else ()))
-    files = {getattr(module, "__file__", None) for module in modules} - {kinds.__file__}
+    bases = (base.__module__ for base in (cls.__mro__ if cls else ()))
+    modules = (sys.modules.get(name) for name in bases if not name.startswith("ganbench.components."))
+    files = {getattr(module, "__file__", None) for module in modules}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in files:
             return f" ({Path(frame.filename).name}:{frame.lineno})"
