@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-_HOME = "ganbench.components.kinds."
+_HOME = "ganbench.components."
 _PLAIN = (bool, int, float, str, tuple, list, dict)
 _TYPO = 0.75
 """How alike two names are that differ by a letter, or by two that changed places."""
