@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from ganbench.errors import BadInput
 from ganbench.game.draws import draw, stream
 from ganbench.game.step import State
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import EvaluationRow
 
 Row = dict[str, Any]
 """run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema"), n_real,
@@ -53,9 +54,10 @@ class Evaluator:
         for metric in self._metrics:
             self._extractor(metric.extractor_for(data))
 
-    def measure(self, state: State, step: int, alive: Sequence[int]) -> list[Row]:
+    def measure(self, state: State, step: int, alive: Sequence[int]) -> list[EvaluationRow]:
         """Rows of the runs in `alive` at a stacked state."""
-        return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
+        rows = [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
+        return cast(list[EvaluationRow], rows)
 
     def sheet(self, state: State, run: int) -> bytes | None:
         """A picture of what the run draws from latents that are always the same; None where none can be.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from ganbench.components.base import create
 from ganbench.judging.outcomes import Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
+from ganbench.storage.records import EvaluationRow, RunRow, StackConfig
 from ganbench.storage.schema import EVALS
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import owner_shown
@@ -34,7 +35,7 @@ def judged_again(folder: StackFolder, verdict: Mapping[str, Any]) -> list[Row] |
 
     None where traces or evaluations that were recorded cannot be read any more.
     """
-    config = {**folder.config(), "verdict": dict(verdict)}
+    config: StackConfig = {**folder.config(), "verdict": dict(verdict)}
     old = folder.runs().set_index("key", drop=False).reindex(config["keys"])
     traces, evals = folder.traces(), folder.table("evals.parquet")
     if evals is None or old["steps"].isna().any():
@@ -56,7 +57,7 @@ def write_judged(folder: StackFolder, verdict: Mapping[str, Any], rows: Sequence
 
 def run_rows(
     folder: StackFolder, config: Mapping[str, Any], died: Sequence[int], seconds: tuple[float, float]
-) -> list[Row]:
+) -> list[RunRow]:
     """Rows of a stack that trained to its end, judged from what it wrote.
 
     Arguments:
@@ -71,7 +72,7 @@ def run_rows(
 
 
 def hopeless(
-    config: Mapping[str, Any], traces: pd.DataFrame, evals: Sequence[Row], runs: Iterable[int]
+    config: Mapping[str, Any], traces: pd.DataFrame, evals: Sequence[EvaluationRow], runs: Iterable[int]
 ) -> dict[int, Verdict]:
     """Which of the runs in training have failed for good, by the rows recorded so far."""
     table = pd.DataFrame(evals, columns=EVALS.names)
@@ -122,7 +123,7 @@ def _last_steps(traces: pd.DataFrame, runs: int) -> list[int]:
     return [int(step) for step in last.reindex(range(runs), fill_value=0)]
 
 
-def failed_rows(folder: StackFolder, outcome: str, reason: str) -> list[Row]:
+def failed_rows(folder: StackFolder, outcome: str, reason: str) -> list[RunRow]:
     """Rows of a stack that could not be trained to its end."""
     config = folder.config()
     verdict = Verdict(outcome, None, reason, None)
@@ -159,9 +160,9 @@ def _row(
     steps: int,
     seconds: tuple[float, ...],
     folder: StackFolder,
-) -> Row:
+) -> RunRow:
     variant, engine = config["variants"][run], config["engine"]
-    return {
+    row = {
         "key": config["keys"][run],
         "suite": config["suite"],
         "variant": config["labels"][run],
@@ -183,3 +184,4 @@ def _row(
         "versions": json.dumps(config["versions"], sort_keys=True),
         **{path: float(value) for path, value in config["swept"][run].items()},
     }
+    return cast(RunRow, row)  # swept options are further columns

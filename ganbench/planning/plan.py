@@ -21,7 +21,7 @@ from ganbench.planning.choice import Choice, Settings, choose
 from ganbench.planning.run_key import SCHEMA, Identities, parts, run_key
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.checks import idle_plugins
 from ganbench.suites.load import Suite, Variant, canonical, structure
 
@@ -150,7 +150,7 @@ class _Planner:
         """Stacks that an earlier call planned, and was killed before it made their folders."""
         by_key = {run.key: run for run in group if run.key not in covered}
         stacks = []
-        for entry in (read_lock(self._root) or {}).get("stacks", ()):
+        for entry in lock_in(self._root).get("stacks", ()):
             keys = entry["keys"]
             if keys and set(keys) <= by_key.keys() and self._settings.allow(entry):
                 choice = Choice(entry["mapper"], entry["executor"], (len(keys),), entry["seconds"], 0)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ class Stored:
     @cached_property
     def stacks(self) -> list[dict[str, Any]]:
         """The stacks' configurations."""
-        return [folder.config() for folder in self._folders]
+        return [cast(dict[str, Any], folder.config()) for folder in self._folders]
 
     @cached_property
     def configs(self) -> dict[str, Mapping[str, Any]]:

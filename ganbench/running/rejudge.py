@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pandas as pd
 
@@ -16,11 +16,11 @@ from ganbench.judging.thresholds import Thresholds
 from ganbench.storage.atomic import plain
 from ganbench.storage.lock import FolderLock
 from ganbench.storage.stack_folder import stack_folders
-from ganbench.storage.suite_lock import read_lock, write_lock
+from ganbench.storage.suite_lock import lock_in, write_lock
 from ganbench.suites.load import Suite
 from ganbench.suites.toml_file import override
 
-_OWN = "suite_verdict"
+_OWN: Final = "suite_verdict"
 """Where the lock keeps the suite's own thresholds while others are in force."""
 
 
@@ -61,7 +61,7 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
     Raises BadInput for unknown or ill-typed thresholds, and where a process uses the folder.
     """
     with FolderLock(root):
-        lock = read_lock(root) or {}
+        lock = lock_in(root)
         now = lock.get("verdict") or {}
         own = lock.pop(_OWN, now)
         thresholds = completed(own if reset else now, overrides)
@@ -76,9 +76,11 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
             else:
                 judged.compare(before, rows)
                 written.append((folder, rows))
-        changed = {} if thresholds == completed(own) else {_OWN: own}
+        lock["verdict"] = thresholds
+        if thresholds != completed(own):
+            lock[_OWN] = own
         # first: from here on, whoever is killed finds what to judge by
-        write_lock(root, {**lock, "verdict": thresholds, **changed})
+        write_lock(root, lock)
         for folder, rows in written:
             write_judged(folder, thresholds, rows)
     return judged
@@ -94,7 +96,7 @@ def verdict_of(row: Row) -> str:
 
 def in_force(suite: Suite, root: Path) -> Suite:
     """The suite with the thresholds that `judge_folder` put in force, unless its own have changed since."""
-    lock = read_lock(root) or {}
+    lock = lock_in(root)
     if _OWN in lock and completed(lock[_OWN]) == plain(suite.verdict):
         return replace(suite, verdict=completed(lock.get("verdict") or {}))
     return suite
@@ -102,7 +104,7 @@ def in_force(suite: Suite, root: Path) -> Suite:
 
 def still_own(root: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """What a new lock keeps of the old one, where it is judged by the same thresholds still."""
-    lock = read_lock(root) or {}
+    lock = lock_in(root)
     same = _OWN in lock and completed(lock.get("verdict") or {}) == plain(verdict)
     return {_OWN: lock[_OWN]} if same else {}
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,14 +17,16 @@ from ganbench.judging.run_rows import STOPPED, judged_again
 from ganbench.planning.choice import Settings
 from ganbench.planning.run_key import Identities
 from ganbench.plugins.discovery import Catalogue
+from ganbench.running.events import Failed, OutOfMemory
 from ganbench.running.rejudge import completed
 from ganbench.sharing.compare import Compared, compare
 from ganbench.sharing.obstacles import obstacle
 from ganbench.sharing.plugin_files import needed
 from ganbench.sharing.verify import Check, Verified
 from ganbench.storage.environment import environment
+from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.load import canonical
 
 DECIDING = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
@@ -114,8 +116,8 @@ def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> d
     failed: dict[str, str] = {}
     with Pool(min(workers, len(paths)), plugin_files) as pool:
         for event in pool.train(paths):
-            if event["event"] in ("failed", "out_of_memory"):
-                failed[event["stack"]] = event["reason"]
+            if isinstance(event, Failed | OutOfMemory):
+                failed[event.stack] = event.reason
     return failed
 
 
@@ -124,7 +126,7 @@ def _prepared(
 ) -> StackFolder:
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
-    engine = dict(config["engine"])
+    engine = config["engine"].copy()
     usable = _usable(engine, catalogue, settings)
     if not usable:
         engine |= {"mapper": "loop", "executor": "eager", "device": "cpu"}
@@ -132,14 +134,15 @@ def _prepared(
     alike = all(sampled.folder.env().get(name) == here[name] for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs
-    picked = {name: [config[name][run] for run in runs] for name in _PER_RUN}
-    own = (read_lock(found.folder) or {}).get("suite_verdict", config["verdict"])
-    new = {name: value for name, value in config.items() if name != STOPPED}
+    per_run = cast(Mapping[str, list[Any]], config)
+    picked = {name: [per_run[name][run] for run in runs] for name in _PER_RUN}
+    own = lock_in(found.folder).get("suite_verdict", config["verdict"])
+    new: dict[str, Any] = {name: value for name, value in config.items() if name != STOPPED}
     new |= {**picked, "engine": {**engine, "size": len(picked["keys"])}, "verdict": completed(own)}
     folder = StackFolder.create(
         scratch, config["label"], canonical({"keys": picked["keys"], "engine": engine})
     )
-    folder.write_config(new)
+    folder.write_config(cast(StackConfig, new))
     return folder
 
 
@@ -164,7 +167,7 @@ def same_engine(there: StackFolder, here: StackFolder) -> str:
         for name in sorted(ours.keys() | theirs.keys())
         if ours.get(name) != theirs.get(name)
     ]
-    one, other = there.config()["engine"], here.config()["engine"]
+    one, other = (cast(Mapping[str, Any], stack.config()["engine"]) for stack in (there, here))
     names = ("mapper", "executor", "device", "chunk", *(("size",) if one["mapper"] == "map" else ()))
     faults += [f"{name} {one[name]} there, {other[name]} here" for name in names if one[name] != other[name]]
     return "; ".join(faults)

@@ -14,8 +14,9 @@ from ganbench.planning.run_key import SCHEMA, parts, run_key
 from ganbench.running.rejudge import completed
 from ganbench.sharing.archive import Archive, oversized
 from ganbench.sharing.plugin_files import held, needed
+from ganbench.storage.records import StackConfig, VariantConfig
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 
 VERDICT = ("outcome", "onset_step", "reason", "evidence_first", "evidence_last", "remark")
 """Columns of a row of runs that judging gives."""
@@ -164,7 +165,7 @@ def _keys(found: Verified) -> Check:
             continue
         faults += _key_faults(config)
         checked += len(config["keys"])
-    for row in (read_lock(found.folder) or {}).get("failed", ()):
+    for row in lock_in(found.folder).get("failed", ()):
         variant = _variant(found, row["label"])
         if variant is not None and run_key(variant, row["seed"], {}) != row["key"]:
             faults.append(f"{row['label']} seed {row['seed']}: its key is another")
@@ -187,7 +188,7 @@ def _plugins(found: Verified) -> Check:
     return _told("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
 
 
-def _key_faults(config: dict[str, Any]) -> Iterator[str]:
+def _key_faults(config: StackConfig) -> Iterator[str]:
     identity = config["identity"]
     for label, variant, seed, key in zip(
         config["labels"], config["variants"], config["seeds"], config["keys"], strict=True
@@ -199,8 +200,8 @@ def _key_faults(config: dict[str, Any]) -> Iterator[str]:
             yield f"{label} seed {seed}: its key is not that of its configuration"
 
 
-def _variant(found: Verified, label: str) -> dict[str, Any] | None:
-    variants = (read_lock(found.folder) or {}).get("variants", ())
+def _variant(found: Verified, label: str) -> VariantConfig | None:
+    variants = lock_in(found.folder).get("variants", ())
     return next((one["config"] for one in variants if one["label"] == label), None)
 
 
@@ -220,7 +221,7 @@ def _rows(found: Verified) -> Check:
     return _told("rows", faults, f"{count} runs are what they are said to be")
 
 
-def _expected(config: dict[str, Any]) -> dict[str, list[Any]]:
+def _expected(config: Mapping[str, Any]) -> dict[str, list[Any]]:
     variants = config["variants"]
     columns = {kind: [v[kind]["name"] for v in variants] for kind in ("model", "loss", "dataset")}
     techniques = ["+".join(entry["name"] for entry in v["techniques"]) or "plain" for v in variants]
@@ -236,7 +237,7 @@ def _expected(config: dict[str, Any]) -> dict[str, list[Any]]:
 
 def _complete(found: Verified) -> Check:
     """Every run of the suite is there: none was left out."""
-    lock = read_lock(found.folder) or {}
+    lock = lock_in(found.folder)
     there = {key for folder in found.stacks for key in folder.runs()["key"]}
     there |= {row["key"] for row in lock.get("failed", ())}
     keys = lock["keys"]
@@ -251,7 +252,7 @@ def _verdicts(found: Verified) -> Check:
     """Verdicts follow from traces and evaluations by the thresholds that are told."""
     if found.manifest["traces"] != "whole":
         return Check("verdicts", None, "the traces are thinned: verdicts cannot be taken again from them")
-    lock = read_lock(found.folder) or {}
+    lock = lock_in(found.folder)
     thresholds = completed(lock["verdict"])
     faults, count = [], 0
     for folder in found.stacks:
