@@ -60,7 +60,10 @@ def sheet(samples: Tensor, data: Data) -> bytes:
 
 
 def _grid(images: Tensor) -> np.ndarray:
-    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8."""
+    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8.
+
+    As `torchvision.utils.make_grid` without its frame; importing that takes each worker seconds.
+    """
     scaled = ((images.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
     n, channels, height, width = scaled.shape
     count = math.ceil(n / COLUMNS)

@@ -130,7 +130,7 @@ def _prepared(
     usable = _usable(engine, catalogue, settings)
     if not usable:
         engine |= {"mapper": "loop", "executor": "eager", "device": "cpu"}
-    here = environment(torch.device(engine["device"]))
+    here = cast(Mapping[str, object], environment(torch.device(engine["device"])))
     alike = all(sampled.folder.env().get(name) == here[name] for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs

@@ -113,6 +113,35 @@ class StackStatus(TypedDict, total=False):
     reason: str
 
 
+class GpuRecord(TypedDict):
+    """A GPU. `memory` is in bytes; `driver` and `cuda` are versions."""
+
+    name: str
+    memory: int
+    driver: str | None
+    cuda: str | None
+
+
+class Environment(TypedDict):
+    """A stack's env.json: what it was trained with. `packages` has versions, `flags` environment variables.
+
+    `commit` is that of a checkout of ganbench, None where it is installed; `gpu` is None on a CPU.
+    """
+
+    ganbench: str
+    commit: str | None
+    python: str
+    platform: str
+    processor: str
+    cores: int | None
+    threads: int
+    packages: dict[str, str]
+    device: str
+    gpu: GpuRecord | None
+    flags: dict[str, str]
+    float32_matmul_precision: str
+
+
 class CheckpointMeta(TypedDict):
     """What a checkpoint holds beside the tensors of the state.
 
