@@ -15,6 +15,7 @@ from ganbench.errors import BadInput, Problem, nearest
 if TYPE_CHECKING:
     from ganbench.components.base import bind
     from ganbench.components.data import Data, Dataset, DataSpec
+    from ganbench.components.game_view import GameView
     from ganbench.components.kinds import (
         BuildNetworks,
         Evaluation,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     )
     from ganbench.components.optimizers import SGD, Adam
     from ganbench.engine.data import cache_folder
-    from ganbench.engine.game_view import GameView
     from ganbench.game import Batch, Flow, GradientField, Joint, Objective, Out, Play, Turn
     from ganbench.game.compute_once import compute_once
     from ganbench.game.draws import Draw, isolated_rng, stream
@@ -99,6 +99,7 @@ _HOMES = {
         "DataSpec",
         "Dataset",
     ),
+    "components.game_view": ("GameView",),
     "components.kinds": (
         "BuildNetworks",
         "Evaluation",
@@ -115,7 +116,6 @@ _HOMES = {
         "SGD",
     ),
     "engine.data": ("cache_folder",),
-    "engine.game_view": ("GameView",),
     "game": (
         "Batch",
         "Flow",

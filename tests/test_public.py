@@ -173,6 +173,7 @@ from pathlib import Path
 import torch
 from ganbench.plugins import discovery
 from ganbench.engine.program import Program
+from ganbench.engine.sampling import Sampler
 from ganbench.game.draws import draw, stream
 from ganbench.executors import Eager
 from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
@@ -193,7 +194,7 @@ looped, mapped = Looped(program, runs, data, cpu), Mapped(program, runs, data, c
 
 def distance(joint, buffers):
     noise = draw(program.model.sample_draws(program.spec, 500), stream("cpu", 9), program.dtype)
-    return float((program.sample(joint, buffers, noise).mean(0) - data.test.mean(0)).norm())
+    return float((Sampler(program).sample(joint, buffers, noise).mean(0) - data.test.mean(0)).norm())
 
 start = program.initial(0, runs.values[0])
 before = distance(start.joint, start.buffers)

@@ -9,7 +9,7 @@ from typing import Any
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
 from ganbench.game import Batch, Game, GradientField
-from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.probes import Seen
 from ganbench.game.step import ALONE, MASKED, Guard, State, Step, clocks
 from ganbench.game.update_rules import Rule, StepCount
@@ -31,7 +31,7 @@ class Bare(Program):
     def step_alone(self, values: Values) -> Step:
         """The eager step without probes."""
         game, rule, wrap = self.bound(values)
-        field = wrap(bound_field(_blind(game), copy.deepcopy(self.modules)))
+        field = wrap(BoundField(_blind(game), copy.deepcopy(self.modules)))
         return bare_step(self, field, rule, ALONE)
 
 
@@ -48,6 +48,6 @@ def bare_step(program: Program, field: GradientField, rule: Rule, guard: Guard) 
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
             losses = [guard.read(flow.losses[player]) for player in turn]
             state = guard.freeze(losses, number, State(joint, memory, flow.buffers, state.died), state)
-        return state, {program.columns[0]: losses[0]}
+        return state, Seen({program.columns[0]: losses[0]}, {})
 
     return step

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ganbench.engine.game_view import GameView
+    from ganbench.components.game_view import GameView
     from ganbench.game import Batch, GradientField, Objective, Out, Play, Turn
     from ganbench.game.draws import Draw
     from ganbench.game.nets import Nets
@@ -51,10 +51,9 @@ class Model(Component):
         return tuple((player,) for player in self.players())
 
     def judges(self) -> tuple[str, ...]:
-        """Players that tell real from generated samples.
+        """Players that tell real from generated samples. Default: the one called "discriminator", if any.
 
-        Their accuracies and logit gap are recorded, and they can saturate. Default: the player called
-        "discriminator", if there is one.
+        Their accuracies and logit gap are recorded, and they can saturate.
         """
         return tuple(player for player in self.players() if player == "discriminator")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, cached_property, partial
-from typing import Any, cast
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,51 +13,56 @@ from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.components.kinds import Evaluation, Metric
 from ganbench.engine import boundary, sheets
-from ganbench.engine.data import cache_folder, cached, digest
-from ganbench.engine.extractors import extractor_of
-from ganbench.engine.game_view import GameView
+from ganbench.engine.features import FeatureRecorder, Features, PointFeatures
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program, Values
-from ganbench.engine.tables import INDICES, as_float, floating, held_out_tables, index_of
+from ganbench.engine.sampling import Sampler
+from ganbench.engine.tables import floating, held_out_tables, picked, sizes
 from ganbench.engine.trainers import Runs, unstacked
-from ganbench.errors import BadInput
-from ganbench.game.draws import draw, stream
+from ganbench.game import Joint
+from ganbench.game.draws import stream
+from ganbench.game.nets import Named
 from ganbench.game.step import State
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import EvaluationRow
+from ganbench.storage.records import EvaluateConfig, EvaluationRow
 
-Row = dict[str, Any]
-"""run (index in the stack), step, metric, value, n, extractor, weights ("raw" or, averaged, "ema"), n_real,
-dimensions and extractor_digest (of the features; None where none were taken)."""
+
+@dataclass(frozen=True)
+class _Where:
+    """Where metrics are taken: a run, a step, and the weights of the two kinds."""
+
+    run: int
+    seed: int
+    values: Values
+    step: int
+    weights: str
+    joint: Joint
+    buffers: Named
 
 
 class Evaluator:
     """Takes the variant's metrics. Raises BadInput at once where one of them cannot be taken."""
 
     def __init__(
-        self, settings: Mapping[str, Any], catalogue: Catalogue, program: Program, runs: Runs, data: Data
+        self, settings: EvaluateConfig, catalogue: Catalogue, program: Program, runs: Runs, data: Data
     ) -> None:
-        self._program, self._runs, self._data, self._catalogue = program, runs, data, catalogue
-        self._settings = settings
-        self._n: int = settings["samples"]
+        self._program, self._runs, self._data = program, runs, data
+        self._sampler = Sampler(program)
+        self._n = settings["samples"]
         self._metrics: list[Metric] = [
             create(catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
             for entry in settings["metrics"]
         ]
-        self._extractors: dict[str, Any] = {}
         self._rows = _held_out(data, self._n, program.dtype)
-        self._distinct = min([self._n, *map(len, held_out_tables(data).values())])
-        self._real: dict[int, Tensor] = {}
-        self._n_real: int | None = None  # real samples that the metric now asked has seen
-        self._dimensions: int | None = None  # of the features that it has seen
-        self._digests: dict[str, str] = {}
-        self._real_features: dict[tuple[str, int], Tensor] = {}
+        distinct = min([self._n, *map(len, held_out_tables(data).values())])
+        self._distinct = {name: rows[:distinct] for name, rows in self._rows.items()}
+        self.features = Features(settings, catalogue, data, program.dtype)
         for metric in self._metrics:
-            self._extractor(metric.extractor_for(data))
+            self.features.prepare(metric.extractor_for(data))
 
     def measure(self, state: State, step: int, alive: Sequence[int]) -> list[EvaluationRow]:
         """Rows of the runs in `alive` at a stacked state."""
-        rows = [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
-        return cast(list[EvaluationRow], rows)
+        return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
 
     def sheet(self, state: State, run: int) -> bytes | None:
         """A picture of what the run draws from latents that are always the same; None where none can be.
@@ -68,149 +73,112 @@ class Evaluator:
         if not n:
             return None
         seed, own = self._runs.seeds[run], unstacked(state, run)
-        *_, (_, point) = self._points(own, self._runs.values[run])
+        *_, (_, joint) = self._points(own, self._runs.values[run])  # averaged weights where there are any
         rows = _held_out(self._data, n, self._program.dtype)
-        draws = self._draws(n, stream(self._data.test.device, seed, "sheet"))
-        samples = self._program.sample(point, own.buffers, rows | draws)
+        batch = rows | self._sampler.draws(n, stream(self._data.test.device, seed, "sheet"))
+        samples = self._sampler.sample(joint, own.buffers, batch)
         if samples.dim() == 4 and "reconstruction" in self._program.model.shows:
-            shown = self._program.inspect(point, own.buffers, rows | draws)
-            samples = sheets.with_pairs(samples, rows["data"], shown["reconstruction"])
+            inspected = self._sampler.inspect(joint, own.buffers, batch)
+            samples = sheets.with_pairs(samples, rows["data"], inspected["reconstruction"])
         return sheets.sheet(samples, self._data)
 
-    def _measure_one(self, run: int, state: State, step: int) -> list[Row]:
-        points = self._points(state, self._runs.values[run])
-        return [row for weights, point in points for row in self._rows_at(run, state, step, weights, point)]
-
-    def _rows_at(
-        self, run: int, state: State, step: int, weights: str, point: dict[str, Tensor]
-    ) -> list[Row]:
-        seed, device = self._runs.seeds[run], self._data.test.device
-        draws = self._draws(self._n, stream(device, seed, "evaluate", step))
-
-        @cache
-        def inspected() -> Mapping[str, Tensor]:
-            rows = {name: table[: self._distinct] for name, table in self._rows.items()}
-            draws = self._draws(self._distinct, stream(device, seed, "inspect", step))
-            shown = self._program.inspect(point, state.buffers, rows | draws)
-            return {**shown, **{f"given/{name}": table for name, table in rows.items()}}
-
-        samples = self._program.sample(point, state.buffers, self._rows | draws)
-
-        @cache
-        def own(name: str) -> Tensor:
-            return self._extract(name, samples)
-
-        evaluation = partial(
-            Evaluation,
-            samples=samples,
-            data=self._data,
-            real=self._real_samples,
-            features=lambda name, x: self._noted(own(name) if x is samples else self._features(name, x)),
-            point=point,
-            given=self._rows,
-            inspected=inspected,
-            labels=partial(self._classes, "classify"),
-            probabilities=lambda name, x: self._classes("probabilities", name, x).to("cpu", torch.float64),
-            view=GameView(
-                self._program, self._runs.values[run], self._data, point, state.buffers, seed, step
-            ),
-        )
-        where, rows = Row(run=run, step=step, weights=weights), list[Row]()
-        for metric in self._metrics:
-            generator = stream(device, seed, "metric", metric.name, step)  # whatever other metrics draw
-            rows += [where | row for row in self._values(metric, evaluation(generator=generator))]
+    def _measure_one(self, run: int, state: State, step: int) -> list[EvaluationRow]:
+        rows: list[EvaluationRow] = []
+        seed, values = self._runs.seeds[run], self._runs.values[run]
+        for weights, joint in self._points(state, values):
+            at = _Where(run, seed, values, step, weights, joint, state.buffers)
+            point = _Point(self._program, self._data, self.features, self._rows, self._distinct, at)
+            for metric in self._metrics:
+                rows += self._values(metric, point, at)
         return rows
 
-    def _values(self, metric: Metric, evaluation: Evaluation) -> list[Row]:
+    def _values(self, metric: Metric, point: _Point, at: _Where) -> list[EvaluationRow]:
         """What a metric measures, and all that its values depend on beside the samples."""
-        self._n_real = self._dimensions = None
-        measured = boundary.measured(metric, metric.measure(evaluation))
+        evaluation, recorder = point.asked_by(metric)
+        values = boundary.measured(metric, metric.measure(evaluation))
         extractor = metric.extractor_for(self._data)
-        taken = {
-            "n": self._n,
-            "n_real": self._n_real,
-            "extractor": extractor,
-            "dimensions": self._dimensions,
-            "extractor_digest": self._extractor_digest(extractor) if extractor else None,
-        }
-        return [Row(metric=name, value=value, **taken) for name, value in measured.items()]
+        return [
+            EvaluationRow(
+                run=at.run,
+                step=at.step,
+                weights=at.weights,
+                metric=name,
+                value=value,
+                n=self._n,
+                n_real=recorder.n_real,
+                extractor=extractor,
+                dimensions=recorder.dimensions,
+                extractor_digest=self.features.digest(extractor) if extractor else None,
+            )
+            for name, value in values.items()
+        ]
 
-    def _draws(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
-        declared = self._program.model.sample_draws(self._program.spec, n)
-        return draw(declared, generator, self._program.dtype)
-
-    def _points(self, state: State, values: Values) -> list[tuple[str, dict[str, Tensor]]]:
+    def _points(self, state: State, values: Values) -> list[tuple[str, Joint]]:
         """Where metrics are taken: at the weights, and where a technique averages them, there too."""
         point = self._program.rule(values).evaluated(state.joint, state.memory)
         averaged = any(point[player] is not flat for player, flat in state.joint.items())
         return [("raw", state.joint), *([("ema", point)] if averaged else [])]
 
-    def _real_samples(self, n: int) -> Tensor:
-        """The same n training samples every time; all of them where there are fewer."""
-        if n not in self._real:
-            train = self._data.train
-            order = torch.randperm(len(train), generator=stream("cpu", 0, "real", n))[:n]
-            rows = train[order.to(train.device)].to(self._data.test.device)
-            self._real[n] = as_float(rows, self._program.dtype)
-        self._n_real = len(self._real[n])
-        return self._real[n]
 
-    def _noted(self, features: Tensor) -> Tensor:
-        self._dimensions = features.shape[-1]
-        return features
+class _Point:
+    """One run's samples at one point, and what else metrics look at there, made once for all metrics.
 
-    def _features(self, name: str, samples: Tensor) -> Tensor:
-        known = next((n for n, real in self._real.items() if real is samples), None)
-        if known is None:
-            return self._extract(name, samples)
-        if (name, known) not in self._real_features:
-            self._real_features[name, known] = cached(
-                cache_folder() / "features",
-                f"{self._digest}/{self._program.dtype}",
-                f"{name}/{self._extractor_digest(name)}",
-                known,
-                lambda: self._extract(name, samples),
-            )
-        return self._real_features[name, known]
+    Arguments:
+        rows: of the held-out tables, one a sample.
+        distinct: as many of them as there are without repetition.
+    """
 
-    def _extractor_digest(self, name: str) -> str:
-        if name not in self._digests:
-            extractor = extractor_of(name, self._settings, self._catalogue)
-            self._digests[name] = extractor.digest(self._data)
-        return self._digests[name]
+    def __init__(
+        self,
+        program: Program,
+        data: Data,
+        features: Features,
+        rows: dict[str, Tensor],
+        distinct: dict[str, Tensor],
+        at: _Where,
+    ) -> None:
+        self._sampler, self._data, self._at = Sampler(program), data, at
+        self._rows, self._distinct, self._features = rows, distinct, features
+        self._device = data.test.device
+        draws = self._sampler.draws(len(rows["data"]), self._stream("evaluate"))
+        samples = self._sampler.sample(at.joint, at.buffers, rows | draws)
+        self._of_samples = PointFeatures(features, samples)
+        self._view = PlayedGame(program, at.values, data, at.joint, at.buffers, at.seed, at.step)
+
+    def asked_by(self, metric: Metric) -> tuple[Evaluation, FeatureRecorder]:
+        """What a metric sees, and the record of what it asks for."""
+        recorder = FeatureRecorder(self._features, self._of_samples)
+        evaluation = Evaluation(
+            samples=self._of_samples.samples,
+            data=self._data,
+            real=recorder.real,
+            features=recorder.features,
+            generator=self._stream("metric", metric.name),  # whatever other metrics draw
+            point=self._at.joint,
+            given=self._rows,
+            inspected=lambda: self._inspected,
+            labels=self._features.labels,
+            probabilities=self._features.probabilities,
+            view=self._view,
+        )
+        return evaluation, recorder
 
     @cached_property
-    def _digest(self) -> str:
-        return digest(self._data)
+    def _inspected(self) -> Mapping[str, Tensor]:
+        """What the model shows, made when a metric first asks for it; few do."""
+        draws = self._sampler.draws(len(self._distinct["data"]), self._stream("inspect"))
+        shows = self._sampler.inspect(self._at.joint, self._at.buffers, self._distinct | draws)
+        return {**shows, **{f"given/{name}": table for name, table in self._distinct.items()}}
 
-    def _extract(self, name: str, samples: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self._extractor(name)(samples).to("cpu", torch.float64)
-
-    def _classes(self, method: str, name: str, samples: Tensor) -> Tensor:
-        """What an extractor that classifies says of the samples."""
-        classify = getattr(self._extractor(name), method, None)
-        if classify is None:
-            raise BadInput(f"the extractor {name!r} gives features, not classes; choose classifier")
-        found: Tensor = classify(samples)
-        return found
-
-    def _extractor(self, name: str) -> Any:
-        if name and name not in self._extractors:
-            extractor = extractor_of(name, self._settings, self._catalogue)
-            self._extractors[name] = extractor.prepare(self._data, cache_folder() / "extractors")
-        return self._extractors.get(name, lambda samples: samples)
+    def _stream(self, *role: str) -> torch.Generator:
+        return stream(self._device, self._at.seed, *role, self._at.step)
 
 
 def _held_out(data: Data, n: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """n rows of each held-out table, in an order that is always the same; again from its start at its end."""
     tables = held_out_tables(data)
-    sizes = {index_of(name): len(table) for name, table in tables.items()}
     rows = {
-        index: torch.randperm(size, generator=stream("cpu", 0, "held-out", INDICES.index(index)))[
-            torch.arange(n) % size
-        ]
-        for index, size in sizes.items()
+        order: torch.randperm(size, generator=stream("cpu", 0, "held-out", order.key))[torch.arange(n) % size]
+        for order, size in sizes(tables).items()
     }
-    picked = {name: table[rows[index_of(name)].to(table.device)] for name, table in tables.items()}
-    return floating(picked, dtype)
+    return floating(picked(tables, rows), dtype)

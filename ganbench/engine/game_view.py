@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from ganbench.components.data import Data
+from ganbench.components.game_view import GameView
 from ganbench.engine.program import Program, Values
-from ganbench.engine.tables import held_out_tables, index_of, training_tables
+from ganbench.engine.sampling import Sampler
+from ganbench.engine.tables import batch_of, held_out_tables, picked, sizes, training_tables
 from ganbench.game import Batch, Flow, GradientField, Joint, Out
 from ganbench.game.draws import Draw, draw, stream
 from ganbench.game.nets import Named, Nets
@@ -17,16 +19,8 @@ from ganbench.game.nets import Named, Nets
 _TABLES = {"train": training_tables, "test": held_out_tables}
 
 
-class GameView:
-    """One run's game at one step. Everything is a pure function of a joint point, differentiable in it.
-
-    The objectives are those that are trained, penalties included; field and rule are the plain ones. A batch
-    is drawn from streams of the view's own, so that looking disturbs nothing.
-
-    Arguments:
-        joint: player -> its parameters, one vector.
-        layout: how parameters lie in these vectors.
-    """
+class PlayedGame(GameView):
+    """The `GameView` of a program's run at one step."""
 
     def __init__(
         self, program: Program, values: Values, data: Data, joint: Joint, buffers: Named, seed: int, step: int
@@ -34,6 +28,7 @@ class GameView:
         self.joint, self.layout = joint, program.layout
         self._program, self._values, self._data, self._buffers = program, values, data, buffers
         self._seed, self._step = seed, step
+        self._sampler = Sampler(program)
         self._game, *_ = program.bound(values)
         self._field: GradientField = program.plain_field(values)
 
@@ -42,11 +37,11 @@ class GameView:
         """All players."""
         return tuple(self.layout.slots)
 
-    def double(self) -> GameView:
+    def double(self) -> PlayedGame:
         """The same game in double precision: its point, its buffers and its batches."""
         joint = {player: flat.double() for player, flat in self.joint.items()}
         buffers = {net: _in(torch.float64, named) for net, named in self._buffers.items()}
-        return GameView(self._program, self._values, self._data, joint, buffers, self._seed, self._step)
+        return PlayedGame(self._program, self._values, self._data, joint, buffers, self._seed, self._step)
 
     def initial(self) -> Joint:
         """Where the run began."""
@@ -85,32 +80,33 @@ class GameView:
 
     def sample(self, joint: Joint, batch: Batch) -> Tensor:
         """Samples made of what `sample_batch` gives, networks as when samples are drawn."""
+        # not `Sampler.sample`: metrics differentiate samples with respect to their noise
         return self._program.model.sample(self.nets(joint), batch)
 
     def parameters(self, joint: Joint) -> Named:
         """Network -> name -> parameter."""
-        return self._program.named(joint)
+        return self.layout.parameters(joint)
 
     def nets(self, joint: Joint) -> Nets:
         """The networks at `joint`, as they are when samples are drawn."""
-        return self._program.sampling_nets(joint, self._buffers)
+        return self._sampler.nets(joint, self._buffers)
 
     def _training_nets(self, joint: Joint) -> Nets:
         return Nets(self._program.modules, self.parameters(joint), self._buffers)
 
     def _drawn(self, tables: Batch, declared: Mapping[str, Draw], n: int, *role: object) -> dict[str, Tensor]:
-        """n rows of the tables, those of one index together, and the declared draws."""
+        """n rows of the tables, those of one order together, and the declared draws."""
         device, key = self._data.test.device, ("view", *role, self._step)
-        rows = stream("cpu", self._seed, *key, "rows")
-        sizes = {index_of(name): len(table) for name, table in tables.items()}
-        chosen = {index: torch.randint(sizes[index], (n,), generator=rows) for index in sorted(sizes)}
-        # a training part that does not fit stays on the CPU
-        picked = {
-            name: table[chosen[index_of(name)].to(table.device)].to(device) for name, table in tables.items()
+        generator = stream("cpu", self._seed, *key, "rows")
+        rows = {
+            order: torch.randint(size, (n,), generator=generator) for order, size in sizes(tables).items()
         }
+        chosen = {name: table.to(device) for name, table in picked(tables, rows).items()}
         draws = draw(declared, stream(device, self._seed, *key, "draws"), self._program.dtype)
-        everything = {index: torch.arange(n, device=device) for index in chosen}
-        batch = self._program.batch(draws | everything, picked, torch.tensor(self._step, device=device))
+        every = {order.index: torch.arange(n, device=device) for order in rows}
+        step = torch.tensor(self._step, device=device)
+        batch = batch_of(draws | every, chosen, step, self._program.dtype)
+        # drawn in the program's precision and only then cast, so that `double` sees the same numbers
         return _in(next(iter(self.joint.values())).dtype, batch)
 
 

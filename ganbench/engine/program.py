@@ -15,12 +15,11 @@ from ganbench.components.base import bind, create
 from ganbench.components.data import Data, DataSpec
 from ganbench.components.kinds import Loss, Model, Technique
 from ganbench.engine import boundary
-from ganbench.engine.tables import INDICES, floating, index_of
 from ganbench.errors import Broken
-from ganbench.game import Batch, Game, GradientField, Joint, Objective, Out, Play, probes
+from ganbench.game import Batch, Game, GradientField, Objective, Out, Play, probes
 from ganbench.game.draws import Draw, isolated_rng
-from ganbench.game.fields import bound_field, functional_field
-from ganbench.game.nets import Layout, Named, Nets, named_buffers, purified
+from ganbench.game.fields import BoundField, functional_field
+from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench.game.step import ALONE, MASKED, State, Step, train_step
 from ganbench.game.update_rules import Rule, per_player
 from ganbench.plugins.discovery import Catalogue
@@ -89,18 +88,18 @@ class Program:
 
     # -- one run's step
 
-    def step(self, values: Values) -> Step:
+    def step(self, values: Values) -> Step[Tensor]:
         """The step of one run as a pure function: to be mapped over a stack."""
         game, rule, wrap = self.bound(values)
         field = wrap(functional_field(game, self.modules))
         return train_step(self.turns, field, rule, MASKED, self.extras)
 
-    def step_alone(self, values: Values) -> Step:
+    def step_alone(self, values: Values) -> Step[float]:
         """The same step, for one run executed eagerly on a CPU."""
         game, rule, wrap = self.bound(values)
         pure = any(technique.differentiates for technique in self.techniques)
         modules = self.modules if pure else copy.deepcopy(self.modules)
-        field = wrap((functional_field if pure else bound_field)(game, modules))
+        field = wrap((functional_field if pure else BoundField)(game, modules))
         return train_step(self.turns, field, rule, ALONE, self.extras)
 
     def plain_field(self, values: Values) -> GradientField:
@@ -132,6 +131,9 @@ class Program:
         def played(player: str, nets: Nets, batch: Batch) -> Out:
             return boundary.out_of("model", self.model.name, player, self.model.play(player, nets, batch))
 
+        # In the techniques' order: the last wraps all others, so the networks and batches that it changes are
+        # what they see, and it changes what they return. Each layer's result is checked before the next one
+        # gets it: the error then names who returned it. The field is wrapped by the caller, who chooses it.
         def wrap(field: GradientField) -> GradientField:
             for technique in techniques:
                 field = boundary.wrapped_field(technique, field)
@@ -157,36 +159,6 @@ class Program:
                 raise ValueError(f"technique {technique.name!r} declares a draw that is taken: {clash[0]!r}")
             declared |= extra
         return declared
-
-    def batch(self, raw: Batch, tables: Batch, step: Tensor) -> Batch:
-        """A turn's batch: its draws, the step, and the rows of `tables` that its indices name."""
-        batch = {name: tensor for name, tensor in raw.items() if name not in INDICES}
-        for name, table in tables.items():
-            batch[name] = table.index_select(0, raw[index_of(name)])
-        return floating(batch, self.dtype) | {"step": step.to(self.dtype)}
-
-    # -- what it can show
-
-    def sample(self, joint: Joint, buffers: Named, batch: Batch) -> Tensor:
-        """Generated samples at one run's point, networks in evaluation mode."""
-        with torch.no_grad():
-            return self.model.sample(self.sampling_nets(joint, buffers), batch)
-
-    def inspect(self, joint: Joint, buffers: Named, batch: Batch) -> Out:
-        """What the model shows of itself at one run's point, networks in evaluation mode."""
-        with torch.no_grad():
-            return self.model.inspect(self.sampling_nets(joint, buffers), batch)
-
-    def sampling_nets(self, joint: Joint, buffers: Named) -> Nets:
-        """The networks at one run's point, in evaluation mode; their buffers never move."""
-        return Nets(self.sampling_modules, self.named(joint), buffers, moving=False)
-
-    def named(self, joint: Joint) -> Named:
-        """Network -> name -> parameter, of one run's point."""
-        named: Named = {}
-        for player, flat in joint.items():
-            named |= self.layout.named(player, self.layout.views(player, flat))
-        return named
 
     def _template(self, training: bool) -> dict[str, nn.Module]:
         """Modules that lend their structure; their own parameters are never used."""

@@ -6,10 +6,10 @@ Both advance the same runs from the same draws; they differ in speed, and by rou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Generic
 
 import torch
 from torch import Tensor
@@ -18,13 +18,11 @@ from torch.utils import _pytree as pytree
 from ganbench.components.data import Data
 from ganbench.components.kinds import Executor
 from ganbench.engine.program import Program, Values
-from ganbench.engine.tables import INDICES, index_of, training_tables
+from ganbench.engine.tables import batch_of, order_of, sizes, training_tables
 from ganbench.game import Batch
 from ganbench.game.draws import CHUNK, Order, draw_chunk
-from ganbench.game.probes import Seen, row, rows
+from ganbench.game.probes import Seen, Value, row, rows
 from ganbench.game.step import State, Step
-
-_ROLES = dict(zip(INDICES, ("order", "source-order"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,9 @@ class Trainer(ABC):
         self.tables = {name: table for name, table in tables.items() if name not in self._streamed}
         self.step, self._held = 0, -1
         self._declared = program.draws()
-        sizes = {index_of(name): len(table) for name, table in tables.items()}
         self._orders = {
-            index: [Order(seed, size, program.batch_size, _ROLES[index]) for seed in runs.seeds]
-            for index, size in sizes.items()
+            order.index: [Order(seed, size, program.batch_size, order.stream) for seed in runs.seeds]
+            for order, size in sizes(tables).items()
         }
 
     def advance(self, steps: int) -> Tensor:
@@ -108,19 +105,19 @@ class Trainer(ABC):
         """A turn's indices, and the rows themselves of the tables that are streamed."""
         rows = {index: order.to(self.device) for index, order in orders.items()}
         for name, table in self._streamed.items():
-            order = orders[index_of(name)]
+            order = orders[order_of(name).index]
             block = table.index_select(0, order.flatten()).view(*order.shape, *table.shape[1:])
-            if self.device.type == "cuda":
+            if self.device.type == "cuda":  # only pinned memory is copied while the device computes
                 block = block.pin_memory()
             rows[name] = block.to(self.device, non_blocking=True)
         return rows
 
 
-class OneByOne(Trainer):
+class OneByOne(Trainer, Generic[Value]):
     """One run after another, eagerly: each has a state of its own."""
 
     def __init__(
-        self, program: Program, runs: Runs, data: Data, device: torch.device, steps: Sequence[Step]
+        self, program: Program, runs: Runs, data: Data, device: torch.device, steps: Sequence[Step[Value]]
     ) -> None:
         super().__init__(program, runs, data, device)
         self._steps = steps
@@ -141,7 +138,7 @@ class OneByOne(Trainer):
         self._states = [unstacked(state, run) for run in range(len(self._steps))]
 
 
-class Looped(OneByOne):
+class Looped(OneByOne[float]):
     """By ordinary autograd over modules that own their parameters: the fastest on a CPU, where they lie."""
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
@@ -149,36 +146,37 @@ class Looped(OneByOne):
 
     def _advance(self, first: int, steps: int) -> Tensor:
         numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
-        seen = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
+        by_run = [self._advance_one(run, first, numbers) for run in range(len(self._steps))]
         columns, dtype = self.program.columns, self.program.dtype
-        probes = torch.full((steps, len(seen), len(columns)), torch.nan, dtype=dtype)
-        if any(seen):
-            told = rows([*chain(*seen)], columns, dtype)
-            for run, own in enumerate(told.split([len(one) for one in seen])):
-                probes[: len(own), run] = own
+        probes = torch.full((steps, len(by_run), len(columns)), torch.nan, dtype=dtype)
+        if any(by_run):
+            values = rows([*chain(*by_run)], columns, dtype)
+            for run, own in enumerate(values.split([len(seen) for seen in by_run])):
+                probes[: len(own), run] = own  # the rest of a run that died stays nan
         return probes
 
-    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> list[Seen]:
-        """Up to its death."""
-        steps = len(numbers)
+    def _advance_one(self, run: int, first: int, numbers: Sequence[Tensor]) -> list[Seen[float]]:
+        """What one run measured, up to its death."""
+        steps, dtype = len(numbers), self.program.dtype
         step, state = self._steps[run], self._states[run]
+        # cut into steps at once: a view is cheaper from `unbind` than by indexing step after step
         turns = [
             {role: tensor[first : first + steps, run].unbind() for role, tensor in turn.items()}
             for turn in self._chunk
         ]
-        seen: list[Seen] = []
+        seen: list[Seen[float]] = []
         for k in range(steps):
             if state.died:
                 break
             raws = [{role: tensors[k] for role, tensors in turn.items()} for turn in turns]
-            batches = [self.program.batch(raw, self.tables, numbers[k]) for raw in raws]
+            batches = [batch_of(raw, self.tables, numbers[k], dtype) for raw in raws]
             state, measured = step(state, batches, self.step + k + 1)
             seen.append(measured)
         self._states[run] = state
         return seen
 
 
-class PureLooped(OneByOne):
+class PureLooped(OneByOne[Tensor]):
     """By the pure step that `Mapped` maps, on any device. It never looks at a number, so no GPU waits."""
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
@@ -196,14 +194,14 @@ class PureLooped(OneByOne):
         probes = []
         for k, number in enumerate(numbers, first):
             raws = [{role: tensor[k, run] for role, tensor in turn.items()} for turn in self._chunk]
-            batches = [self.program.batch(raw, self.tables, number) for raw in raws]
+            batches = [batch_of(raw, self.tables, number, self.program.dtype) for raw in raws]
             state, seen = step(state, batches, number)
             probes.append(row(seen, self.program.columns))
         self._states[run] = state
         return torch.stack(probes)
 
 
-def one_by_one(program: Program, runs: Runs, data: Data, device: torch.device) -> OneByOne:
+def one_by_one(program: Program, runs: Runs, data: Data, device: torch.device) -> Looped | PureLooped:
     """The runs one after another, by what is quickest on the device."""
     return (Looped if device.type == "cpu" else PureLooped)(program, runs, data, device)
 
@@ -212,7 +210,10 @@ class Mapped(Trainer):
     """All runs as one computation: `torch.vmap` of the step, handed to an executor.
 
     Everything that the step reads or changes lies in tensors whose place never changes, so that an executor
-    may capture the step once and replay it.
+    may capture the step once and replay it. A CUDA graph replays its kernels on the addresses that it was
+    captured with, and a compiled step is called with the tensors that it was compiled for: one that was
+    replaced instead of written into would be read at its old place, and nothing would tell. So a new chunk, a
+    restored state and the next step's number are all copied into the old tensors.
     """
 
     def __init__(
@@ -227,11 +228,12 @@ class Mapped(Trainer):
             )
             for path in runs.values[0]
         }
+        # both on the device: counted there, they cost no copy a step
         self._clock = torch.ones((), dtype=torch.float64, device=device)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         shape = (CHUNK, len(runs.seeds), len(program.columns))
         self._probes = torch.empty(shape, dtype=program.dtype, device=device)
-        self._fast: Any = None
+        self._fast: Callable[..., None] | None = None
 
     def state(self) -> State:
         """The stacked state (the live one: copy what you keep)."""
@@ -251,8 +253,10 @@ class Mapped(Trainer):
     def _advance(self, first: int, steps: int) -> Tensor:
         self._position.fill_(first)
         self._clock.fill_(self.step + 1)
+        fast = self._fast
+        assert fast is not None, "a chunk is loaded first"
         for _ in range(steps):
-            self._fast()
+            fast()
         return self._probes[first : first + steps].to("cpu", copy=True)
 
     def _restore(self, state: State) -> None:
@@ -260,16 +264,17 @@ class Mapped(Trainer):
             held.copy_(new)
 
     def _prepare(self) -> None:
-        held = (
-            self._state,
-            self._chunk,
-            self._values,
-            self._clock,
-            self._position,
-            self._probes,
-            self.tables,
+        tensors, spec = pytree.tree_flatten(
+            (
+                self._state,
+                self._chunk,
+                self._values,
+                self._clock,
+                self._position,
+                self._probes,
+                self.tables,
+            )
         )
-        tensors, spec = pytree.tree_flatten(held)
 
         def step(*tensors: Tensor) -> None:
             in_place_step(self.program, *pytree.tree_unflatten(tensors, spec))
@@ -290,7 +295,7 @@ def in_place_step(
     """One step of a whole stack that updates every tensor where it lies."""
 
     def one_run(state: State, raws: list[dict[str, Tensor]], values: Values) -> tuple[State, Tensor]:
-        batches = [program.batch(raw, tables, clock) for raw in raws]
+        batches = [batch_of(raw, tables, clock, program.dtype) for raw in raws]
         state, seen = program.step(values)(state, batches, clock)
         return state, row(seen, program.columns)
 

@@ -1,7 +1,7 @@
 """The one concept: a differentiable game of n players, and its gradient vector field.
 
 A game evaluates one player's objective at a point. Who differentiates it, and how, is the field's
-business: `functional_field` (torch.func: can be mapped over a stack and compiled) or `bound_field`
+business: `functional_field` (torch.func: can be mapped over a stack and compiled) or `BoundField`
 (ordinary autograd over modules that own their parameters: the fastest way to run a single run eagerly).
 """
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar, overload
 
 from torch import Tensor
 
+Number = TypeVar("Number", bound=float)
 
-def compute_once(value: Any) -> Any:
+
+@overload
+def compute_once(value: Tensor) -> Tensor: ...
+@overload
+def compute_once(value: Number) -> Number: ...
+def compute_once(value: float | Tensor) -> float | Tensor:
     """`value`, computed before whatever reads it; numbers pass through.
 
     A fusing compiler inlines an elementwise expression into each of its readers: a power of the step count

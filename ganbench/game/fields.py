@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -11,70 +12,100 @@ from torch import Tensor, nn
 from ganbench.game import Batch, Flow, Game, GradientField, Joint, Out, Turn
 from ganbench.game.nets import BoundNets, Layout, Named, Nets, named_buffers, set_buffers
 
+_ORDINARY: ContextVar[bool] = ContextVar("ordinary autograd", default=False)
+"""Whether the field that is being evaluated differentiates by ordinary autograd. `input_grad` is called by
+authors' code, which has no field to ask. Each thread has a value of its own."""
+
+
+@contextmanager
+def _differentiating(ordinary: bool) -> Iterator[None]:
+    """Restores what was there before: a field may be evaluated inside another one's objective."""
+    token = _ORDINARY.set(ordinary)
+    try:
+        yield
+    finally:
+        _ORDINARY.reset(token)
+
 
 def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientField:
     """The gradient field by torch.func: pure, mappable, compilable, differentiable again."""
     layout = game.layout
 
+    def gradient(
+        player: str, views: Mapping[str, list[Tensor]], buffers: Named, batch: Batch
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, Named, Out]]:
+        def value(*moved: Tensor) -> tuple[Tensor, tuple[Tensor, Named, Out]]:
+            named: Named = {}
+            for owner, own in {**views, player: moved}.items():
+                named |= layout.named(owner, own)
+            nets = Nets(modules, named, buffers)
+            scalar, observed = game.value(player, nets, batch)
+            return scalar, (scalar, nets.buffers, observed)
+
+        # With respect to each view: with respect to the whole vector, autograd would add up one padded vector
+        # for every parameter.
+        movers = tuple(range(len(views[player])))
+        return torch.func.grad(value, argnums=movers, has_aux=True)(*views[player])
+
     def field(turn: Turn, joint: Joint, buffers: Named, batch: Batch) -> Flow:
         views = {player: layout.views(player, flat) for player, flat in joint.items()}
         flow = Flow({}, buffers, {}, {})
-
-        def gradient(player: str, buffers: Named) -> tuple[tuple[Tensor, ...], tuple[Tensor, Named, Out]]:
-            def value(*moved: Tensor) -> tuple[Tensor, tuple[Tensor, Named, Out]]:
-                point = {**views, player: moved}
-                named = {k: v for who in point for k, v in layout.named(who, point[who]).items()}
-                nets = Nets(modules, named, buffers)
-                scalar, observed = game.value(player, nets, batch)
-                return scalar, (scalar, nets.buffers, observed)
-
-            movers = tuple(range(len(views[player])))
-            return torch.func.grad(value, argnums=movers, has_aux=True)(*views[player])
-
-        for player in turn:
-            parts, (loss, moved_buffers, observed) = gradient(player, flow.buffers)
-            flow.gradients[player] = layout.flatten(player, parts)
-            flow.losses[player], flow.outs[player] = loss, observed
-            flow = flow._replace(buffers=moved_buffers)
+        with _differentiating(ordinary=False):
+            for player in turn:
+                parts, (loss, moved_buffers, observed) = gradient(player, views, flow.buffers, batch)
+                flow.gradients[player] = layout.flatten(player, parts)
+                flow.losses[player], flow.outs[player] = loss, observed
+                flow = flow._replace(buffers=moved_buffers)
         return flow
 
     return field
 
 
-def bound_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientField:
+class BoundField:
     """The same field by ordinary autograd, over modules that hold the point themselves.
 
     Still a function of its arguments: parameters and buffers are loaded into the modules, but only those
     that changed since the last call.
     """
-    layout, nets = game.layout, BoundNets(modules)
-    flats, leaves = _take_over(layout, modules)
-    held_joint: Joint = {}
-    stateful = any(named_buffers(modules).values())
-    held_buffers: list[Named] = [named_buffers(modules)]
 
-    def load(joint: Joint, buffers: Named) -> None:
-        for player, flat in joint.items():
-            if held_joint.get(player) is not flat:
-                flats[player].copy_(flat)
-                held_joint[player] = flat
-        if stateful and held_buffers[0] is not buffers:
-            set_buffers(modules, buffers)
+    def __init__(self, game: Game, modules: Mapping[str, nn.Module]) -> None:
+        self._game, self._modules, self._nets = game, modules, BoundNets(modules)
+        self._flats, self._leaves = _take_over(game.layout, modules)
+        # What was loaded last, compared by identity: nothing writes into a point, so the same object has the
+        # same numbers, and a player that did not move is not copied again.
+        self._joint: Joint = {}
+        self._buffers = named_buffers(modules)
+        self._stateful = any(self._buffers.values())
 
-    def field(turn: Turn, joint: Joint, buffers: Named, batch: Batch) -> Flow:
-        load(joint, buffers)
+    def __call__(self, turn: Turn, joint: Joint, buffers: Named, batch: Batch) -> Flow:
+        """The field at `joint`."""
+        self._load(joint, buffers)
         flow = Flow({}, buffers, {}, {})
-        for player in turn:
-            with _only(player, leaves), _ordinary_autograd():
-                scalar, observed = game.value(player, nets, batch)
-                parts = torch.autograd.grad(scalar, leaves[player], materialize_grads=True)
-            flow.gradients[player] = layout.flatten(player, parts)
-            flow.losses[player], flow.outs[player] = scalar.detach(), observed
-        if stateful:
-            held_buffers[0] = named_buffers(modules)
-        return flow._replace(buffers=held_buffers[0])
+        with _differentiating(ordinary=True), torch.enable_grad():
+            for player in turn:
+                self._track(player)
+                scalar, observed = self._game.value(player, self._nets, batch)
+                # a parameter that the objective does not use has a gradient of zero, as with torch.func
+                parts = torch.autograd.grad(scalar, self._leaves[player], materialize_grads=True)
+                flow.gradients[player] = self._game.layout.flatten(player, parts)
+                flow.losses[player], flow.outs[player] = scalar.detach(), observed
+        if self._stateful:
+            self._buffers = named_buffers(self._modules)
+        return flow._replace(buffers=self._buffers)
 
-    return field
+    def _load(self, joint: Joint, buffers: Named) -> None:
+        for player, flat in joint.items():
+            if self._joint.get(player) is not flat:
+                self._flats[player].copy_(flat)
+                self._joint[player] = flat
+        if self._stateful and self._buffers is not buffers:
+            set_buffers(self._modules, buffers)
+
+    def _track(self, mover: str) -> None:
+        """Track the mover's parameters and nobody else's, so that no other gradient is computed."""
+        for player, leaves in self._leaves.items():
+            for leaf in leaves:
+                leaf.requires_grad_(player == mover)
 
 
 def _take_over(layout: Layout, modules: Mapping[str, nn.Module]) -> tuple[Joint, dict[str, list[Tensor]]]:
@@ -96,29 +127,6 @@ def _put(net: nn.Module, old: nn.Parameter, new: nn.Parameter) -> None:
                 module._parameters[name] = new
 
 
-@contextmanager
-def _only(mover: str, leaves: Mapping[str, Sequence[Tensor]]) -> Iterator[None]:
-    """Track the mover's parameters and nobody else's, so that no other gradient is computed."""
-    for player, tensors in leaves.items():
-        for tensor in tensors:
-            tensor.requires_grad_(player == mover)
-    yield
-
-
-_autograd_is_ordinary = False
-
-
-@contextmanager
-def _ordinary_autograd() -> Iterator[None]:
-    global _autograd_is_ordinary
-    _autograd_is_ordinary = True
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        _autograd_is_ordinary = False
-
-
 def input_grad(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Gradient of the summed output of `function` with respect to its input; differentiable again.
 
@@ -128,7 +136,7 @@ def input_grad(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     Returns: B x shape, each sample's own gradient.
     """
-    if not _autograd_is_ordinary:
+    if not _ORDINARY.get():
         return torch.func.grad(lambda inputs: function(inputs).sum())(x)
     inputs = x if x.requires_grad else x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(function(inputs).sum(), inputs, create_graph=True)

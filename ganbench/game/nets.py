@@ -12,9 +12,12 @@ from torch.func import functional_call
 
 Named = dict[str, dict[str, Tensor]]
 """network -> name -> tensor"""
+Call = Callable[..., Any]
+"""A network as its author calls it: what goes in and comes out is up to the author."""
 
 ALIGN = 16
-"""Parameters begin at multiples of this many numbers: 64 bytes in float32, a cache line."""
+"""Parameters begin at multiples of this many numbers: 64 bytes in float32, a cache line. Vector instructions
+are slower on views that begin in the middle of one."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,12 @@ class Slot:
 
     @property
     def numel(self) -> int:
-        """Numbers it holds."""
+        """The number of entries."""
         return self.shape.numel()
 
     @property
     def padding(self) -> int:
-        """Unused numbers behind it."""
+        """Unused entries between it and the next parameter."""
         return -self.numel % ALIGN
 
 
@@ -69,6 +72,13 @@ class Layout:
         for slot, tensor in zip(self.slots[player], tensors, strict=True):
             result.setdefault(slot.net, {})[slot.name] = tensor
         return result
+
+    def parameters(self, joint: Mapping[str, Tensor]) -> Named:
+        """The parameters of all players as views of their vectors, by network and name."""
+        parameters: Named = {}
+        for player, flat in joint.items():
+            parameters |= self.named(player, self.views(player, flat))
+        return parameters
 
     def flatten(self, player: str, tensors: Iterable[Tensor]) -> Tensor:
         """One vector of tensors in slot order; padding is zero."""
@@ -109,12 +119,13 @@ class Nets:
     ) -> None:
         self._modules, self._parameters, self.buffers, self._moving = modules, parameters, buffers, moving
 
-    def __getitem__(self, net: str) -> Callable[..., Any]:
+    def __getitem__(self, net: str) -> Call:
         def call(*inputs: Any) -> Any:
             buffers = dict(self.buffers[net])
             values = {**self._parameters.get(net, {}), **buffers}
             out = functional_call(self._modules[net], values, inputs)
             if self._moving and buffers:
+                # modules rebind buffers (see BatchNorm), and functional_call leaves the new ones in `values`
                 self.buffers = {**self.buffers, net: {name: values[name] for name in buffers}}
             return out
 
@@ -129,7 +140,7 @@ class Nets:
         """The parameters of a network, by name."""
         return dict(self._parameters.get(net, {}))
 
-    def around(self, net: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Nets:
+    def around(self, net: str, wrap: Callable[[Call], Call]) -> Nets:
         """The same networks, but calls of `net` are calls of `wrap(call)`."""
         return _Around(self, net, wrap)
 
@@ -137,12 +148,10 @@ class Nets:
 class _Around(Nets):
     """Networks of which one is called through a wrapper. Buffers are those of the networks within."""
 
-    def __init__(
-        self, inner: Nets, net: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]
-    ) -> None:
+    def __init__(self, inner: Nets, net: str, wrap: Callable[[Call], Call]) -> None:
         self._inner, self._net, self._wrap = inner, net, wrap
 
-    def __getitem__(self, net: str) -> Callable[..., Any]:
+    def __getitem__(self, net: str) -> Call:
         return self._wrap(self._inner[net]) if net == self._net else self._inner[net]
 
     @property
@@ -161,11 +170,11 @@ class BoundNets(Nets):
     def __init__(self, modules: Mapping[str, nn.Module], moving: bool = True) -> None:
         self._modules, self._moving = modules, moving
 
-    def __getitem__(self, net: str) -> Callable[..., Any]:
+    def __getitem__(self, net: str) -> Call:
         module = self._modules[net]
-        return (
-            module if self._moving or not _stateful(module) else lambda *inputs: _call_frozen(module, inputs)
-        )
+        if self._moving or not _stateful(module):
+            return module  # nothing in between: a wrapper would cost every call of the loop
+        return lambda *inputs: _call_frozen(module, inputs)
 
     @property
     def frozen(self) -> Nets:
@@ -228,11 +237,14 @@ class BatchNorm(nn.Module):
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
             )
+        # without running statistics: given them, the kernel would write into them, which vmap refuses
         out, mean, inverse_std = torch.native_batch_norm(
             x, self.weight, self.bias, None, None, True, 0.0, self.eps
         )
         count = x.numel() / x.shape[1]
         with torch.no_grad():
+            # The kernel gives 1 / sqrt(var + eps) of the biased variance. Running statistics hold the
+            # unbiased one (Algorithm 2 of the paper: m / (m - 1)), as torch's own do.
             variance = (inverse_std.detach().pow(-2) - self.eps) * (count / (count - 1))
             self.running_mean = self.running_mean + self.momentum * (mean.detach() - self.running_mean)
             self.running_var = self.running_var + self.momentum * (variance - self.running_var)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,10 +14,22 @@ from ganbench.game.nets import Layout
 
 Column = tuple[str, str]
 """(player, probe)"""
-Value = Any
-"""A probe: a 0-d tensor, or a number where a step may look."""
-Seen = dict[Column, Value]
-"""What a step measured: probes, and the LOGITS (tensors) that more of them are made from."""
+Value = TypeVar("Value", bound=float | Tensor)
+"""A probe: a number where a step may look, else a 0-d tensor."""
+
+
+class Seen(NamedTuple, Generic[Value]):
+    """What a step measured.
+
+    Arguments:
+        probes: one value a column.
+        logits: player -> LOGITS, of those that judge. LOGIT_PROBES are made of them later, of many steps
+            together: for small networks a call costs more than what it computes.
+    """
+
+    probes: dict[Column, Value]
+    logits: dict[str, dict[str, Tensor]]
+
 
 PLAYER_PROBES = ("loss", "grad_norm", "update_norm", "weight_norm")
 """Every player's. Norms are Euclidean, over all of its parameters."""
@@ -89,28 +101,35 @@ def observe(player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: out[name] for name in LOGITS} if judges else {}
 
 
-def row(seen: Seen, columns: Sequence[Column]) -> Tensor:
+def row(seen: Seen[Tensor], columns: Sequence[Column]) -> Tensor:
     """The probes of one step in the order of `columns`, nan where it has none."""
-    real, fake = (seen.get(("discriminator", name)) for name in LOGITS)
-    if real is not None and fake is not None:
-        judged = logit_probes(real, fake)
-        seen = seen | {("discriminator", name): value for name, value in judged.items()}
-    first = next(iter(seen.values()))
-    told, places = first.new_full((len(columns),), torch.nan), torch.arange(len(columns), device=first.device)
+    values = dict(seen.probes)
+    for player, logits in seen.logits.items():
+        judged = logit_probes(*(logits[name] for name in LOGITS))
+        values |= {(player, name): value for name, value in judged.items()}
+    first = next(iter(values.values()))
+    probes = first.new_full((len(columns),), torch.nan)
+    places = torch.arange(len(columns), device=first.device)
     for place, column in enumerate(columns):
-        if column in seen:  # chosen, not stacked: compiled, a stack costs a call for each of its parts
-            told = torch.where(places == place, seen[column], told)
-    return told
+        if column in values:  # chosen, not stacked: compiled, a stack costs a call for each of its parts
+            probes = torch.where(places == place, values[column], probes)
+    return probes
 
 
-def rows(steps: Sequence[Seen], columns: Sequence[Column], dtype: torch.dtype) -> Tensor:
+def rows(steps: Sequence[Seen[Value]], columns: Sequence[Column], dtype: torch.dtype) -> Tensor:
     """Steps x columns, of steps that all measured the same. Together, for calls cost more than computing."""
-    values = {column: _together([seen[column] for seen in steps], dtype) for column in steps[0]}
-    return torch.vmap(partial(row, columns=columns))(values)
+    first = steps[0]
+    probes = {column: _stacked([seen.probes[column] for seen in steps], dtype) for column in first.probes}
+    logits = {
+        player: {name: torch.stack([seen.logits[player][name] for seen in steps]) for name in LOGITS}
+        for player in first.logits
+    }
+    return torch.vmap(partial(row, columns=columns))(Seen(probes, logits))
 
 
-def _together(values: list[Value], dtype: torch.dtype) -> Tensor:
-    return torch.stack(values) if isinstance(values[0], Tensor) else torch.tensor(values, dtype=dtype)
+def _stacked(values: Sequence[float | Tensor], dtype: torch.dtype) -> Tensor:
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    return torch.stack(tensors) if tensors else torch.tensor(values, dtype=dtype)
 
 
 def columns(players: Iterable[str], extras: Extras) -> list[Column]:

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,11 +28,11 @@ class State(NamedTuple):
     """float64 0-d: the step at which a non-finite number appeared, 0 while there is none."""
 
 
-Step = Callable[[State, Sequence[Batch], StepCount], tuple[State, Seen]]
+Step = Callable[[State, Sequence[Batch], StepCount], tuple[State, Seen[Value]]]
 """(state, one batch a turn, number of the step from 1) -> (state, what was measured)"""
 
 
-class Guard(NamedTuple):
+class Guard(NamedTuple, Generic[Value]):
     """How a step looks at what it measures, and what becomes of a run that has died.
 
     `read(scalar)` and `norm(vector)` are probes as they are kept; `freeze(probes, step, new, old)` is `new`
@@ -48,9 +48,9 @@ def train_step(
     turns: Sequence[Turn],
     field: GradientField,
     rule: Rule,
-    guard: Guard,
+    guard: Guard[Value],
     extras: Extras,
-) -> Step:
+) -> Step[Value]:
     """One step of one run: every turn moves its players along the field.
 
     A run whose loss, or the norm of whose gradient, update or weights is not finite is frozen at its last
@@ -59,8 +59,8 @@ def train_step(
     """
     names = {player: [(player, name) for name in PLAYER_PROBES] for turn in turns for player in turn}
 
-    def step(state: State, batches: Sequence[Batch], number: StepCount) -> tuple[State, Seen]:
-        seen: Seen = {}
+    def step(state: State, batches: Sequence[Batch], number: StepCount) -> tuple[State, Seen[Value]]:
+        seen: Seen[Value] = Seen({}, {})
         for turn, batch, clock in zip(turns, batches, clocks(turns, number), strict=True):
             flow = field(turn, state.joint, state.buffers, batch)
             joint, memory = rule.apply(flow.gradients, state.joint, state.memory, clock)
@@ -69,10 +69,12 @@ def train_step(
                 asked, memory = extras.measure(player, flow.gradients[player], memory)
                 vectors = flow.gradients[player], joint[player] - state.joint[player], joint[player]
                 probes = [guard.read(flow.losses[player]), *map(guard.norm, vectors)]
-                seen.update(zip(names[player], probes, strict=True))
-                seen |= {(player, name): guard.read(value) for name, value in asked.items()}
-                seen |= {(player, name): logits for name, logits in flow.outs[player].items()}
+                seen.probes.update(zip(names[player], probes, strict=True))
+                seen.probes.update({(player, name): guard.read(value) for name, value in asked.items()})
+                if flow.outs[player]:
+                    seen.logits[player] = flow.outs[player]
                 guarded += probes
+            # Frozen turn by turn: the next turn must not look at a point that is not finite.
             state = guard.freeze(guarded, number, State(joint, memory, flow.buffers, state.died), state)
         return state, seen
 
@@ -99,10 +101,14 @@ def _norm_alone(vector: Tensor) -> float:
     return math.sqrt(torch.dot(vector, vector).item())  # `vector_norm` costs small steps more
 
 
+# A run freezes at its last finite state instead of raising: in a stack its neighbours go on, and it can still
+# be evaluated. What the turn with the non-finite number did is thrown away.
+
+
 def _freeze_alone(probes: Sequence[float], step: StepCount, new: State, old: State) -> State:
     if old.died or all(map(math.isfinite, probes)):
         return old if old.died else new
-    return old._replace(died=torch.full_like(old.died, step))
+    return old._replace(died=torch.full_like(old.died, int(step)))
 
 
 def _freeze_masked(probes: Sequence[Tensor], step: StepCount, new: State, old: State) -> State:
@@ -111,7 +117,7 @@ def _freeze_masked(probes: Sequence[Tensor], step: StepCount, new: State, old: S
     alive = died == 0
 
     def pick(new: Tensor, old: Tensor) -> Tensor:
-        return old if new is old else torch.where(alive, new, old)
+        return old if new is old else torch.where(alive, new, old)  # what a turn left alone needs no choice
 
     return State(
         # once: the next turn reads these weights for every sample of its batch
@@ -126,6 +132,6 @@ def _freeze_masked(probes: Sequence[Tensor], step: StepCount, new: State, old: S
 
 
 ALONE = Guard(Tensor.item, _norm_alone, _freeze_alone)
-"""Looks at numbers: for one run, on a CPU."""
+"""Looks at numbers, so that a dead run costs nothing more: for one run, on a CPU."""
 MASKED = Guard(lambda value: value, torch.linalg.vector_norm, _freeze_masked)
-"""Never looks, so that it can be mapped and captured."""
+"""Never looks at a number, which would make a GPU wait: so it can be mapped and captured."""

@@ -6,19 +6,20 @@ A rule works on one player's vector of one run. Under a mapped step its numbers 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from ganbench.components import optimizers
 from ganbench.game import Joint
 from ganbench.game.compute_once import compute_once
 
 Memory = dict[str, Tensor]
 """What the optimisers and techniques remember: "player/name" -> vector."""
-StepCount = Any
+StepCount: TypeAlias = int | Tensor
 """An int, or a float64 0-d tensor where steps are captured."""
+Number: TypeAlias = float | Tensor
+"""An option: a float, or a 0-d tensor where it is swept inside a mapped stack."""
 
 
 class Clock(NamedTuple):
@@ -48,23 +49,31 @@ class Rule(NamedTuple):
     evaluated: Callable[[Joint, Memory], Joint] = lambda joint, memory: joint
 
 
-def per_player(chosen: Mapping[str, optimizers.Optimizer]) -> Rule:
+class Optimizer(Protocol):
+    """Options of an optimiser, such as `ganbench.components.optimizers` has; `name` says of which."""
+
+    @property
+    def name(self) -> str:
+        """One of METHODS."""
+
+
+def per_player(chosen: Mapping[str, Optimizer]) -> Rule:
     """Each player follows its own optimiser."""
+    methods = {player: METHODS[optimizer.name] for player, optimizer in chosen.items()}
 
     def init(joint: Joint) -> Memory:
         return {
             f"{player}/{name}": torch.zeros_like(joint[player])
-            for player, optimizer in chosen.items()
-            for name in _MEMORIES[optimizer.name]
+            for player, method in methods.items()
+            for name in method.memories
         }
 
     def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
         joint, memory = dict(joint), dict(memory)
         for player, gradient in gradients.items():
-            optimizer = chosen[player]
-            old = {name: memory[f"{player}/{name}"] for name in _MEMORIES[optimizer.name]}
-            count = clock.updates[player]
-            joint[player], new = _RULES[optimizer.name](optimizer, gradient, joint[player], old, count)
+            method, count = methods[player], clock.updates[player]
+            old = {name: memory[f"{player}/{name}"] for name in method.memories}
+            joint[player], new = method.move(chosen[player], gradient, joint[player], old, count)
             memory.update({f"{player}/{name}": value for name, value in new.items()})
         return joint, memory
 
@@ -80,85 +89,117 @@ def clip_by_norm(gradient: Tensor, limit: float) -> Tensor:
     return gradient * ((limit / (norm + 1e-6)).clamp(max=1.0) + 0 * norm)
 
 
+# What each method reads of its options. A field is a property here because options are frozen.
+
+
+class _Decayed(Protocol):
+    @property
+    def lr(self) -> Number: ...
+    @property
+    def weight_decay(self) -> Number: ...
+
+
+class _Momentum(_Decayed, Protocol):
+    @property
+    def momentum(self) -> Number: ...
+
+
+class _Adam(_Decayed, Protocol):
+    @property
+    def betas(self) -> tuple[Number, Number]: ...
+    @property
+    def eps(self) -> Number: ...
+
+
+class _RMSprop(_Momentum, Protocol):
+    @property
+    def alpha(self) -> Number: ...
+    @property
+    def eps(self) -> Number: ...
+
+
 Moved = tuple[Tensor, dict[str, Tensor]]
+"""(point, memory), after an update"""
 
 
-def _sgd(o: optimizers.SGD, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+def _sgd(o: _Decayed, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return x - o.lr * _decayed(o, g, x), {}
 
 
-def _momentum(
-    o: optimizers.Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount
-) -> Moved:
+def _momentum(o: _Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     velocity = o.momentum * memory["velocity"] + _decayed(o, g, x)
     return x - o.lr * velocity, {"velocity": velocity}
 
 
-def _adam(o: optimizers.Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+def _adam(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return _adam_step(o, _decayed(o, g, x), x, memory, count)
 
 
-def _adamw(o: optimizers.AdamW, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+def _adamw(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     return _adam_step(o, g, x * (1 - o.lr * o.weight_decay), memory, count)
 
 
-def _adam_step(o: Any, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+def _adam_step(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+    """Algorithm 1 of Kingma and Ba (2015): eps is added to the root of the corrected second moment."""
     beta1, beta2 = o.betas
     mean = _lerp(memory["mean"], g, 1 - beta1)
     square = _add_product(memory["square"] * beta2, 1 - beta2, g, g)
-    # float64: in float32 the correction is off by 1e-3 after 100 steps
+    # The bias corrections of m and v, as factors. The count is float64: in float32 they would be off by 1e-3
+    # after 100 steps.
     size, scale = compute_once(o.lr / (1 - beta1**count)), compute_once((1 - beta2**count) ** -0.5)
     x = _add_ratio(x, -size, mean, square.sqrt() * scale + o.eps)
     return x, {"mean": mean, "square": square}
 
 
-def _rmsprop(
-    o: optimizers.RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount
-) -> Moved:
+def _rmsprop(o: _RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     g = _decayed(o, g, x)
     square = memory["square"] * o.alpha + g * g * (1 - o.alpha)
     velocity = o.momentum * memory["velocity"] + g / (square.sqrt() + o.eps)
     return x - o.lr * velocity, {"square": square, "velocity": velocity}
 
 
-def _decayed(o: Any, g: Tensor, x: Tensor) -> Tensor:
-    """The gradient with L2 weight decay, which costs nothing where there is none."""
-    return g if _plain(o.weight_decay) and o.weight_decay == 0 else g + o.weight_decay * x
+def _decayed(o: _Decayed, g: Tensor, x: Tensor) -> Tensor:
+    """The gradient with L2 weight decay, which costs nothing at 0 unless it is swept."""
+    if not isinstance(o.weight_decay, Tensor) and o.weight_decay == 0:
+        return g
+    return g + o.weight_decay * x
 
 
 # Fused forms, which eager execution is faster with, take numbers only; compilation fuses the plain ones.
 
 
-def _lerp(old: Tensor, new: Tensor, weight: Any) -> Tensor:
+def _lerp(old: Tensor, new: Tensor, weight: Number) -> Tensor:
     """old + weight (new - old)."""
-    return torch.lerp(old, new, weight) if _plain(weight) else old + weight * (new - old)
+    return old + weight * (new - old) if isinstance(weight, Tensor) else torch.lerp(old, new, weight)
 
 
-def _add_product(x: Tensor, scale: Any, a: Tensor, b: Tensor) -> Tensor:
+def _add_product(x: Tensor, scale: Number, a: Tensor, b: Tensor) -> Tensor:
     """x + scale a b."""
-    return torch.addcmul(x, a, b, value=scale) if _plain(scale) else x + scale * a * b
+    return x + scale * a * b if isinstance(scale, Tensor) else torch.addcmul(x, a, b, value=scale)
 
 
-def _add_ratio(x: Tensor, scale: Any, a: Tensor, b: Tensor) -> Tensor:
+def _add_ratio(x: Tensor, scale: Number, a: Tensor, b: Tensor) -> Tensor:
     """x + scale a / b."""
-    return torch.addcdiv(x, a, b, value=scale) if _plain(scale) else x + scale * a / b
+    return x + scale * a / b if isinstance(scale, Tensor) else torch.addcdiv(x, a, b, value=scale)
 
 
-def _plain(value: Any) -> bool:
-    return not isinstance(value, Tensor)
+class Method(NamedTuple):
+    """An optimiser as a pure function.
+
+    Arguments:
+        memories: names of the vectors that it remembers of a player; all begin at zero.
+        move: (options, gradient, point, memory, number of this update from 1) -> (point, memory).
+    """
+
+    memories: tuple[str, ...]
+    move: Callable[..., Moved]
 
 
-_MEMORIES: dict[str, tuple[str, ...]] = {
-    "sgd": (),
-    "momentum": ("velocity",),
-    "adam": ("mean", "square"),
-    "adamw": ("mean", "square"),
-    "rmsprop": ("square", "velocity"),
+METHODS: dict[str, Method] = {
+    "sgd": Method((), _sgd),
+    "momentum": Method(("velocity",), _momentum),
+    "adam": Method(("mean", "square"), _adam),
+    "adamw": Method(("mean", "square"), _adamw),
+    "rmsprop": Method(("square", "velocity"), _rmsprop),
 }
-_RULES: dict[str, Callable[..., Moved]] = {
-    "sgd": _sgd,
-    "momentum": _momentum,
-    "adam": _adam,
-    "adamw": _adamw,
-    "rmsprop": _rmsprop,
-}
+"""By the name that a suite has for it."""

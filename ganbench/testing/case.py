@@ -15,7 +15,7 @@ from ganbench._version import __version__
 from ganbench.components.base import Component, create, sweepable
 from ganbench.components.data import Data
 from ganbench.components.kinds import Loss, Metric, Model, Technique
-from ganbench.engine.game_view import GameView
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Runs
 from ganbench.errors import BadInput
@@ -59,10 +59,10 @@ class Trial:
         return Program(self.config, self.catalogue, self.data)
 
     @cached_property
-    def view(self) -> GameView:
+    def view(self) -> PlayedGame:
         """The game where seed 0 begins."""
         state = self.state()
-        return GameView(self.program, {}, self.data, state.joint, state.buffers, 0, 1)
+        return PlayedGame(self.program, {}, self.data, state.joint, state.buffers, 0, 1)
 
     @cached_property
     def field(self) -> GradientField:

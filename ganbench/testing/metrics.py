@@ -16,6 +16,7 @@ from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.trainers import Runs, stacked
 from ganbench.errors import BadInput
 from ganbench.plugins.validation import of_values
+from ganbench.storage.records import EvaluateConfig
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check
 from ganbench.testing.untouched import generators_untouched, same, tensors_untouched
@@ -70,8 +71,8 @@ def changes_no_samples(case: Case) -> None:
     ):
         case.component.measure(evaluation)
     fresh, _ = _evaluator(case)
-    for n, real in evaluator._real.items():
-        if not same(real, fresh._real_samples(n)):
+    for n, real in evaluator.features.real_samples.items():
+        if not same(real, fresh.features.real(n)):
             raise Unmet("the real samples were changed in place")
 
 
@@ -104,8 +105,13 @@ def _evaluator(case: Case) -> tuple[Evaluator, Any]:
         raise NotTried("its values are not sound; see `declares-its-values`")
     reasons: list[str] = []
     for trial in case.games():
-        entry = {"name": case.cls.name, "options": case.options}
-        settings = {"samples": SAMPLES, "metrics": [entry], "every": 1}
+        settings: EvaluateConfig = {
+            "samples": SAMPLES,
+            "metrics": [{"name": case.cls.name, "options": case.options}],
+            "every": 1,
+            "extractors": {},
+            "probes": [],
+        }
         try:
             evaluator = Evaluator(settings, trial.catalogue, trial.program, Runs((0,), ({},)), trial.data)
         except BadInput as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ganbench.game.draws import draw, stream
+from ganbench.engine.sampling import Sampler
+from ganbench.game.draws import stream
 from ganbench.testing.case import Case, Trial
 from ganbench.testing.findings import NotTried, Remark, Unmet, check
 from ganbench.testing.untouched import generators_untouched, same
@@ -60,7 +61,7 @@ def shows_what_it_says(case: Case) -> None:
     if not names:
         raise NotTried("`shows` names nothing")
     state = trial.state()
-    shown = trial.program.inspect(state.joint, state.buffers, _sample_batch(trial))
+    shown = Sampler(trial.program).inspect(state.joint, state.buffers, _sample_batch(trial))
     missing = [name for name in names if name not in shown]
     if missing:
         raise Unmet(f"{missing[0]!r} is not there; it gives {', '.join(shown) or 'nothing'}")
@@ -88,11 +89,10 @@ def _random(trial: Trial) -> bool:
 
 
 def _sample_batch(trial: Trial) -> dict[str, torch.Tensor]:
-    declared = trial.program.model.sample_draws(trial.program.spec, SAMPLES)
-    draws = draw(declared, stream("cpu", 0, "kit"), trial.program.dtype)
+    draws = Sampler(trial.program).draws(SAMPLES, stream("cpu", 0, "kit"))
     return {**trial.view.sample_batch(SAMPLES), **draws}
 
 
 def _sampled(trial: Trial, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     state = trial.state()
-    return trial.program.sample(state.joint, state.buffers, batch)
+    return Sampler(trial.program).sample(state.joint, state.buffers, batch)

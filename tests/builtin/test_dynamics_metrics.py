@@ -18,7 +18,7 @@ import ganbench
 from ganbench.components.data import Data
 from ganbench.components.kinds import Evaluation
 from ganbench.engine.evaluate import Evaluator
-from ganbench.engine.game_view import GameView
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Runs, unstacked
 from ganbench.game.nets import Layout
@@ -187,7 +187,7 @@ def at(program, data, move=None, seed=0, step=7):
     for player, numbers in (move or {}).items():
         joint[player] = joint[player].clone()
         joint[player][: len(numbers)] = torch.as_tensor(numbers)
-    return seen(GameView(program, {}, data, joint, state.buffers, seed, step))
+    return seen(PlayedGame(program, {}, data, joint, state.buffers, seed, step))
 
 
 def dirac(shelf, loss, techniques=None, data=None, theta=0.0, psi=0.0):
@@ -313,7 +313,7 @@ def test_eigenvalues_are_nan_where_they_are_not_found(shelf):
 def test_the_jacobian_of_a_gan_is_its_fields_slope(shelf, techniques):
     program, data, looped = small_gan(shelf, techniques, steps=20)
     state = unstacked(looped.state(), 0)
-    view = GameView(program, {}, data, state.joint, state.buffers, 3, 20)
+    view = PlayedGame(program, {}, data, state.joint, state.buffers, 3, 20)
     field, here, h = ascent_field(view, view.batch()), flatten(view.layout, view.joint), 1e-6
     units = torch.eye(len(here), dtype=torch.float64)
     slopes = torch.stack([(field(here + h * e) - field(here - h * e)) / (2 * h) for e in units], dim=1)
@@ -608,7 +608,7 @@ def test_on_a_gpu(shelf):
     program = Program(variant("dirac-gan", "wasserstein", (), options, batch=4), shelf, data)
     state = program.initial(0, {})
     joint = {player: flat.cuda() for player, flat in state.joint.items()}
-    evaluation = seen(GameView(program, {}, data, joint, state.buffers, 0, 7))
+    evaluation = seen(PlayedGame(program, {}, data, joint, state.buffers, 0, 7))
     assert DiscriminatorGap().measure(evaluation)["discriminator-gap"] == pytest.approx(0.5, rel=1e-6)
     gap = DualityGap(steps=k, optimizer="sgd", lr=lr).measure(evaluation)["duality-gap"]
     assert gap == pytest.approx(k * lr * (psi**2 + (theta - 2) * (theta - 1.25)), rel=1e-6)

@@ -16,7 +16,7 @@ from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
 from ganbench.game import Flow, Game
 from ganbench.game.draws import isolated_rng, stream
-from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.nets import Layout, Nets, named_buffers, purified
 from ganbench_builtin.losses.elbo import ELBO
 from ganbench_builtin.losses.wasserstein import Wasserstein
@@ -290,7 +290,7 @@ def test_extragradient_is_the_field_ahead(norm, turn):
 def test_extragradient_is_the_same_over_a_bound_field():
     """It need not be differentiated, so the loop's faster field serves it: that one has state to mislead."""
     world = World("batch")
-    bound = Extragradient(step=0.3).field(bound_field(world.game, modules_of("batch")))
+    bound = Extragradient(step=0.3).field(BoundField(world.game, modules_of("batch")))
     assert not Extragradient.differentiates
     joint, buffers = world.joint, world.buffers
     for turn in TURNS * 2:

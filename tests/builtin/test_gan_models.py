@@ -19,6 +19,7 @@ from ganbench.components.base import create
 from ganbench.components.data import Data, DataSpec
 from ganbench.components.kinds import Evaluation
 from ganbench.engine.program import Program
+from ganbench.engine.sampling import Sampler
 from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
@@ -592,7 +593,7 @@ def test_a_conditional_gan_learns_its_labels(builtins):
 
     def agreement(trainer):
         state = unstacked(trainer.state(), 0)
-        samples = made.sample(state.joint, state.buffers, noise | {"labels": labels})
+        samples = Sampler(made).sample(state.joint, state.buffers, noise | {"labels": labels})
         found = torch.cdist(samples.flatten(1), means.flatten(1)).argmin(1)
         return (found == labels).double().mean()
 

@@ -11,7 +11,7 @@ from ganbench.components.base import create
 from ganbench.plugins.discovery import discover
 from ganbench.suites.load import load_suite
 
-ROOT = Path(__file__).parents[2].parent
+ROOT = Path(__file__).parents[2]
 SUITES = sorted((ROOT / "benchmarks").glob("*.toml"))
 ASKED = {
     *("dirac", "ring8", "grid25", "digits", "mnist", "stacked-mnist", "vae-collapse", "conditional"),

@@ -15,6 +15,7 @@ from toys import variant
 from ganbench.components.base import create
 from ganbench.components.data import Data, DataSpec
 from ganbench.engine.program import Program
+from ganbench.engine.sampling import Sampler
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.errors import BadInput
 from ganbench.executors import Eager
@@ -545,7 +546,7 @@ def test_every_player_of_vae_gan_has_an_objective_of_its_own(builtins):
     program = Program(config, builtins, Data(train=images, test=images[:2]))
     state = program.initial(0, {})
     batch = draw(program.draws(), stream("cpu", 0, "batch"), DOUBLE) | {"data": images[:8]}
-    nets = Nets(program.modules, program.named(state.joint), state.buffers)
+    nets = Nets(program.modules, program.layout.parameters(state.joint), state.buffers)
     game, *_ = program.bound({})
     for player in program.model.players():
         value, _ = game.value(player, nets, batch | {"step": torch.ones((), dtype=DOUBLE)})
@@ -569,8 +570,8 @@ def test_a_vae_of_points_finds_the_ring(builtins):
         """Mean distance of the samples' radii from the ring's."""
         state = run.state()
         joint = {player: flat[0] for player, flat in state.joint.items()}
-        samples = program.sample(joint, {net: {} for net in program.modules}, drawn)
-        sigma = program.named(joint)["log_sigma"]["value"].exp().item()
+        samples = Sampler(program).sample(joint, {net: {} for net in program.modules}, drawn)
+        sigma = program.layout.parameters(joint)["log_sigma"]["value"].exp().item()
         return (samples.norm(dim=1) - 1).abs().mean().item(), sigma
 
     before, start = far()

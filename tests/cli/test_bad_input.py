@@ -22,7 +22,7 @@ from run_cli import (
     ganbench_process,
     needs_builtins,
 )
-from test_suite import CASES, spoilt
+from test_load import CASES, spoilt
 
 import ganbench
 from ganbench.storage.lock import FolderLock

@@ -17,6 +17,7 @@ from ganbench.components.data import Data
 from ganbench.engine import trainers
 from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.program import Program
+from ganbench.engine.tables import batch_of
 from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
 from ganbench.game import Flow
@@ -355,7 +356,7 @@ def test_flow_of_a_slope_is_the_gradient_of_the_energy(data):
     looped = Looped(made, Runs((0,), ({},)), data, CPU)
     looped.load_chunk()
     raw = {role: tensor[0, 0] for role, tensor in looped._chunk[0].items()}
-    batch = made.batch(raw, looped.tables, torch.tensor(1.0, dtype=DOUBLE))
+    batch = batch_of(raw, looped.tables, torch.tensor(1.0, dtype=DOUBLE), DOUBLE)
     fields = []
     for one in (plain, made):
         game, _, wrap = one.bound({})

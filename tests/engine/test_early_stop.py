@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from run_cli import TOY, assert_same_rows, ganbench_here, rows
-from test_outcome import evaluations, healthy, verdict
 from test_resume import Killed, kill_at_write
+from test_verdict import evaluations, healthy, verdict
 
 import ganbench
 from ganbench.judging.thresholds import Thresholds

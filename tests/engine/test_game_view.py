@@ -6,7 +6,7 @@ import pytest
 import torch
 from toys import variant
 
-from ganbench.engine.game_view import GameView
+from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 
 
@@ -14,7 +14,7 @@ from ganbench.engine.program import Program
 def view(toys, blob):
     program = Program(variant(techniques=("toy-penalty",)), toys, blob)
     state = program.initial(0, {})
-    return GameView(program, {}, blob, state.joint, state.buffers, seed=0, step=5)
+    return PlayedGame(program, {}, blob, state.joint, state.buffers, seed=0, step=5)
 
 
 def test_batches_are_the_same_when_asked_again(view, blob):
@@ -63,7 +63,7 @@ def test_a_run_began_where_its_seed_says(toys, blob):
     program = Program(variant(), toys, blob)
     state = program.initial(3, {})
     later = {player: flat + 1 for player, flat in state.joint.items()}
-    began = GameView(program, {}, blob, later, state.buffers, seed=3, step=9).initial()
+    began = PlayedGame(program, {}, blob, later, state.buffers, seed=3, step=9).initial()
     assert all(torch.equal(began[player], flat) for player, flat in state.joint.items())
 
 
@@ -92,7 +92,7 @@ def test_samples_are_differentiable_in_their_noise(view, blob):
 def test_in_double_precision_it_is_the_same_game(toys, blob):
     program = Program(variant(precision="float32", options={"toy-gan": {"norm": True}}), toys, blob)
     state = program.initial(0, {})
-    single = GameView(program, {}, blob, state.joint, state.buffers, seed=0, step=5)
+    single = PlayedGame(program, {}, blob, state.joint, state.buffers, seed=0, step=5)
     double = single.double()
     assert {x.dtype for x in single.joint.values()} == {x.dtype for x in single.batch().values()}
     assert {x.dtype for x in [*double.joint.values(), *double.batch().values()]} == {torch.float64}

@@ -281,7 +281,7 @@ def test_a_worker_that_is_stopped_while_it_starts_has_not_crashed(tmp_path, dela
     with pytest.raises(Killed):
         ganbench_here(*SHORT, "--out", tmp_path, pool=DeadPool)
     [folder] = stack_folders(tmp_path)
-    with Pool(1, [str(TOY.parent / "../toys.py")]) as pool:
+    with Pool(1, [str(TOY.parent / "../../toys.py")]) as pool:
         pool.add(str(folder.path))
         pool._hand_out()
         time.sleep(delay)

@@ -9,7 +9,8 @@ from toys import variant
 
 from ganbench.components.data import Data
 from ganbench.engine.program import Program
-from ganbench.engine.tables import as_float
+from ganbench.engine.sampling import Sampler
+from ganbench.engine.tables import as_float, batch_of
 from ganbench.engine.trainers import Looped, Mapped, Runs, stacked, unstacked
 from ganbench.executors import Eager
 from ganbench.game.draws import CHUNK
@@ -251,7 +252,7 @@ def test_a_turn_reads_the_samples_that_its_order_names(toys):
     program = Program(variant(batch=3), toys, data)
     samples = {"data": data.train, "labels": data.train_labels}
     raw = {"index": torch.tensor([7, 0, 7]), "noise": torch.ones(3, 2)}
-    batch = program.batch(raw, samples, torch.tensor(5.0))
+    batch = batch_of(raw, samples, torch.tensor(5.0), program.dtype)
     assert sorted(batch) == ["data", "labels", "noise", "step"]
     assert batch["step"] == 5
     assert batch["labels"].tolist() == [7, 0, 7]
@@ -299,8 +300,8 @@ def test_samples_come_from_networks_in_evaluation_mode(toys, blob):
     state = unstacked(looped.state(), 0)
     kept = pytree.tree_map(torch.clone, state.buffers)
     noise = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    whole = program.sample(state.joint, state.buffers, {"noise": noise})
-    part = program.sample(state.joint, state.buffers, {"noise": noise[:2]})
+    whole = Sampler(program).sample(state.joint, state.buffers, {"noise": noise})
+    part = Sampler(program).sample(state.joint, state.buffers, {"noise": noise[:2]})
     close(part, whole[:2], 1e-12)  # with statistics of the batch it would differ
     assert whole.shape == (5, 2)
     assert not whole.requires_grad

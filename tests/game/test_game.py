@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import copy
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ import ganbench
 from ganbench.components.data import DataSpec
 from ganbench.engine.program import Program
 from ganbench.game import Game
-from ganbench.game.fields import bound_field, functional_field
+from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.nets import Layout, named_buffers, purified
 from ganbench.game.probes import observe
 
@@ -57,7 +60,7 @@ def both_fields(penalty=True):
     nets = modules()
     game = make_game(nets, penalty)
     joint = game.layout.pack(nets)
-    fields = (functional_field(game, nets), bound_field(game, copy.deepcopy(nets)))
+    fields = (functional_field(game, nets), BoundField(game, copy.deepcopy(nets)))
     return game, fields, joint, copies(named_buffers(nets))
 
 
@@ -203,7 +206,7 @@ def tied_field(make):
 
 
 def test_weights_tied_inside_one_network_agree():
-    close(tied_field(functional_field), tied_field(bound_field))
+    close(tied_field(functional_field), tied_field(BoundField))
 
 
 # -- input_grad
@@ -236,7 +239,7 @@ class Slope(nn.Module):
         return (x * self.w).tanh().prod(1, keepdim=True)
 
 
-@pytest.mark.parametrize("make", [functional_field, bound_field])
+@pytest.mark.parametrize("make", [functional_field, BoundField])
 @pytest.mark.parametrize("through", [False, True], ids=["data", "generated"])
 def test_input_grad_inside_a_field(make, through):
     """Its value, and the gradient of a penalty on it, against finite differences.
@@ -274,6 +277,80 @@ def test_input_grad_inside_a_field(make, through):
     flow = make(game, copy.deepcopy(nets))(("p",), joint, {"d": {}}, {"data": X})
     close(flow.losses["p"], by_hand(joint["p"]), 1e-7)
     close(flow.gradients["p"], finite_differences(by_hand, joint["p"], 1e-3), 1e-5)
+
+
+def field_of(make, objective):
+    """A field of one player whose objective calls `objective`, then `input_grad` of its network."""
+    nets = {"d": Slope()}
+    layout = Layout({"p": ("d",)}, nets)
+
+    def value(player, nets, batch, out):
+        objective()
+        return ganbench.input_grad(nets["d"], batch["data"]).square().sum(1).mean()
+
+    game = Game(layout, (("p",),), lambda player, nets, batch: {}, value, lambda player, out: {})
+    field, joint = make(game, nets), layout.pack(nets)
+    return lambda: field(("p",), joint, {"d": {}}, {"data": X})
+
+
+def nothing():
+    pass
+
+
+class Counted:
+    """`torch.func.grad`, which counts its calls by thread."""
+
+    def __init__(self, monkeypatch):
+        self.calls, self._grad = Counter(), torch.func.grad
+        monkeypatch.setattr(torch.func, "grad", self)
+
+    def __call__(self, *arguments, **options):
+        self.calls[threading.current_thread().name] += 1
+        return self._grad(*arguments, **options)
+
+
+@pytest.mark.parametrize("inner", [functional_field, BoundField])
+def test_a_field_may_be_evaluated_inside_another_ones_objective(monkeypatch, inner):
+    inside, results = field_of(inner, nothing), []
+    expected = inside()
+    outside = field_of(BoundField, lambda: results.append(inside()))
+    counted = Counted(monkeypatch)
+    flow = outside()
+    close(flow.gradients, expected.gradients)
+    close(results[0].gradients, expected.gradients)
+    # a functional field calls it for its player and for the input inside; the outer field never
+    assert counted.calls.total() == (2 if inner is functional_field else 0)
+
+
+def test_a_field_that_raises_leaves_no_trace(monkeypatch):
+    def fail():
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        field_of(BoundField, fail)()
+    counted = Counted(monkeypatch)
+    close(ganbench.input_grad(bump, X), bump_slope(X))
+    assert counted.calls.total() == 1
+
+
+def test_two_threads_differentiate_each_in_its_own_way(monkeypatch):
+    expected = field_of(functional_field, nothing)()
+    both_are_inside = threading.Barrier(2, timeout=30)
+    counted = Counted(monkeypatch)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(named_thread, name, field_of(make, both_are_inside.wait))
+            for name, make in (("functional", functional_field), ("bound", BoundField))
+        ]
+        flows = [run.result() for run in runs]
+    for flow in flows:
+        close(flow.gradients, expected.gradients)
+    assert counted.calls == {"functional": 2}
+
+
+def named_thread(name, call):
+    threading.current_thread().name = name
+    return call()
 
 
 # -- a game out of a program

@@ -20,6 +20,7 @@ from ganbench.game.probes import (
     LOGITS,
     PLAYER_PROBES,
     Extras,
+    Seen,
     columns,
     logit_probes,
     observe,
@@ -260,8 +261,10 @@ def test_a_column_that_nobody_fills_is_nan():
 @pytest.mark.parametrize("shape", [(64,), (16, 1), (4, 1, 3, 3)])
 def test_probes_of_steps_together_are_those_of_each_bit_for_bit(shape):
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
-    names = [("discriminator", name) for name in ("loss", *LOGITS)]
-    steps = [dict(zip(names, (draw(()), draw(shape), draw(shape)), strict=True)) for _ in range(7)]
+    steps = [
+        Seen({("discriminator", "loss"): draw(())}, {"discriminator": {name: draw(shape) for name in LOGITS}})
+        for _ in range(7)
+    ]
     columns = [("discriminator", name) for name in ("loss", "grad_norm", *LOGIT_PROBES)]
     each = torch.stack([row(seen, columns) for seen in steps])
     assert torch.equal(rows(steps, columns, torch.float32).nan_to_num(), each.nan_to_num())

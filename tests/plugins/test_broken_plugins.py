@@ -525,7 +525,7 @@ def test_two_files_of_one_name_do_not_harm_each_other(tmp_path, plugin):
 
 def test_a_plugin_that_is_given_twice_is_loaded_once(tmp_path):
     """Once by the suite, once on the command line."""
-    path = TOY.parent / "../toys.py"
+    path = TOY.parent / "../../toys.py"
     done = ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path, "--plugin", path)
     assert done.code == 0, done.err
     assert len(ganbench.load(tmp_path).runs) == 8

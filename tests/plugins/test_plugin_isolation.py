@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from run_cli import SUITES, TOY, ganbench_here, needs_builtins, rows
-from test_plugins import Entry, discover_entries, find, good, module, modules_are_put_back
+from test_discovery import Entry, discover_entries, find, good, module, modules_are_put_back
 
 from ganbench.errors import BadInput
 from ganbench.hookspecs import API_VERSION

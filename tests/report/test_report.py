@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 from run_cli import ganbench_here
-from test_frames import add_stack, demo, edit_lock, variant_config
+from test_results import add_stack, demo, edit_lock, variant_config
 
 from ganbench.report import summary_table, write_report
 from ganbench.report.content import notes, unjudged

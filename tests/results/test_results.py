@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ganbench.frames
 import numpy as np
 import pandas as pd
 import pytest
 
+import ganbench.results
 from ganbench import stats
 from ganbench.errors import BadInput
 from ganbench.results import Results, load

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import CensoredData, ecdf
-from test_frames import add_stack, demo, edit_lock, run_row, variant_config
+from test_results import add_stack, demo, edit_lock, run_row, variant_config
 
 from ganbench.errors import BadInput
 from ganbench.results import load

@@ -116,7 +116,7 @@ def test_what_is_in_it(published, tmp_path):
         manifest = json.loads(content.read("manifest.json"))
         lock = json.loads(content.read("suite.lock.json"))
         suite = content.read("suite.toml").decode()
-    assert suite == TOY.read_text("utf-8").replace("../toys.py", "plugins/toys.py")
+    assert suite == TOY.read_text("utf-8").replace("../../toys.py", "plugins/toys.py")
     assert names == sorted(names)
     assert packed.runs == manifest["runs"] == 8
     assert manifest["traces"] == "whole"
@@ -580,7 +580,7 @@ def beside(tmp_path) -> Path:
     folder.mkdir()
     shutil.copy(TOYS, folder / "toys.py")
     (folder / "toy.toml").write_text(
-        TOY.read_text("utf-8").replace("../toys.py", "toys.py"), encoding="utf-8"
+        TOY.read_text("utf-8").replace("../../toys.py", "toys.py"), encoding="utf-8"
     )
     cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]", "--seeds", "2")
     with mock.patch("ganbench.report.write_report"):

@@ -12,7 +12,7 @@ import pytest
 from made_results import make
 from run_cli import TOY
 from run_cli import ganbench_here as ganbench
-from test_frames import add_stack, variant_config
+from test_results import add_stack, variant_config
 
 from ganbench import load, stats
 from ganbench.cli.run import _conclude as conclude
