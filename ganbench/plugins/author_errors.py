@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pluggy
 
-import ganbench
+from ganbench import _version
 from ganbench.errors import BadInput
 
 HINTS = {
@@ -26,7 +26,7 @@ HINTS = {
 """A name that authors forget to import -> how it is imported."""
 RAISED = "mend what raised"
 _MACHINERY = tuple(
-    f"{Path(file).parent}{os.sep}" for file in (ganbench.__file__, pluggy.__file__, importlib.__file__)
+    f"{Path(file).parent}{os.sep}" for file in (_version.__file__, pluggy.__file__, importlib.__file__)
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-import ganbench
+from ganbench import _version
 from ganbench._version import __version__
 from ganbench.storage.records import Environment, GpuRecord
 
@@ -40,7 +40,7 @@ def environment(device: torch.device) -> Environment:
 @cache
 def _commit() -> str | None:
     """The commit of this checkout; None where ganbench is installed as a package."""
-    here = Path(ganbench.__file__).parent.parent
+    here = Path(_version.__file__).parent.parent
     if not (here / ".git").exists():
         return None
     try:

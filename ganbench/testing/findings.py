@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ganbench.errors import BadInput, Broken
 from ganbench.plugins.author_errors import RAISED, mend_of
+from ganbench.text import first_line
 
 if TYPE_CHECKING:
     from ganbench.testing.case import Case
@@ -146,9 +147,8 @@ def checks_of(kind: str) -> list[Check]:
 
 def told(error: BaseException, cls: type | None = None) -> str:
     """An exception in one line: type, message, and the innermost line of the component that raised it."""
-    message = str(error).strip().partition("\n")[0] or "no message"
     known = "" if isinstance(error, BadInput | Broken) else f"{type(error).__name__}: "
-    return f"{known}{message}{_place(error, cls)}"
+    return f"{known}{first_line(error)}{_place(error, cls)}"
 
 
 def _place(error: BaseException, cls: type | None) -> str:
