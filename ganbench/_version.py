@@ -1,3 +1,7 @@
-"""The one place that states the version."""
+"""The one place that states the version, and where the core's files lie."""
+
+from pathlib import Path
 
 __version__ = "0.1.0"
+CORE = Path(__file__).parent
+"""The folder of the core: lines of its files are not a component's."""

@@ -26,6 +26,10 @@ class GameView(Protocol):
     layout: Layout
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """The players that tell real from generated samples."""
+
+    @property
     def players(self) -> tuple[str, ...]:
         """All players."""
 

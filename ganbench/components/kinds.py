@@ -53,7 +53,8 @@ class Model(Component):
     def judges(self) -> tuple[str, ...]:
         """Players that tell real from generated samples. Default: the one called "discriminator", if any.
 
-        Their accuracies and logit gap are recorded, and they can saturate.
+        Their accuracies and logit gap are recorded, they can saturate, and techniques for the discriminator
+        act on them. On a judge's own turn `play` gives its real_logits and fake_logits.
         """
         return tuple(player for player in self.players() if player == "discriminator")
 
@@ -113,7 +114,10 @@ class Model(Component):
 
 
 class Loss(Component):
-    """Objectives: one method a player, named as the player, from `play`'s out to a scalar."""
+    """Objectives: one method a player, named as the player, from `play`'s out to a scalar.
+
+    Two names serve players of other names as well: see `objective_of`.
+    """
 
     kind = "loss"
     family: ClassVar[str]
@@ -126,6 +130,26 @@ class Loss(Component):
     def asked_every_step(cls) -> bool:
         """It is: each turn calls a method."""
         return True
+
+
+def objective_of(loss: Loss, model: Model, player: str) -> Callable[[Out], Tensor] | None:
+    """The method of a loss that gives a player's objective, None where there is none.
+
+    The one that is named as the player. Without one, a judge has `discriminator`, and the only player that
+    does not judge has `generator`.
+    """
+    # Losses are written for a duel and name its two sides; models may call their players what they like. Of
+    # several players that do not judge (an encoder, say), which one "generator" means is not ours to guess.
+    judges = model.judges()
+    others = [other for other in model.players() if other not in judges]
+    side = "discriminator" if player in judges else "generator" if judges and others == [player] else player
+    methods = (getattr(loss, name, None) for name in (player, side))
+    return next((method for method in methods if callable(method)), None)
+
+
+def players_without_objective(loss: Loss, model: Model) -> list[str]:
+    """Players for which a loss has no method."""
+    return [player for player in model.players() if objective_of(loss, model, player) is None]
 
 
 class Technique(Component):
@@ -232,7 +256,8 @@ class Metric(Component):
     values: ClassVar[dict[str, Direction]]
     """Value name -> which direction is better. The first is the metric's own."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """Names of what it reads of `Model.inspect`, and of players: models without them it cannot measure."""
+    """Names of what it reads of `Model.inspect`, and of players; "judges" for players that judge, whatever
+    their names. Models without them it cannot measure."""
     extractor: str = ""
     """Name of the feature extractor, "" where none is used (an option where a metric has one)."""
 
@@ -252,6 +277,11 @@ class Metric(Component):
     @abstractmethod
     def measure(self, evaluation: Evaluation) -> dict[str, float]:
         """All of `values`. May be inf or nan where that is the truth."""
+
+
+def readable(model: Model) -> set[str]:
+    """Everything of a model that `Metric.reads` may name."""
+    return {*model.shows, *model.players(), *(["judges"] if model.judges() else [])}
 
 
 class Extractor(Component):

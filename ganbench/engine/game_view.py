@@ -37,6 +37,11 @@ class PlayedGame(GameView):
         """All players."""
         return tuple(self.layout.slots)
 
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The players that tell real from generated samples."""
+        return tuple(self._program.judges)
+
     def double(self) -> PlayedGame:
         """The same game in double precision: its point, its buffers and its batches."""
         joint = {player: flat.double() for player, flat in self.joint.items()}

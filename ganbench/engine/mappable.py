@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from ganbench import _version
+from ganbench._version import CORE
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
 from ganbench.engine.trainers import Mapped, Runs, is_out_of_memory, one_by_one
@@ -66,7 +66,7 @@ def _first_sentence(error: Exception) -> str:
 
 def _line(error: Exception) -> str:
     """Where outside of torch and the core it was raised, as " (file.py:12)"; empty where nowhere."""
-    core = tuple(f"{Path(file).parent}{os.sep}" for file in (torch.__file__, _version.__file__))
+    core = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, CORE))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(core):
             return f" ({Path(frame.filename).name}:{frame.lineno})"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganbench.components import optimizers
 from ganbench.components.base import bind, create
 from ganbench.components.data import Data, DataSpec
-from ganbench.components.kinds import Loss, Model, Technique
+from ganbench.components.kinds import Loss, Model, Technique, objective_of
 from ganbench.engine import boundary
 from ganbench.errors import Broken
 from ganbench.game import Batch, Game, GradientField, Objective, Out, Play, probes
@@ -43,10 +43,9 @@ class Program:
 
         self.loss: Loss = made("loss", config["loss"])
         self.model: Model = bind(made("model", config["model"]), {"pairs": self.loss.pairs})
-        players = self.model.players()
-        judges = {player: players[player] for player in self.model.judges()}
+        self.judges = _judges(self.model)
         techniques: list[Technique] = [
-            bind(made("technique", entry).within(config["steps"]), {"judges": judges})
+            bind(made("technique", entry).within(config["steps"]), {"judges": self.judges})
             for entry in config["techniques"]
         ]
         self.techniques = sorted(techniques, key=lambda technique: technique.order)
@@ -60,7 +59,7 @@ class Program:
         self.layout = Layout(self.model.players(), self.modules)
         asked = frozenset(config.get("evaluate", {}).get("probes", ()))
         self.extras = probes.Extras(self.layout, asked)
-        self.columns = probes.columns(self.model.players(), self.extras)
+        self.columns = probes.columns(self.model.players(), self.judges, self.extras)
 
     # -- one run's beginning
 
@@ -118,10 +117,11 @@ class Program:
         """Game, rule, and how techniques wrap a field, with swept values in their places."""
         loss = _bind(self.loss, f"{self.loss.name}.", values)
         techniques = [_bind(technique, f"{technique.name}.", values) for technique in self.techniques]
+        objectives = {player: objective_of(loss, self.model, player) for player in self.layout.slots}
 
         def valued(player: str, nets: Nets, batch: Batch, out: Out) -> Tensor:
-            own, terms = getattr(loss, player, None), self.model.terms(player, out)
-            given = [] if own is None else [boundary.scalar("loss", loss.name, player, own(out))]
+            lossed, terms = objectives[player], self.model.terms(player, out)
+            given = [] if lossed is None else [boundary.scalar("loss", loss.name, player, lossed(out))]
             if terms is not None:
                 given.append(boundary.scalar("model", self.model.name, player, terms))
             if not given:
@@ -144,7 +144,8 @@ class Program:
         for technique in techniques:
             play = boundary.wrapped_play(technique, play)
             objective = boundary.wrapped_objective(technique, objective)
-        game = Game(self.layout, self.turns, play, objective, probes.observe, self.model.conditioned)
+        observe = partial(probes.observe, self.judges)
+        game = Game(self.layout, self.turns, play, objective, observe, self.model.conditioned)
         return game, self.rule(values), wrap
 
     # -- what it reads
@@ -165,6 +166,15 @@ class Program:
         with isolated_rng(0, "template"):
             nets = self.networks()
         return {name: net.train(training).requires_grad_(False) for name, net in nets.items()}
+
+
+def _judges(model: Model) -> dict[str, tuple[str, ...]]:
+    """The judging players and their networks."""
+    players = model.players()
+    for player in model.judges():
+        if player not in players:
+            raise Broken("model", model.name, f"has a judge that is none of its players: {player!r}")
+    return {player: players[player] for player in model.judges()}
 
 
 def optimizer(table: Mapping[str, Any]) -> optimizers.Optimizer:

@@ -1,8 +1,8 @@
-"""Diagnostics of every step: norms and losses of players, logits of discriminators, and what is asked for."""
+"""Diagnostics of every step: norms and losses of players, logits of judges, and what a suite asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
@@ -95,10 +95,11 @@ def logit_probes(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     return dict(zip(LOGIT_PROBES, values, strict=True))
 
 
-def observe(player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What is kept of a player's out for its probes: LOGITS where it has both and is who judges them."""
-    judges = player == "discriminator" and all(name in out for name in LOGITS)
-    return {name: out[name] for name in LOGITS} if judges else {}
+def observe(judges: Collection[str], player: str, out: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is kept of a player's out for its probes: LOGITS where it is a judge and has both."""
+    # on the generator's turn they are the same judge's, and of an objective that is not its own
+    judged = player in judges and all(name in out for name in LOGITS)
+    return {name: out[name] for name in LOGITS} if judged else {}
 
 
 def row(seen: Seen[Tensor], columns: Sequence[Column]) -> Tensor:
@@ -132,11 +133,11 @@ def _stacked(values: Sequence[float | Tensor], dtype: torch.dtype) -> Tensor:
     return torch.stack(tensors) if tensors else torch.tensor(values, dtype=dtype)
 
 
-def columns(players: Iterable[str], extras: Extras) -> list[Column]:
+def columns(players: Iterable[str], judges: Collection[str], extras: Extras) -> list[Column]:
     """All columns of a game's probes, in a fixed order."""
     return [
         (player, probe)
         for player in players
-        for logits in [LOGIT_PROBES if player == "discriminator" else ()]
+        for logits in [LOGIT_PROBES if player in judges else ()]
         for probe in (*PLAYER_PROBES, *logits, *extras.names(player))
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pluggy
 
-from ganbench import _version
+from ganbench._version import CORE
 from ganbench.errors import BadInput
 
 HINTS = {
@@ -25,9 +25,8 @@ HINTS = {
 }
 """A name that authors forget to import -> how it is imported."""
 RAISED = "mend what raised"
-_MACHINERY = tuple(
-    f"{Path(file).parent}{os.sep}" for file in (_version.__file__, pluggy.__file__, importlib.__file__)
-)
+_FOLDERS = (CORE, Path(pluggy.__file__).parent, Path(importlib.__file__).parent)
+_MACHINERY = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)
 
 
 class Unfit(BadInput):

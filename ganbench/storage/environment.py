@@ -11,8 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ganbench import _version
-from ganbench._version import __version__
+from ganbench._version import CORE, __version__
 from ganbench.storage.records import Environment, GpuRecord
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
@@ -40,7 +39,7 @@ def environment(device: torch.device) -> Environment:
 @cache
 def _commit() -> str | None:
     """The commit of this checkout; None where ganbench is installed as a package."""
-    here = Path(_version.__file__).parent.parent
+    here = CORE.parent
     if not (here / ".git").exists():
         return None
     try:

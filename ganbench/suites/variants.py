@@ -9,10 +9,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ganbench.components.base import create, options_of
-from ganbench.components.kinds import Model
+from ganbench.components.kinds import Loss, Model, players_without_objective, readable
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import nearest
 from ganbench.plugins.discovery import Catalogue
@@ -250,9 +251,8 @@ class Resolver:
             self.problems.add(where, f"{what} {nearest(loss.name, fitting)}")
             return
         alone = type(model).terms is not Model.terms  # then a player may do without the loss
-        for player in self._players(cell) or () if not alone else ():
-            if not callable(getattr(loss, player, None)):
-                self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
+        for player in self._without_objective(cell, model, loss) if not alone else ():
+            self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
         for technique in techniques:
             place = cell.origins["techniques"]
             reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
@@ -261,9 +261,14 @@ class Resolver:
             for what in _quarrels(technique, [other.name for other in techniques]):
                 self.problems.add(place, what)
 
+    def _without_objective(self, cell: Cell, model: Model, loss: Loss) -> list[str]:
+        """Players whose objective is not in the loss; none where the model's code breaks."""
+        players = partial(players_without_objective, loss, model)
+        return self._ask(cell.origins["model"], players) or []
+
     def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
         """Whether the model shows, or has the players, that its metrics read."""
-        shown = {*model.shows, *(self._players(cell) or ())}
+        shown = self._ask(cell.origins["model"], partial(readable, model)) or set()
         for index, name in enumerate(metrics):
             registered = self.catalogue.of("metric").get(name)
             unseen = set(registered.cls.reads) - shown if registered else set()

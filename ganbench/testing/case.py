@@ -14,7 +14,14 @@ import torch
 from ganbench._version import __version__
 from ganbench.components.base import Component, create, sweepable
 from ganbench.components.data import Data
-from ganbench.components.kinds import Loss, Metric, Model, Technique
+from ganbench.components.kinds import (
+    Loss,
+    Metric,
+    Model,
+    Technique,
+    players_without_objective,
+    readable,
+)
 from ganbench.engine.game_view import PlayedGame
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Runs
@@ -75,7 +82,7 @@ class Trial:
         """Players for which the loss has no method, where the model has no terms of their own."""
         model, loss = self.program.model, self.program.loss
         alone = type(model).terms is not Model.terms
-        return [] if alone else [who for who in model.players() if not callable(getattr(loss, who, None))]
+        return [] if alone else players_without_objective(loss, model)
 
     def state(self, seed: int = 0) -> State:
         """Where a seed begins."""
@@ -149,15 +156,14 @@ class Case:
         built = None
         for trial in self.games():
             error = raised(trial)
-            if (not error or not self._excuses(error)) and self._has_methods(trial):
+            if (not error or not self._excuses(error)) and self._serves(trial.program.model):
                 return trial
             built = built or trial
         return built
 
-    def _has_methods(self, trial: Trial) -> bool:
-        """Whether the component, if it is a loss, has a method for each player of the game."""
-        players = trial.program.model.players() if issubclass(self.cls, Loss) else ()
-        return all(callable(getattr(self.component, player, None)) for player in players)
+    def _serves(self, model: Model) -> bool:
+        """Whether the component, if it is a loss, has an objective for each player of the model."""
+        return not issubclass(self.cls, Loss) or not players_without_objective(self.component, model)
 
     def _excuses(self, error: BaseException) -> bool:
         """Whether what a step raised may mean that the component was made for other games.
@@ -294,8 +300,8 @@ class Case:
         return every
 
     def _gives(self, model: Any, reads: tuple[str, ...]) -> bool:
-        """Whether a model has the players, and shows what a metric reads."""
-        return set(reads) <= {*model.shows, *_players(model)}
+        """Whether a model has all that a metric reads."""
+        return set(reads) <= _readable(model)
 
     def _losses(self, model: Any) -> Sequence[str]:
         """Names of losses to try it with."""
@@ -338,12 +344,12 @@ def _fit(trial: Trial) -> None:
             raise BadInput(why)
 
 
-def _players(model: Any) -> tuple[str, ...]:
-    """The players of a model as it is by default; none where it cannot be made without options."""
+def _readable(model: type[Model]) -> set[str]:
+    """What metrics may read of a model as it is by default; nothing but what it shows without such."""
     try:
-        return tuple(model().players())
+        return readable(model())
     except TypeError:
-        return ()
+        return set(model.shows)
 
 
 def raised(trial: Trial) -> BaseException | None:

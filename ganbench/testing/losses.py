@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from ganbench.components import spelling
+from ganbench.components.kinds import objective_of
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, told
 from ganbench.testing.untouched import generators_untouched, same, tensors_untouched
@@ -60,7 +61,7 @@ def hides_no_nan(case: Case) -> None:
         for name in _read(case, player, out):
             poisoned = out[name].clone()
             poisoned.view(-1)[0] = math.nan
-            value = getattr(case.component, player)({**out, name: poisoned})
+            value = _method(case, player)({**out, name: poisoned})
             if value.isfinite():
                 raise Unmet(f"with a nan in {name} the {player}'s value is {value.item():.4g}")
 
@@ -72,7 +73,7 @@ def depends_on_its_input_alone(case: Case) -> None:
     Mend: keep nothing between calls: a loss has no state; draw nothing.
     """
     for player, out in sound(case):
-        method = getattr(case.component, player)
+        method = _method(case, player)
         with tensors_untouched("of what the model gave,", out), generators_untouched():
             first = method(out)
             method({name: x + 1 for name, x in out.items()})
@@ -92,10 +93,17 @@ def _names_its_players(case: Case) -> None:
         raise Unmet(reason, f"name each method as its player: {players}")
 
 
+def _method(case: Case, player: str) -> Callable[[Out], Tensor]:
+    """The loss's method for a player of the game."""
+    method = objective_of(case.component, case.trial.program.model, player)
+    assert method is not None  # `sound` and `_outs` leave the others out
+    return method
+
+
 def _value(case: Case, player: str, out: Out) -> object:
     """What the player's method gives; Unmet where it reads what the model did not give."""
     try:
-        return getattr(case.component, player)(dict(out))
+        return _method(case, player)(dict(out))
     except KeyError as error:
         name = error.args[0]
         if name in out:
@@ -112,7 +120,7 @@ def sound(case: Case) -> list[tuple[str, Out]]:
     outs = list(_outs(case))
     for player, out in outs:
         try:
-            sound = getattr(case.component, player)(dict(out)).shape == ()
+            sound = _method(case, player)(dict(out)).shape == ()
         except (Exception, SystemExit):
             sound = False
         if not sound:
@@ -123,8 +131,8 @@ def sound(case: Case) -> list[tuple[str, Out]]:
 def _outs(case: Case) -> Iterator[tuple[str, Out]]:
     """(player, what a model of its family gave on that player's turn), in float64."""
     trial = case.trial
-    view = trial.view
-    for player in (player for player in view.players if hasattr(case.component, player)):
+    view, model = trial.view, trial.program.model
+    for player in (player for player in view.players if objective_of(case.component, model, player)):
         with torch.no_grad():
             out = view.play(player, view.joint, trial.batch())
         yield player, {name: x.clone() for name, x in out.items()}
@@ -152,7 +160,7 @@ def _not_finite(case: Case, player: str, at: Out) -> str:
     """What of its value and gradient is not finite there; empty where all is."""
     leaves = {name: x.clone().requires_grad_() for name, x in at.items() if x.is_floating_point()}
     try:
-        value = getattr(case.component, player)({**at, **leaves})
+        value = _method(case, player)({**at, **leaves})
     except (Exception, SystemExit) as error:
         return f"method raised {told(error, case.cls)}"
     if not value.isfinite().all():
@@ -170,7 +178,7 @@ def _not_finite(case: Case, player: str, at: Out) -> str:
 def _read(case: Case, player: str, out: Out) -> list[str]:
     """Entries that the value depends on."""
     leaves = {name: x.clone().requires_grad_() for name, x in out.items() if x.is_floating_point()}
-    value = getattr(case.component, player)({**out, **leaves})
+    value = _method(case, player)({**out, **leaves})
     if not value.requires_grad:
         raise NotTried(f"the {player}'s value depends on nothing that can be differentiated")
     gradients = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True)

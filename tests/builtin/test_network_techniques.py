@@ -11,7 +11,7 @@ from torch import nn
 from toys import variant
 
 import ganbench
-from ganbench.components.base import create
+from ganbench.components.base import bind, create
 from ganbench.components.data import Data, DataSpec
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Looped, Mapped, Runs
@@ -56,7 +56,8 @@ def close(a, b, tolerance=1e-12):
 def built(model, spec, *techniques, seed=0):
     """The model's networks, in double precision, wrapped by the techniques, the first innermost."""
     build = model.networks
-    for technique in techniques:
+    judges = {judge: model.players()[judge] for judge in model.judges()}
+    for technique in (bind(technique, {"judges": judges}) for technique in techniques):
         build = lambda spec, inner=build, technique=technique: technique.networks(inner, spec)  # noqa: E731
     with isolated_rng(seed, "init"):
         return {name: net.to(DOUBLE) for name, net in build(spec).items()}

@@ -4,6 +4,7 @@ import copy
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -52,7 +53,9 @@ def make_game(nets, penalty=True, together=False):
 
     if penalty:
         objective = ToyPenalty().objective(objective)
-    return Game(Layout(model.players(), nets), model.turns(), model.play, objective, observe)
+    return Game(
+        Layout(model.players(), nets), model.turns(), model.play, objective, partial(observe, model.judges())
+    )
 
 
 def both_fields(penalty=True):

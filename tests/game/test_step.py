@@ -279,11 +279,12 @@ def test_logit_probes_by_hand():
 
 def test_only_a_discriminator_with_both_logits_is_observed():
     out = {"real_logits": torch.ones(2), "fake_logits": torch.ones(2)}
-    assert set(observe("discriminator", out | {"other": torch.ones(2)})) == set(LOGITS)
-    assert observe("generator", out) == {}
-    assert observe("discriminator", {"fake_logits": torch.ones(2)}) == {}
-    assert columns(["low"], NO_EXTRAS) == [("low", probe) for probe in PLAYER_PROBES]
-    assert columns(["discriminator"], NO_EXTRAS)[4:] == [("discriminator", probe) for probe in LOGIT_PROBES]
+    assert set(observe(("discriminator",), "discriminator", out | {"other": torch.ones(2)})) == set(LOGITS)
+    assert observe(("discriminator",), "generator", out) == {}
+    assert observe(("discriminator",), "discriminator", {"fake_logits": torch.ones(2)}) == {}
+    assert columns(["low"], (), NO_EXTRAS) == [("low", probe) for probe in PLAYER_PROBES]
+    judging = ("discriminator",)
+    assert columns(judging, judging, NO_EXTRAS)[4:] == [("discriminator", probe) for probe in LOGIT_PROBES]
 
 
 def test_the_last_of_several_turns_is_what_probes_tell(toys, blob):

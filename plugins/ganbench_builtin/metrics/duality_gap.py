@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Annotated, Literal
 
 import torch
@@ -22,7 +24,8 @@ class DualityGap(Metric):
 
     V is minus the discriminator's objective as it is trained, penalties included, whatever the generator's
     own. D' and G' are copies of the two, each trained against the other one, which stays as it is, for
-    `steps` steps on training batches of the run's size; V is then taken on held-out ones.
+    `steps` steps on training batches of the run's size; V is then taken on held-out ones. Where several
+    players judge, V is minus the sum of their objectives, and D' are all of them, trained together.
 
     0 to inf up to noise, lower is better: 0 at an equilibrium that neither can leave to its advantage. It is
     at least the divergence of generated from real samples that the loss stands for, so that it sees mode
@@ -43,7 +46,7 @@ class DualityGap(Metric):
 
     name = "duality-gap"
     values = {"duality-gap": "lower"}
-    reads = ("generator", "discriminator")
+    reads = ("generator", "judges")
     steps: Annotated[int, Field(gt=0)] = 100
     optimizer: Literal["adam", "sgd"] = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -52,24 +55,30 @@ class DualityGap(Metric):
     def measure(self, evaluation: Evaluation) -> dict[str, float]:
         """The value."""
         view = game(evaluation)
-        worst, best = self._trained(view, "generator", -1), self._trained(view, "discriminator", 1)
-        gap = self._loss(view, worst) - self._loss(view, best)
+        worst, best = self._trained(view, ("generator",), -1), self._trained(view, view.judges, 1)
+        gap = self._held_out(view, worst) - self._held_out(view, best)
         return {self.name: gap if math.isfinite(gap) else math.nan}
 
-    def _trained(self, view: GameView, player: str, sign: int) -> Joint:
-        """The point at which `player` has lowered `sign` times the discriminator's objective."""
+    def _trained(self, view: GameView, players: tuple[str, ...], sign: int) -> Joint:
+        """The point at which `players` have lowered `sign` times the judges' objective, -V."""
 
-        def objective(flat: Tensor, joint: Joint, batch: Batch) -> Tensor:
-            return sign * view.loss("discriminator", {**joint, player: flat}, batch)
+        def objective(moving: Joint, joint: Joint, batch: Batch) -> Tensor:
+            return sign * _judged(view, {**joint, **moving}, batch)
 
-        rule = per_player({player: _OPTIMIZERS[self.optimizer](lr=self.lr)})
+        rule = per_player({player: _OPTIMIZERS[self.optimizer](lr=self.lr) for player in players})
         joint, memory, slope = view.joint, rule.init(view.joint), torch.func.grad(objective)
         for step in range(1, self.steps + 1):
-            gradient = slope(joint[player], joint, view.batch(index=step))
-            joint, memory = rule.apply({player: gradient}, joint, memory, Clock(step, {player: step}, True))
+            gradients = slope({player: joint[player] for player in players}, joint, view.batch(index=step))
+            clock = Clock(step, dict.fromkeys(players, step), True)
+            joint, memory = rule.apply(gradients, joint, memory, clock)
         return joint
 
-    def _loss(self, view: GameView, joint: Joint) -> float:
-        """The discriminator's objective on held-out data."""
+    def _held_out(self, view: GameView, joint: Joint) -> float:
+        """-V on held-out data."""
         batches = [view.batch("test", index) for index in range(self.batches)]
-        return torch.stack([view.loss("discriminator", joint, batch) for batch in batches]).mean().item()
+        return torch.stack([_judged(view, joint, batch) for batch in batches]).mean().item()
+
+
+def _judged(view: GameView, joint: Joint, batch: Batch) -> Tensor:
+    """-V: the sum of the judges' objectives."""
+    return reduce(add, [view.loss(judge, joint, batch) for judge in view.judges])

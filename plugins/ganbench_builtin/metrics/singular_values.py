@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -20,8 +21,9 @@ _STEPS = 200  # of the power iteration beyond
 class SingularValues(Metric):
     """Largest singular values of the discriminator's weights (Miyato et al. 2018, arXiv:1802.05957).
 
-    Of every parameter of the discriminator's player that has two dimensions or more, as a matrix of its
-    first dimension by the rest, which is outputs by inputs for linear layers and convolutions. Values:
+    Of every parameter of the discriminator's player (of all players that judge) that has two dimensions or
+    more, as a matrix of its first dimension by the rest, which is outputs by inputs for linear layers and
+    convolutions. Values:
 
     - singular-max: the largest of them all. Brock et al. 2019, arXiv:1809.11096, section 4, see weights
       explode in this number before and at a collapse.
@@ -43,13 +45,13 @@ class SingularValues(Metric):
 
     name = "singular-values"
     values = {"singular-max": "lower", "singular-log-product": "lower"}
-    reads = ("discriminator",)
+    reads = ("judges",)
 
     def measure(self, evaluation: Evaluation) -> dict[str, float]:
         """Both values."""
         view = game(evaluation)
-        weights = view.layout.views("discriminator", view.joint["discriminator"])
-        norms = [_norm(weight) for weight in weights if weight.ndim > 1]
+        weights = [view.layout.views(judge, view.joint[judge]) for judge in view.judges]
+        norms = [_norm(weight) for weight in itertools.chain(*weights) if weight.ndim > 1]
         if not norms:
             return dict.fromkeys(self.values, math.nan)
         found = torch.stack(norms)  # max keeps nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ganbench
+from ganbench_builtin.techniques._judges import network_of
 
 
 def needs_players(technique: ganbench.Technique, model: ganbench.Model, *players: str) -> str | None:
@@ -21,6 +22,18 @@ def needs_network(technique: ganbench.Technique, model: ganbench.Model, network:
     return f"{technique.name} acts on one network {network!r}, and {model.name} has {', '.join(owned)}"
 
 
-def is_discriminator(network: str) -> bool:
-    """Whether a network judges samples: "discriminator", or one of several, as "discriminator_source"."""
-    return network == "discriminator" or network.startswith("discriminator_")
+def needs_judges(technique: ganbench.Technique, model: ganbench.Model) -> str | None:
+    """None where some player judges samples, else a sentence."""
+    if model.judges():
+        return None
+    return f"{technique.name} acts on the discriminator, and {model.name} has none"
+
+
+def needs_one_network_each(technique: ganbench.Technique, model: ganbench.Model) -> str | None:
+    """None where there are judges, each with one network that the technique can call; else a sentence."""
+    for judge in model.judges():
+        networks = model.players()[judge]
+        if network_of(judge, networks) is None:
+            several = f"{model.name} has {', '.join(networks)}"
+            return f"{technique.name} acts on one network of the {judge!r}, and {several}"
+    return needs_judges(technique, model)

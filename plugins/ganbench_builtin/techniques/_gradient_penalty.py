@@ -1,4 +1,4 @@
-"""What gradient penalties have in common: they add to the discriminator's objective."""
+"""What gradient penalties have in common: they add to the objective of every judge."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ from torch import Tensor
 
 import ganbench
 from ganbench import Nets, Objective
-from ganbench_builtin.techniques._fits import needs_network, needs_players
+from ganbench_builtin.techniques._fits import needs_one_network_each
+from ganbench_builtin.techniques._judges import judge_networks
 
 Critic = Callable[[Tensor], Tensor]
-"""The discriminator with buffers that stay as they are."""
+"""A judge's network with buffers that stay as they are."""
 
 EPSILON = 1e-12
 """Under the root: the derivative of a norm at 0 is not finite."""
 
 
 class GradientPenalty(ganbench.Technique):
-    """The discriminator's objective plus `penalty`. Subclasses are dataclasses."""
+    """A judge's objective plus `penalty`. Subclasses are dataclasses."""
 
-    needs: ClassVar[tuple[str, ...]] = ("discriminator",)
-    """Players without which it has nothing to read."""
+    reads_fake: ClassVar[bool] = False
+    """Whether it reads generated samples: then some player has to make them."""
 
     @abstractmethod
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:
         """What is added."""
 
     def objective(self, inner: Objective) -> Objective:
-        """Adds the penalty to the discriminator's objective."""
+        """Adds the penalty to each judge's objective."""
+        networks = judge_networks(self)
 
         def penalised(player: str, nets: Nets, batch: Mapping[str, Tensor], out: dict[str, Tensor]) -> Tensor:
             value = inner(player, nets, batch, out)
-            if player != "discriminator":
+            if player not in networks:
                 return value
-            return value + self.penalty(nets.frozen["discriminator"], batch, out)
+            return value + self.penalty(nets.frozen[networks[player]], batch, out)
 
         return penalised
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
-        """Needs one discriminator, and a generator where it reads fake samples."""
-        return needs_players(self, model, *self.needs) or needs_network(self, model, "discriminator")
+        """Needs judges of one network each, and a generator where it reads fake samples."""
+        refused = needs_one_network_each(self, model)
+        if refused or not self.reads_fake or set(model.players()) > set(model.judges()):
+            return refused
+        return f"{self.name} reads generated samples, and {model.name} has no player that makes them"
 
 
 def squares(critic: Critic, x: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 import ganbench
 from ganbench import BuildNetworks, Nets, Play
 from ganbench_builtin.techniques._augment import TRANSFORMS, Kind, Transform, needs_images
-from ganbench_builtin.techniques._fits import needs_network, needs_players
-from ganbench_builtin.techniques._seen import changed, draws_of_calls
+from ganbench_builtin.techniques._fits import needs_one_network_each
+from ganbench_builtin.techniques._judges import state_of
+from ganbench_builtin.techniques._seen import Change, changed, draws_of_calls
 
 Kinds = Annotated[tuple[Kind, ...], Field(min_length=1)]
 
@@ -76,18 +77,23 @@ class AdaptiveAugment(ganbench.Technique):
     transforms: Kinds = ("flip", "rotation", "translation", "color")
 
     def networks(self, build: BuildNetworks, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
-        """Adds "adaptive-augment", which keeps p."""
-        kept = _Probability(self.start, self.target, self.images, self.interval)
-        return {**build(spec), self.name: kept}
+        """Adds "adaptive-augment", which keeps p; one for each judge."""
+        options = (self.start, self.target, self.images, self.interval)
+        return build(spec) | {state_of(self, judge): _Probability(*options) for judge in self.judges}
 
     def play(self, inner: Play) -> Play:
         """Transforms what the discriminator sees, and moves p on its turn."""
 
         def augmented(player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            p = nets[self.name]()
-            out = inner(player, changed(self, nets, batch, lambda x, draw: self.transform(x, draw, p)), batch)
-            if player == "discriminator":
-                nets[self.name](out["real_logits"], len(batch["data"]))
+            # asked before anybody plays: all calls of a turn are made at the same p
+            p = {judge: nets[state_of(self, judge)]() for judge in self.judges}
+
+            def change(judge: str) -> Change:
+                return lambda x, uniform: self.transform(x, uniform, p[judge])
+
+            out = inner(player, changed(self, nets, batch, change), batch)
+            if player in p:
+                nets[state_of(self, player)](out["real_logits"], len(batch["data"]))
             return out
 
         return augmented
@@ -111,7 +117,7 @@ class AdaptiveAugment(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs one discriminator."""
-        return needs_players(self, model, "discriminator") or needs_network(self, model, "discriminator")
+        return needs_one_network_each(self, model)
 
     @property
     def _transforms(self) -> list[Transform]:

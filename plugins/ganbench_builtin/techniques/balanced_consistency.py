@@ -30,7 +30,7 @@ class BalancedConsistency(GradientPenalty):
 
     name = "balanced-consistency"
     conflicts: ClassVar[tuple[str, ...]] = ("consistency",)
-    needs: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    reads_fake = True
     real: Annotated[float, Field(ge=0)] = 10.0
     fake: Annotated[float, Field(ge=0)] = 10.0
     shift: Annotated[int, Field(ge=0)] = 4

@@ -12,7 +12,7 @@ from torch import Tensor
 import ganbench
 from ganbench import Nets, Play
 from ganbench_builtin.techniques._augment import TRANSFORMS, Transform, needs_images
-from ganbench_builtin.techniques._fits import needs_network
+from ganbench_builtin.techniques._fits import needs_one_network_each
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
 
 Policy = tuple[Literal["color", "translation", "cutout"], ...]
@@ -38,7 +38,7 @@ class DiffAugment(ganbench.Technique):
         """Transforms what the discriminator sees."""
 
         def augmented(player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return inner(player, changed(self, nets, batch, self.transform), batch)
+            return inner(player, changed(self, nets, batch, lambda _: self.transform), batch)
 
         return augmented
 
@@ -57,7 +57,7 @@ class DiffAugment(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs one discriminator."""
-        return needs_network(self, model, "discriminator")
+        return needs_one_network_each(self, model)
 
     @property
     def _transforms(self) -> list[Transform]:

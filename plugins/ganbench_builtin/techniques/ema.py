@@ -15,7 +15,7 @@ from ganbench import Clock, Joint, Memory, Rule
 class EMA(ganbench.Technique):
     """Metrics are taken at an average of the weights over time (Yazici et al. 2019, arXiv:1806.04498).
 
-    Averages every player but the discriminator: average = decay average + (1 - decay) weights a step,
+    Averages every player that does not judge: average = decay average + (1 - decay) weights a step,
     starting at the initial weights. Buffers (batch norm's statistics) are the current ones.
     """
 
@@ -28,7 +28,7 @@ class EMA(ganbench.Technique):
 
         def init(joint: Joint) -> Memory:
             averages = {
-                _key(player): flat.clone() for player, flat in joint.items() if player != "discriminator"
+                _key(player): flat.clone() for player, flat in joint.items() if player not in self.judges
             }
             return inner.init(joint) | averages
 

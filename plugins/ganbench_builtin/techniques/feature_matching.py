@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +15,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 import ganbench
 from ganbench import Nets, Objective
-from ganbench_builtin.techniques._fits import needs_network, needs_players
+from ganbench_builtin.techniques._fits import needs_one_network_each, needs_players
+from ganbench_builtin.techniques._gradient_penalty import Critic
+from ganbench_builtin.techniques._judges import judge_networks
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,21 @@ class FeatureMatching(ganbench.Technique):
         def matched(player: str, nets: Nets, batch: Mapping[str, Tensor], out: dict[str, Tensor]) -> Tensor:
             if player != "generator":
                 return inner(player, nets, batch, out)
-            critic = nets.frozen["discriminator"]
-            real, fake = (features(critic, x).mean(0) for x in (batch["data"], out["fake"]))
-            distance = self.weight * (real - fake).square().sum()
+            critics = [nets.frozen[network] for network in judge_networks(self).values()]
+            distances = [self._distance(critic, batch["data"], out["fake"]) for critic in critics]
+            distance = reduce(add, distances)
             return distance if self.replace else inner(player, nets, batch, out) + distance
 
         return matched
 
+    def _distance(self, critic: Critic, data: Tensor, fake: Tensor) -> Tensor:
+        """Section 3.1's, weighed, of one judge's features."""
+        real_mean, fake_mean = (features(critic, x).mean(0) for x in (data, fake))
+        return self.weight * (real_mean - fake_mean).square().sum()
+
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a generator and one discriminator."""
-        return needs_players(self, model, "generator", "discriminator") or needs_network(
-            self, model, "discriminator"
-        )
+        return needs_players(self, model, "generator") or needs_one_network_each(self, model)
 
 
 def features(critic: Callable[[Tensor], Any], x: Tensor) -> Tensor:

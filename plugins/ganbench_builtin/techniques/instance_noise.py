@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench import Nets, Play, bind
-from ganbench_builtin.techniques._fits import needs_network
+from ganbench_builtin.techniques._fits import needs_one_network_each
 from ganbench_builtin.techniques._seen import changed, draws_of_calls
 
 
@@ -54,7 +54,11 @@ class InstanceNoise(ganbench.Technique):
 
         def noisy(player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
             deviation = self.deviation(batch["step"])
-            return inner(player, changed(self, nets, batch, lambda x, draw: x + deviation * draw), batch)
+
+            def add(x: Tensor, draw: Tensor) -> Tensor:
+                return x + deviation * draw
+
+            return inner(player, changed(self, nets, batch, lambda _: add), batch)
 
         return noisy
 
@@ -64,4 +68,4 @@ class InstanceNoise(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs one discriminator."""
-        return needs_network(self, model, "discriminator")
+        return needs_one_network_each(self, model)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench import Nets, Objective
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import needs_judges
 
 LOGISTIC = ("minimax", "non-saturating")
 """Losses whose discriminator is a classifier by cross-entropy."""
@@ -36,7 +36,7 @@ class LabelSmoothing(ganbench.Technique):
 
         def smoothed(player: str, nets: Nets, batch: Mapping[str, Tensor], out: dict[str, Tensor]) -> Tensor:
             value = inner(player, nets, batch, out)
-            if player != "discriminator":
+            if player not in self.judges:
                 return value
             return value + (1 - self.target) * out["real_logits"].mean()
 
@@ -44,7 +44,7 @@ class LabelSmoothing(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator, and a loss that labels."""
-        missing = needs_players(self, model, "discriminator")
+        missing = needs_judges(self, model)
         if missing or loss.name in LOGISTIC:
             return missing
         return f"{self.name} softens the labels of {' or '.join(LOGISTIC)}, and {loss.name} has none"

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import ganbench
 from ganbench import BuildNetworks, Nets, Objective
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import needs_judges
+from ganbench_builtin.techniques._judges import state_of
 
 
 class _Anchors(nn.Module):
@@ -53,18 +54,18 @@ class LeCam(ganbench.Technique):
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
 
     def networks(self, build: BuildNetworks, spec: ganbench.DataSpec) -> dict[str, nn.Module]:
-        """Adds "lecam", which keeps the averages."""
-        return {**build(spec), "lecam": _Anchors(self.decay)}
+        """Adds "lecam", which keeps the averages; one for each judge."""
+        return build(spec) | {state_of(self, judge): _Anchors(self.decay) for judge in self.judges}
 
     def objective(self, inner: Objective) -> Objective:
         """Adds the penalty to the discriminator's objective."""
 
         def anchored(player: str, nets: Nets, batch: Mapping[str, Tensor], out: dict[str, Tensor]) -> Tensor:
             value = inner(player, nets, batch, out)
-            if player != "discriminator":
+            if player not in self.judges:
                 return value
             real_logits, fake_logits = out["real_logits"], out["fake_logits"]
-            real, fake = nets["lecam"](real_logits, fake_logits)
+            real, fake = nets[state_of(self, player)](real_logits, fake_logits)
             return value + self.weight * (
                 (real_logits - fake).square().mean() + (fake_logits - real).square().mean()
             )
@@ -73,4 +74,4 @@ class LeCam(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench_builtin.techniques._fits import is_discriminator, needs_players
+from ganbench_builtin.techniques._fits import needs_judges
+from ganbench_builtin.techniques._judges import is_judging
 from ganbench_builtin.techniques._last_layer import widened
 
 
@@ -52,10 +53,10 @@ class MinibatchDiscrimination(ganbench.Technique):
 
     def network(self, name: str, net: nn.Module) -> nn.Module:
         """Widens a discriminator's last layer. BadInput where that is not linear."""
-        if not is_discriminator(name):
+        if not is_judging(self, name):
             return net
         return widened(self, net, lambda n: (_Similarities(n, self.kernels, self.dims), self.kernels))
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)

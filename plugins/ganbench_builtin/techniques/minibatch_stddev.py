@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 import ganbench
-from ganbench_builtin.techniques._fits import is_discriminator, needs_players
+from ganbench_builtin.techniques._fits import needs_judges
+from ganbench_builtin.techniques._judges import is_judging
 from ganbench_builtin.techniques._last_layer import widened
 
 EPSILON = 1e-8
@@ -52,7 +53,7 @@ class MinibatchStddev(ganbench.Technique):
 
     def network(self, name: str, net: nn.Module) -> nn.Module:
         """Widens a discriminator's last layer. BadInput where that is not linear."""
-        return widened(self, net, lambda _: (_Spread(self.group), 1)) if is_discriminator(name) else net
+        return widened(self, net, lambda _: (_Spread(self.group), 1)) if is_judging(self, name) else net
 
     def draws(self, spec: ganbench.DataSpec, batch: int) -> dict[str, ganbench.Draw]:
         """None. BadInput where groups do not divide the batch."""
@@ -63,4 +64,4 @@ class MinibatchStddev(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)

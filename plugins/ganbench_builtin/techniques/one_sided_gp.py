@@ -25,7 +25,7 @@ class OneSidedGP(GradientPenalty):
     """
 
     name = "one-sided-gp"
-    needs = ("discriminator", "generator")
+    reads_fake = True
     weight: Annotated[float, Field(ge=0)] = 10.0
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:

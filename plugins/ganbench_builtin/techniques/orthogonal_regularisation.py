@@ -12,7 +12,8 @@ from torch import Tensor
 
 import ganbench
 from ganbench import Nets, Objective
-from ganbench_builtin.techniques._fits import needs_network
+from ganbench_builtin.techniques._fits import needs_network, needs_one_network_each
+from ganbench_builtin.techniques._judges import judge_networks
 
 Which = Literal["generator", "discriminator", "both"]
 
@@ -27,7 +28,8 @@ class OrthogonalRegularisation(ganbench.Technique):
 
     Arguments:
         beta: weight.
-        players: whose network, the one that is named as its player; published for the generator.
+        players: whose networks: the generator's of that name, as published, the discriminator's (of every
+            player that judges), or both.
     """
 
     name = "orthogonal-regularisation"
@@ -36,25 +38,26 @@ class OrthogonalRegularisation(ganbench.Technique):
 
     def objective(self, inner: Objective) -> Objective:
         """Adds the overlaps to these players' objectives."""
+        chosen = {} if self.players == "discriminator" else {"generator": "generator"}
+        if self.players != "generator":
+            chosen |= judge_networks(self)
 
         def regularised(
             player: str, nets: Nets, batch: Mapping[str, Tensor], out: dict[str, Tensor]
         ) -> Tensor:
             value = inner(player, nets, batch, out)
-            if player not in self._chosen:
+            if player not in chosen:
                 return value
-            overlaps = [overlap(weight) for weight in nets.parameters(player).values() if weight.dim() > 1]
+            weights = nets.parameters(chosen[player]).values()
+            overlaps = [overlap(weight) for weight in weights if weight.dim() > 1]
             return value + self.beta * sum(overlaps)
 
         return regularised
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
-        """Needs networks of those names."""
-        return next(filter(None, (needs_network(self, model, player) for player in self._chosen)), None)
-
-    @property
-    def _chosen(self) -> tuple[str, ...]:
-        return ("generator", "discriminator") if self.players == "both" else (self.players,)
+        """Needs one network of each player that it is for."""
+        generator = None if self.players == "discriminator" else needs_network(self, model, "generator")
+        return generator or (None if self.players == "generator" else needs_one_network_each(self, model))
 
 
 def overlap(weight: Tensor) -> Tensor:

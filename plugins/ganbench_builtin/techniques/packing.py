@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import ganbench
 from ganbench import BuildNetworks
-from ganbench_builtin.techniques._fits import is_discriminator, needs_players
+from ganbench_builtin.techniques._fits import needs_judges
+from ganbench_builtin.techniques._judges import is_judging
 
 
 class _Packed(nn.Module):
@@ -51,7 +52,7 @@ class Packing(ganbench.Technique):
             return nets
         source = None if spec.source is None else self._packed(spec.source)
         wide = build(replace(spec, shape=self._packed(spec.shape), source=source))
-        return nets | {name: _Packed(net, self.m) for name, net in wide.items() if is_discriminator(name)}
+        return nets | {name: _Packed(net, self.m) for name, net in wide.items() if is_judging(self, name)}
 
     def draws(self, spec: ganbench.DataSpec, batch: int) -> dict[str, ganbench.Draw]:
         """None. BadInput where packs do not divide the batch."""
@@ -65,7 +66,7 @@ class Packing(ganbench.Technique):
         """Needs a discriminator without conditions."""
         if type(model).conditioned is not ganbench.Model.conditioned:
             return f"{self.name} joins samples, and {model.name} judges each with something of its own"
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)
 
     def _packed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (self.m * shape[0], *shape[1:])

@@ -25,7 +25,7 @@ class R1R2(GradientPenalty):
 
     name = "r1-r2"
     conflicts = ("r1", "r2")
-    needs = ("discriminator", "generator")
+    reads_fake = True
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:

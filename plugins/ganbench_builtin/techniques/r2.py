@@ -21,7 +21,7 @@ class R2(GradientPenalty):
     """
 
     name = "r2"
-    needs = ("discriminator", "generator")
+    reads_fake = True
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:

@@ -10,7 +10,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 import ganbench
-from ganbench_builtin.techniques._fits import is_discriminator, needs_players
+from ganbench_builtin.techniques._fits import needs_judges
+from ganbench_builtin.techniques._judges import is_judging
 from ganbench_builtin.techniques._weights import LAYERS, matrix
 
 EPSILON = 1e-12
@@ -53,11 +54,11 @@ class SpectralNorm(ganbench.Technique):
 
     def network(self, name: str, net: nn.Module) -> nn.Module:
         """Normalises every linear and convolutional layer of a discriminator."""
-        return _wrap(net) if is_discriminator(name) else net
+        return _wrap(net) if is_judging(self, name) else net
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)
 
 
 def _wrap(net: nn.Module) -> nn.Module:

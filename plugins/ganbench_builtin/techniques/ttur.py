@@ -9,7 +9,7 @@ from pydantic import Field
 
 import ganbench
 from ganbench import Clock, Joint, Memory, Rule
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import needs_judges
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,12 @@ class TTUR(ganbench.Technique):
 
         def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
             moved, memory = inner.apply(gradients, joint, memory, clock)
-            if "discriminator" in gradients:
-                old = joint["discriminator"]
-                moved = moved | {"discriminator": old + self.ratio * (moved["discriminator"] - old)}
-            return moved, memory
+            movers = [judge for judge in self.judges if judge in gradients]
+            longer = {who: joint[who] + self.ratio * (moved[who] - joint[who]) for who in movers}
+            return moved | longer, memory
 
         return inner._replace(apply=apply)
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ganbench
 from ganbench import Flow, GradientField, Joint, Named, Turn
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import needs_judges, needs_players
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Unrolled(ganbench.Technique):
 
     def field(self, inner: GradientField) -> GradientField:
         """Replaces the generator's gradient."""
+        judges = tuple(self.judges)
 
         def unrolled(turn: Turn, joint: Joint, buffers: Named, batch: Mapping[str, Tensor]) -> Flow:
             flow = inner(turn, joint, buffers, batch)
@@ -47,9 +48,9 @@ class Unrolled(ganbench.Technique):
             def surrogate(generator: Tensor) -> Tensor:
                 point, seen = joint | {"generator": generator}, buffers
                 for _ in range(self.steps):
-                    judged = inner(("discriminator",), point, seen, batch)
-                    moved = point["discriminator"] - self.lr * judged.gradients["discriminator"]
-                    point, seen = point | {"discriminator": moved}, judged.buffers
+                    judged = inner(judges, point, seen, batch)
+                    moved = {who: point[who] - self.lr * judged.gradients[who] for who in judges}
+                    point, seen = point | moved, judged.buffers
                 return inner(("generator",), point, seen, batch).losses["generator"]
 
             gradient = torch.func.grad(surrogate)(joint["generator"])
@@ -59,4 +60,4 @@ class Unrolled(ganbench.Technique):
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator and a generator."""
-        return needs_players(self, model, "discriminator", "generator")
+        return needs_judges(self, model) or needs_players(self, model, "generator")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 import ganbench
 from ganbench import Clock, Joint, Memory, Rule
-from ganbench_builtin.techniques._fits import needs_players
+from ganbench_builtin.techniques._fits import needs_judges
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,11 @@ class WeightClipping(ganbench.Technique):
 
         def apply(gradients: Joint, joint: Joint, memory: Memory, clock: Clock) -> tuple[Joint, Memory]:
             joint, memory = inner.apply(gradients, joint, memory, clock)
-            if "discriminator" in gradients:
-                joint = joint | {"discriminator": joint["discriminator"].clamp(-self.limit, self.limit)}
-            return joint, memory
+            movers = [judge for judge in self.judges if judge in gradients]
+            return joint | {who: joint[who].clamp(-self.limit, self.limit) for who in movers}, memory
 
         return inner._replace(apply=apply)
 
     def fits(self, model: ganbench.Model, loss: ganbench.Loss) -> str | None:
         """Needs a discriminator."""
-        return needs_players(self, model, "discriminator")
+        return needs_judges(self, model)

@@ -23,7 +23,7 @@ class WGANGP(GradientPenalty):
     """
 
     name = "wgan-gp"
-    needs = ("discriminator", "generator")
+    reads_fake = True
     weight: Annotated[float, Field(ge=0)] = 10.0
     target: Annotated[float, Field(ge=0)] = 1.0
 
