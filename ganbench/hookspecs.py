@@ -10,14 +10,14 @@ A plugin may say at its top, before it imports anything, for which version of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pluggy
 
 from ganbench.components.data import Dataset
 from ganbench.components.kinds import Executor, Extractor, Logger, Loss, Metric, Model, Technique
+from ganbench.storage.records import ObservedRow, RunRow, StackInfo
 
 PROJECT = "ganbench"
 API_VERSION = 1
@@ -92,7 +92,7 @@ def ganbench_suites() -> Sequence[Path]:
 
 
 @hookspec
-def ganbench_stack_started(stack: Mapping[str, Any]) -> None:
+def ganbench_stack_started(stack: StackInfo) -> None:
     """A stack begins or resumes.
 
     `stack`: id, label, steps, step (where it begins), engine, folder; and, an entry a run: variants (their
@@ -101,10 +101,10 @@ def ganbench_stack_started(stack: Mapping[str, Any]) -> None:
 
 
 @hookspec
-def ganbench_evaluated(stack: Mapping[str, Any], step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+def ganbench_evaluated(stack: StackInfo, step: int, rows: Sequence[ObservedRow]) -> None:
     """A stack was evaluated. `rows`: one mapping a (run, metric): run, variant, seed, metric, value."""
 
 
 @hookspec
-def ganbench_stack_finished(stack: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+def ganbench_stack_finished(stack: StackInfo, runs: Sequence[RunRow]) -> None:
     """A stack ended. `runs`: its rows of results, one a run."""

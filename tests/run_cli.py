@@ -22,7 +22,8 @@ import ganbench
 from ganbench import cli
 from ganbench.engine.data import Sources
 from ganbench.plugins import discovery
-from ganbench.running import worker
+from ganbench.running.events import WorkerEvent
+from ganbench.running.worker import StackWorker
 
 TESTS = Path(__file__).parent
 SUITES = TESTS / "files" / "suites"
@@ -53,8 +54,8 @@ class InlinePool:
 
     def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
         catalogue = discovery.discover(plugin_files)
-        self._events: deque[dict[str, Any]] = deque()
-        self._train = worker.Trainer(catalogue, Sources(catalogue), self._events.append, lambda: False)
+        self._events: deque[WorkerEvent] = deque()
+        self._worker = StackWorker(catalogue, Sources(catalogue), self._events.append, lambda: False)
         self._waiting: deque[str] = deque()
 
     def __enter__(self) -> InlinePool:
@@ -66,10 +67,10 @@ class InlinePool:
     def add(self, path: str) -> None:
         self._waiting.append(path)
 
-    def train(self, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def train(self, paths: Sequence[str]) -> Iterator[WorkerEvent]:
         self._waiting.extend(paths)
         while self._waiting:
-            self._train(Path(self._waiting.popleft()))
+            self._worker.train(Path(self._waiting.popleft()))
             while self._events:
                 yield self._events.popleft()
 

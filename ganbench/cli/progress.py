@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 from rich.console import Console
@@ -22,7 +21,9 @@ from rich.progress import (
 from rich.text import Text
 
 from ganbench.planning.plan import Plan
-from ganbench.running.session import Watcher
+from ganbench.running.dispatch import Watcher
+from ganbench.running.events import Finished, SessionEvent, Split, Started, Stopped
+from ganbench.running.events import Progress as Moved
 
 LINE_SECONDS = 10.0
 """Time between lines about one stack."""
@@ -31,7 +32,7 @@ LINE_SECONDS = 10.0
 class Quiet:
     """Shows warnings only."""
 
-    def event(self, event: Mapping[str, Any], label: str) -> None:
+    def event(self, event: SessionEvent, label: str) -> None:
         """Nothing."""
 
     def warn(self, text: str) -> None:
@@ -44,25 +45,25 @@ class Lines(Quiet):
 
     def __init__(self, stacks: int) -> None:
         self._stacks, self._ended = stacks, 0
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
-    def event(self, event: Mapping[str, Any], label: str) -> None:
+    def event(self, event: SessionEvent, label: str) -> None:
         """A line, unless the last one about this stack was just now."""
-        kind, now = event["event"], time.monotonic()
-        if kind == "started":
-            click.echo(f"started  {label}", err=True)
-            self._told[event["stack"]] = now
-        elif kind == "finished":
-            self._ended += 1
-            click.echo(
-                f"ended    {label}: {outcomes(event)} ({self._ended} of {self._stacks} stacks)", err=True
-            )
-        elif kind == "split":
-            self._stacks += 1
-            click.echo(f"split    {label}: out of memory, going on with half the runs at once", err=True)
-        elif kind == "progress" and now - self._told.get(event["stack"], now) > LINE_SECONDS:
-            self._told[event["stack"]] = now
-            click.echo(f"training {label}: step {event['step']} of {event['steps']}", err=True)
+        now = time.monotonic()
+        match event:
+            case Started():
+                click.echo(f"started  {label}", err=True)
+                self._reported[event.stack] = now
+            case Finished():
+                self._ended += 1
+                counts = f"{outcomes(event)} ({self._ended} of {self._stacks} stacks)"
+                click.echo(f"ended    {label}: {counts}", err=True)
+            case Split():
+                self._stacks += 1
+                click.echo(f"split    {label}: out of memory, going on with half the runs at once", err=True)
+            case Moved() if now - self._reported.get(event.stack, now) > LINE_SECONDS:
+                self._reported[event.stack] = now
+                click.echo(f"training {label}: step {event.step} of {event.steps}", err=True)
 
 
 class Bars(Quiet):
@@ -73,21 +74,21 @@ class Bars(Quiet):
         self._tasks: dict[str, TaskID] = {}
         self._all = progress.add_task("all runs", total=runs, completed=cached, what="")
 
-    def event(self, event: Mapping[str, Any], label: str) -> None:
+    def event(self, event: SessionEvent, label: str) -> None:
         """Move the bars."""
-        kind, name = event["event"], event["stack"]
-        if kind == "started":
-            description = label if len(label) <= 44 else label[:43] + "…"
-            self._tasks[name] = self._progress.add_task(
-                description, total=event["steps"], completed=event["step"], what=""
-            )
-        elif kind == "progress":
-            failed = f"{event['failed']} failed" if event["failed"] else ""
-            self._progress.update(self._tasks[name], completed=event["step"], what=failed)
-        elif kind in ("finished", "split", "stopped") and name in self._tasks:
-            self._progress.remove_task(self._tasks.pop(name))
-        if kind == "finished":
-            self._progress.advance(self._all, len(event["rows"]))
+        match event:
+            case Started(stack=stack, step=step, steps=steps):
+                description = label if len(label) <= 44 else label[:43] + "…"
+                self._tasks[stack] = self._progress.add_task(
+                    description, total=steps, completed=step, what=""
+                )
+            case Moved(stack=stack, step=step):
+                failed = f"{event.failed} failed" if event.failed else ""
+                self._progress.update(self._tasks[stack], completed=step, what=failed)
+            case Finished() | Split() | Stopped() if event.stack in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.stack))
+        if isinstance(event, Finished):
+            self._progress.advance(self._all, len(event.rows))
             self._progress.console.print(Text(f"{label}: {outcomes(event)}", style="dim"))
 
     def warn(self, text: str) -> None:
@@ -95,9 +96,9 @@ class Bars(Quiet):
         self._progress.console.print(Text(f"warning: {text}", style="yellow"))
 
 
-def outcomes(event: Mapping[str, Any]) -> str:
+def outcomes(event: Finished) -> str:
     """Such as "4 finished, 1 collapsed"."""
-    names = [row["outcome"] for row in event["rows"]]
+    names = [row["outcome"] for row in event.rows]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
 
 

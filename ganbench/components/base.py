@@ -10,12 +10,14 @@ import typing
 from abc import ABC
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ganbench.components import spelling
 from ganbench.errors import BadInput, Problem, nearest
+
+T = TypeVar("T")
 
 
 class Component(ABC):
@@ -38,18 +40,20 @@ class Component(ABC):
         return False
 
 
-def create(cls: type[Component], options: Mapping[str, Any], where: str = "") -> Any:
-    """A validated component. Unknown or ill-typed options raise BadInput, all of them at once.
+def create(cls: type[T], options: Mapping[str, Any], where: str = "") -> T:
+    """A validated component or dataclass of options. BadInput holds every unknown or ill-typed option.
 
     Options are read as JSON and strictly: a list may be a tuple, but "1" and true are not numbers.
     """
+    kind: type = cls
     try:
-        return _adapter(cls).validate_json(json.dumps(dict(options), default=str), strict=True)
+        made: T = _adapter(kind).validate_json(json.dumps(dict(options), default=str), strict=True)
     except ValidationError as error:
         raise BadInput(_problems(error, cls, where)) from None
+    return made
 
 
-def options_of(component: Any) -> dict[str, Any]:
+def options_of(component: object) -> dict[str, Any]:
     """All options of a component with their values, JSON-able."""
     return _adapter(type(component)).dump_python(component, mode="json")  # type: ignore[no-any-return, arg-type]
 
@@ -65,7 +69,7 @@ def sweepable(cls: type[Component]) -> frozenset[str]:
     return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)
 
 
-def bind(component: Any, values: Mapping[str, Any]) -> Any:
+def bind(component: T, values: Mapping[str, Any]) -> T:
     """A copy of `component` with `values` in place of its options, unvalidated (they may be tensors)."""
     bound = copy.copy(component)
     for name, value in values.items():
@@ -78,14 +82,14 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def unknown_option(cls: type[Component], name: str) -> str:
+def unknown_option(cls: type, name: str) -> str:
     """What is said of an option that a component does not have."""
     if name in (values := spelling.untyped(cls)):
         return spelling.why_untyped(name, values[name])
     return f"unknown option; {nearest(name, [field.name for field in dataclasses.fields(cls)])}"  # type: ignore[arg-type]
 
 
-def _problems(error: ValidationError, cls: type[Component], where: str) -> list[Problem]:
+def _problems(error: ValidationError, cls: type, where: str) -> list[Problem]:
     problems = []
     for item in error.errors():
         path = ".".join([where, *map(str, item["loc"])] if where else map(str, item["loc"]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ganbench.game.update_rules import Rule
 from ganbench.components.base import Component
 from ganbench.components.data import Data, Dataset, DataSpec
+from ganbench.storage.records import ObservedRow, RunRow, StackInfo, SuiteLock
 
 BuildNetworks = Callable[[DataSpec], "dict[str, nn.Module]"]
 """Makes the freshly initialised networks of one run, by name."""
@@ -333,19 +334,19 @@ class Logger(Component):
         """None, or one sentence saying why it cannot be used here: a package that lacks, say."""
         return None
 
-    def opened(self, root: Path, suite: Mapping[str, Any]) -> None:
+    def opened(self, root: Path, suite: SuiteLock) -> None:
         """A session begins. `root`: the folder of results; `suite`: the resolved suite (suite.lock.json)."""
 
-    def started(self, stack: Mapping[str, Any]) -> None:
-        """A stack begins or resumes, at stack["step"]. `ganbench_stack_started` says what it holds."""
+    def started(self, stack: StackInfo) -> None:
+        """A stack begins or resumes, at stack["step"]."""
 
-    def evaluated(self, stack: Mapping[str, Any], step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    def evaluated(self, stack: StackInfo, step: int, rows: Sequence[ObservedRow]) -> None:
         """A stack was evaluated. `rows`: one a (run, metric): run, variant, seed, metric, value, weights, …
 
-        After a crash, steps that were told of once are trained, and told of, again.
+        After a crash, steps since the last checkpoint are trained again, and their evaluations come twice.
         """
 
-    def finished(self, stack: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+    def finished(self, stack: StackInfo, runs: Sequence[RunRow]) -> None:
         """A stack ended. `runs`: its rows of results, one a run: key, variant, seed, outcome, reason, …"""
 
     def closed(self) -> None:

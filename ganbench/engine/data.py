@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ganbench.components.data import Data
 from ganbench.components.instances import Create
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.atomic import write_atomic
+from ganbench.storage.records import ComponentEntry
 
 RESIDENT_SHARE = 0.3
 """Of a GPU's memory, what one table of data may take; larger ones are streamed from the host."""
@@ -36,7 +37,7 @@ def data_root() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where what was computed once is kept: the folder that GANBENCH_CACHE names, or the user's cache."""
+    """For results worth computing once: the folder that GANBENCH_CACHE names, or the user's cache."""
     named = os.environ.get("GANBENCH_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("ganbench")
 
@@ -52,7 +53,7 @@ class Sources:
         self._catalogue, self._create = catalogue, create
         self._loaded: dict[str, Data] = {}
 
-    def load(self, entry: Mapping[str, Any]) -> Data:
+    def load(self, entry: ComponentEntry) -> Data:
         """The data of {"name", "options"}, on the CPU."""
         key = repr((entry["name"], sorted(entry["options"].items())))
         if key not in self._loaded:
@@ -60,14 +61,14 @@ class Sources:
             self._loaded[key] = self._create(cls, entry["options"], entry["name"]).load(data_root())
         return self._loaded[key]
 
-    def digest(self, entry: Mapping[str, Any]) -> str:
+    def digest(self, entry: ComponentEntry) -> str:
         """SHA-256 of everything in the data."""
         return digest(self.load(entry))
 
 
 def digest(data: Data) -> str:
     """SHA-256 of everything in the data: types, shapes and values."""
-    hasher = hashlib.sha256()
+    hasher = hashlib.sha256()  # names, types and shapes too: the same bytes may be another table
     for field in dataclasses.fields(data):
         value = getattr(data, field.name)
         if isinstance(value, Tensor):

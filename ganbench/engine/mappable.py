@@ -1,4 +1,4 @@
-"""Can a component be mapped over a stack? Found out, not trusted."""
+"""Whether components can be mapped over a stack: tried out, not trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from ganbench.plugins.discovery import Catalogue
 from ganbench.text import first_line
 
 STEPS = 2
+"""The first step finds what cannot be mapped; the second reads the state that the first has written."""
 TOLERANCE = 1e-8
+"""Between the two ways after STEPS steps in float64: far above rounding, far below any wrong formula."""
 
 
 def why_not_mappable(

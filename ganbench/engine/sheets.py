@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ganbench.components.data import Data
 
+SHEETS = 8
+"""Sheets of a run at most."""
 IMAGES = 16
 """Samples on a sheet of images."""
 COLUMNS = 4
@@ -20,6 +22,13 @@ POINTS = 1000
 _SIDE = 160  # pixels of a sheet of points
 _MARGIN = 0.15  # around the data, as a share of their extent
 _DATA, _SAMPLES = 205, 30  # grey levels
+
+
+def sheet_steps(steps: int, every: int) -> list[int]:
+    """The evaluations at which samples are drawn: the first, the last, and others spaced evenly between."""
+    evaluated = sorted({*range(0, steps + 1, every), steps})
+    places = np.linspace(0, len(evaluated) - 1, min(SHEETS, len(evaluated)))
+    return [evaluated[round(place)] for place in places]
 
 
 def wanted(data: Data) -> int:
@@ -51,7 +60,10 @@ def sheet(samples: Tensor, data: Data) -> bytes:
 
 
 def _grid(images: Tensor) -> np.ndarray:
-    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8."""
+    """Images in rows, with lines of one pixel between: H x W or H x W x 3, uint8.
+
+    As `torchvision.utils.make_grid` without its frame; importing that takes each worker seconds.
+    """
     scaled = ((images.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
     n, channels, height, width = scaled.shape
     count = math.ceil(n / COLUMNS)

@@ -6,7 +6,7 @@ Both advance the same runs from the same draws; they differ in speed, and by rou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Generic
@@ -338,5 +338,21 @@ def _each(runs: Runs) -> list[tuple[int, Values]]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; torch's CPU allocator says so in a plain RuntimeError."""
+    return any(map(_says_out_of_memory, _chain(error)))
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was raised from, or while handling: compilers wrap what they meet."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__cause__, link.__context__]

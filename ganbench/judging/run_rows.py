@@ -13,7 +13,7 @@ from ganbench.judging.outcomes import Behaviour, Outcome, Remark, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
 from ganbench.storage.owners import owner_text
-from ganbench.storage.records import OptionValue, RunRow, StackConfig, VariantConfig
+from ganbench.storage.records import EvaluationRow, OptionValue, RunRow, StackConfig, VariantConfig
 from ganbench.storage.schema import EVALS
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import techniques_label
@@ -35,7 +35,7 @@ def judged_again(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> lis
 
     None where traces or evaluations that were recorded cannot be read any more.
     """
-    config = cast("StackConfig", {**folder.config(), "verdict": dict(verdict)})
+    config: StackConfig = {**folder.config(), "verdict": dict(verdict)}
     old = folder.runs().set_index("key", drop=False).reindex(config["keys"])
     traces, evals = folder.traces(), folder.table("evals.parquet")
     if evals is None or old["steps"].isna().any():
@@ -72,7 +72,7 @@ def run_rows(
 
 
 def hopeless(
-    config: StackConfig, traces: pd.DataFrame, evals: Sequence[Mapping[str, object]], runs: Iterable[int]
+    config: StackConfig, traces: pd.DataFrame, evals: Sequence[EvaluationRow], runs: Iterable[int]
 ) -> dict[int, Verdict]:
     """Which of the runs in training have failed for good, by the rows recorded so far."""
     table = pd.DataFrame(evals, columns=EVALS.names)
@@ -101,7 +101,7 @@ def _judged(
     return judge(
         trace.sort_values("step", kind="stable") if len(trace) else trace,
         evals[evals["run"] == run],
-        thresholds=create(Thresholds, config["verdict"], "verdict"),  # type: ignore[arg-type]
+        thresholds=create(Thresholds, config["verdict"], "verdict"),
         budget=config["variants"][run]["steps"],
         directions=config["directions"],
         critic=config["critic"],
@@ -205,4 +205,4 @@ def _row(
         "versions": json.dumps(config["versions"], sort_keys=True),
         **{path: float(value) for path, value in config["swept"][run].items()},
     }
-    return cast("RunRow", row)
+    return cast(RunRow, row)  # swept options are further columns

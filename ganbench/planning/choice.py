@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 import torch
@@ -76,7 +76,7 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
     if engine == "loop" and device == "cuda":
         raise BadInput("the engine loop runs on a CPU only; choose an executor such as cuda-graph")
     if engine not in ("auto", "loop"):
-        reason = catalogue.get("executor", engine).cls().available(device)  # type: ignore[attr-defined]
+        reason = catalogue.get("executor", engine).cls().available(device)
         if reason:
             raise BadInput(f"engine {engine!r} cannot be used: {reason}")
     return Settings(device, engine, workers or (cores() if device == "cpu" else 1))
@@ -110,7 +110,7 @@ def _candidates(measured: Cost, settings: Settings, catalogue: Catalogue) -> lis
         return [settings.engine]
     if settings.device == "cuda":
         return [CUDA_EXECUTORS[0]]
-    compiled: Any = catalogue.get("executor", "compiled").cls()
+    compiled = catalogue.get("executor", "compiled").cls()
     # a mapped convolution is a grouped one, which CPUs are slower at than at the plain ones
     return ["loop"] if measured.convolutional or compiled.available("cpu") else ["loop", "compiled"]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from ganbench.storage.records import (
 )
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.checks import idle_plugins
 from ganbench.suites.load import Suite, Variant, canonical, structure
 
@@ -217,7 +217,7 @@ class _Planner:
         """Stacks that an earlier call planned, and was killed before it made their folders."""
         by_key = {run.key: run for run in group.runs if run.key not in covered}
         stacks = []
-        for entry in (read_lock(self._root) or {}).get("stacks", ()):
+        for entry in lock_in(self._root).get("stacks", ()):
             keys = entry["keys"]
             if keys and set(keys) <= by_key.keys() and self._settings.allow(entry):
                 choice = Choice(entry["mapper"], entry["executor"], (len(keys),), entry["seconds"], 0)
@@ -268,7 +268,7 @@ class _Planner:
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
             "directions": self._directions(),
-            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,  # type: ignore[attr-defined]
+            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,
             "judges": group.judges,
             "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),
@@ -306,7 +306,7 @@ class _Planner:
     def _check_metrics(self, variant: Variant, data: Data) -> None:
         samples: int = variant.config["evaluate"]["samples"]
         for entry in variant.config["evaluate"]["metrics"]:
-            cls: Any = self._catalogue.get("metric", entry["name"]).cls
+            cls = self._catalogue.get("metric", entry["name"]).cls
             metric = self._create(cls, entry["options"], entry["name"])
             reason = metric.fits(data)
             if samples < metric.least:
@@ -328,8 +328,8 @@ class _Planner:
     def _directions(self) -> dict[str, str]:
         """Metric value -> which direction is better."""
         names = {e["name"] for v in self._suite.variants for e in v.config["evaluate"]["metrics"]}
-        known = self._catalogue.components["metric"]
-        tables = [known[name].cls.values for name in sorted(names & known.keys())]  # type: ignore[attr-defined]
+        known = self._catalogue.of("metric")
+        tables = [known[name].cls.values for name in sorted(names & known.keys())]
         return {value: direction for table in tables for value, direction in table.items()}
 
 

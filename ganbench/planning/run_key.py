@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ganbench.components.base import create
+from ganbench.components.base import Component, create
 from ganbench.components.data import Data
 from ganbench.components.instances import Create
 from ganbench.components.kinds import Metric
@@ -85,7 +85,7 @@ class Identities:
             "places": self._places(config),
         }
 
-    def _source_hash(self, registered: Registered) -> str:
+    def _source_hash(self, registered: Registered[Component]) -> str:
         if registered.cls not in self._hashes:
             self._hashes[registered.cls] = registered.source_hash
         return self._hashes[registered.cls]

@@ -18,7 +18,7 @@ ARROWS = ("network", "play", "objective", "field", "rule")
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
 
 
-def describe(registered: Registered) -> dict[str, Any]:
+def describe(registered: Registered[Component]) -> dict[str, Any]:
     """Plain data: kind, name, owner, doc, options, and what else there is to its kind."""
     cls = registered.cls
     return {

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +18,16 @@ import pluggy
 from ganbench import executors, hookspecs
 from ganbench._version import __version__
 from ganbench.components.base import Component
-from ganbench.components.kinds import KINDS
 from ganbench.errors import BadInput, nearest
 from ganbench.hookspecs import HOOKS
 from ganbench.plugins import author_errors
 from ganbench.plugins.author_errors import Unfit
-from ganbench.plugins.loading import Loading, TooSlow, check_version, check_version_of_raised, loaded
+from ganbench.plugins.loading import TooSlow, check_version, check_version_of_raised, loaded
+from ganbench.plugins.registry import Catalogue, Failure, Registered
 from ganbench.plugins.validation import Refusal, refusal
 from ganbench.text import owner_label
+
+__all__ = ["Catalogue", "Failure", "Registered", "discover"]
 
 GROUP = "ganbench"
 DISABLE = "GANBENCH_DISABLE_PLUGINS"
@@ -40,114 +41,6 @@ _MENDS = {
     "TooSlow": "import what takes long inside the functions that need it",
 }
 """What went wrong -> how to mend it."""
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A component and where it came from."""
-
-    cls: type[Component]
-    plugin: str
-    distribution: str
-    version: str
-    packaged: bool = True
-
-    @property
-    def owner(self) -> str:
-        """What identifies who provides it: not where a single file happens to lie."""
-        return f"{self.distribution} {self.version}" if self.packaged else "file"
-
-    @property
-    def origin(self) -> str:
-        """Who provides it, for people: a single file has no version."""
-        return owner_label(self.distribution, self.version, self.packaged)
-
-    @property
-    def summary(self) -> str:
-        """First paragraph of the component's docstring, in one line."""
-        return " ".join((inspect.getdoc(self.cls) or "").partition("\n\n")[0].split())
-
-    @property
-    def source_hash(self) -> str:
-        """SHA-256 of the source that the component is made of; of its name where none can be read.
-
-        That is the file that defines it, those of its base classes, and what these import from their own
-        package or folder; not ganbench's core, nor other packages.
-        """
-        files = sorted(_sources(self.cls))
-        contents = [file.read_bytes() for file in files] or [self.cls.__qualname__.encode()]
-        return hashlib.sha256(b"\0".join(contents)).hexdigest()
-
-    @property
-    def source_file(self) -> str | None:
-        """The file that defines the component."""
-        try:
-            return inspect.getsourcefile(self.cls)
-        except (TypeError, OSError):
-            return None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A plugin, or one component of it, that could not be used.
-
-    Arguments:
-        reason: one sentence.
-        traceback: of the plugin's own files; empty where the sentence says it all.
-        mend: what to write instead.
-        component: kind and name of the component that was refused, None where it is the plugin.
-    """
-
-    plugin: str
-    distribution: str
-    reason: str
-    traceback: str = ""
-    mend: str = author_errors.RAISED
-    component: tuple[str, str] | None = None
-
-    @property
-    def told(self) -> str:
-        """The reason, and what would mend it where the reason does not tell that."""
-        known = self.mend == author_errors.RAISED or self.reason.endswith("?")
-        return self.reason if known else f"{self.reason}; {self.mend}"
-
-
-@dataclass
-class Catalogue:
-    """Everything the installed plugins provide."""
-
-    manager: pluggy.PluginManager
-    components: dict[str, dict[str, Registered]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    suites: dict[str, Path] = field(default_factory=dict)
-    plugins: dict[str, str] = field(default_factory=dict)
-    """Plugin -> who provides it, for people."""
-    owners: dict[str, str] = field(default_factory=dict)
-    """Plugin -> its distribution, or file."""
-    failures: list[Failure] = field(default_factory=list)
-    disabled: dict[str, str] = field(default_factory=dict)
-    """Plugins that GANBENCH_DISABLE_PLUGINS leaves out -> their distributions."""
-    loading: dict[str, Loading] = field(default_factory=dict)
-    """How loading each plugin went."""
-    suite_owners: dict[str, str] = field(default_factory=dict)
-    """Suite -> the plugin that it comes from."""
-    files: set[Path] = field(default_factory=set)
-    """Single-file plugins that were loaded, or failed to."""
-
-    def get(self, kind: str, name: str) -> Registered:
-        """The component of that kind and name; BadInput names the nearest one."""
-        known = self.components[kind]
-        if name not in known:
-            raise BadInput(f"unknown {kind} {name!r}; {nearest(name, known)}")
-        return known[name]
-
-    def refused(self, kind: str, name: str) -> Failure | None:
-        """Why a component that a plugin gives under that name was refused, where none has it."""
-        found = (failure for failure in self.failures if failure.component == (kind, name))
-        return None if name in self.components[kind] else next(found, None)
-
-    def names(self, kind: str) -> list[str]:
-        """All names of that kind, sorted."""
-        return sorted(self.components[kind])
 
 
 def discover(files: Iterable[Path | str] = ()) -> Catalogue:
@@ -178,7 +71,7 @@ def add_files(catalogue: Catalogue, files: Iterable[Path | str]) -> None:
     for path in {Path(file).resolve(): Path(file) for file in files}.values():
         if path.resolve() not in catalogue.files:
             catalogue.files.add(path.resolve())
-            _add(catalogue, path.stem, str(path), "0", lambda path=path: _load_file(path), packaged=False)
+            _add(catalogue, path.stem, str(path), "0", partial(_load_file, path), packaged=False)
     if catalogue.failures and os.environ.get(STRICT, "0") not in ("", "0"):
         first = catalogue.failures[0]
         raise BadInput(
@@ -203,7 +96,14 @@ def _entry_points() -> Sequence[metadata.EntryPoint]:
     return sorted(found.values(), key=order)
 
 
-def _add(catalogue: Catalogue, name: str, owner: str, version: str, load: Any, packaged: bool = True) -> None:
+def _add(
+    catalogue: Catalogue,
+    name: str,
+    owner: str,
+    version: str,
+    load: Callable[[], object],
+    packaged: bool = True,
+) -> None:
     """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
     manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
     try:
@@ -298,36 +198,3 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _sources(cls: type) -> set[Path]:
-    """Files that make up a component (see `Registered.source_hash`)."""
-    waiting = [_module(base) for base in cls.__mro__]
-    seen: dict[str, Path] = {}
-    while waiting:
-        module = waiting.pop()
-        file = getattr(module, "__file__", None)
-        if module is None or not file or module.__name__ in seen or not _is_own(module, cls):
-            continue
-        seen[module.__name__] = Path(file)
-        waiting += [_module(value) for value in vars(module).values()]
-    return {file for file in seen.values() if file.is_file()}
-
-
-def _module(value: Any) -> ModuleType | None:
-    """The module that a global is, or comes from."""
-    if isinstance(value, ModuleType):
-        return value
-    return sys.modules.get(getattr(value, "__module__", None) or "")
-
-
-def _is_own(module: ModuleType, cls: type) -> bool:
-    """Whether a module belongs to the package, or lies in the folder, of a component's bases."""
-    top = module.__name__.partition(".")[0]
-    if top == "ganbench" or top in sys.stdlib_module_names:
-        return False
-    home = _module(cls)
-    return home is not None and (
-        top == home.__name__.partition(".")[0]
-        or Path(module.__file__ or "").parent == Path(home.__file__ or ".").parent
-    )

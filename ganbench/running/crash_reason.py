@@ -1,13 +1,15 @@
-"""Whose code raised: a crash is told by the component at fault, not by a traceback alone."""
+"""Whose code raised: a crash is reported by the component at fault, not by a traceback alone."""
 
 from __future__ import annotations
 
 import traceback
 
+from ganbench.components.base import Component
 from ganbench.errors import BadInput, Broken
 from ganbench.planning.run_key import parts
 from ganbench.plugins.discovery import Catalogue, Registered
 from ganbench.storage.records import VariantConfig
+from ganbench.text import first_line
 
 
 def crash_reason(error: BaseException, config: VariantConfig, catalogue: Catalogue) -> str:
@@ -17,30 +19,27 @@ def crash_reason(error: BaseException, config: VariantConfig, catalogue: Catalog
     if isinstance(error, Broken):
         owner = catalogue.components[error.kind][error.name]
         return f"{_named(error.kind, error.name, owner)} {error.what}"
-    what = f"raised {type(error).__name__}: {_first_line(error)}"
+    raised = f"raised {type(error).__name__}: {first_line(error)}"
     owners = _owners(config, catalogue)
+    # innermost first: a component that calls another's code is not at fault for what that raises
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in owners:
             kind, name, owner = owners[frame.filename]
             where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-            return f"{_named(kind, name, owner)} {what} ({where})"
-    return f"ganbench {what}"
+            return f"{_named(kind, name, owner)} {raised} ({where})"
+    return f"ganbench {raised}"
 
 
-def _owners(config: VariantConfig, catalogue: Catalogue) -> dict[str, tuple[str, str, Registered]]:
+def _owners(config: VariantConfig, catalogue: Catalogue) -> dict[str, tuple[str, str, Registered[Component]]]:
     """Source file -> the variant's component that it defines."""
-    found = {}
+    owners = {}
     for kind, entry in parts(config):
         registered = catalogue.components[kind].get(entry["name"])
         if registered and registered.source_file:
-            found[registered.source_file] = (kind, entry["name"], registered)
-    return found
+            owners[registered.source_file] = (kind, entry["name"], registered)
+    return owners
 
 
-def _named(kind: str, name: str, owner: Registered) -> str:
+def _named(kind: str, name: str, owner: Registered[Component]) -> str:
     """Such as "loss 'hinge' of ganbench 0.1.0"; a single file has no version."""
     return f"{kind} {name!r} of {owner.origin}"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or "no message"

@@ -1,10 +1,16 @@
-"""What workers tell the session of the stacks that they train. Each event names its stack's folder."""
+"""What happens to stacks in training. Each event names its stack's folder.
+
+Workers send `WorkerEvent`s to the session. It answers failures itself, and passes `SessionEvent`s on to the
+watcher, live.json, observers and loggers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from ganbench.judging.outcomes import Outcome
+from ganbench.storage.records import ObservedRow, RunRow
 
 
 @dataclass(frozen=True)
@@ -23,21 +29,21 @@ class Progress:
     stack: str
     step: int
     steps: int
-    died: tuple[int, ...]
+    died: Sequence[int]
 
     @property
     def failed(self) -> int:
-        """Runs that were frozen."""
+        """How many runs were frozen."""
         return sum(map(bool, self.died))
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A stack was evaluated at `step`. `rows`: one a (run, metric), with the run's variant and seed."""
+    """A stack was evaluated at `step`. `rows`: one a (run, metric)."""
 
     stack: str
     step: int
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[ObservedRow]
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,17 @@ class Finished:
     """A stack ended: `rows` has a row of results a run."""
 
     stack: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[RunRow]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A stack could not be trained to its end."""
+    """A stack could not be trained to its end. `traceback` is "" where the worker died."""
 
     stack: str
-    outcome: str
     reason: str
     traceback: str = ""
+    outcome: Outcome = Outcome.CRASHED
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,9 @@ class OutOfMemory:
 
 @dataclass(frozen=True)
 class Split:
-    """A stack was halved, because memory did not suffice for it."""
+    """The session halved a stack, because memory did not suffice for it."""
 
     stack: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -81,4 +86,10 @@ class Stopped:
     stack: str
 
 
-Event = Started | Progress | Evaluated | Finished | Failed | OutOfMemory | Split | Stopped
+Last = Finished | Failed | OutOfMemory | Stopped
+"""The last event that a worker sends about a stack."""
+
+WorkerEvent = Started | Progress | Evaluated | Last
+
+SessionEvent = Started | Progress | Evaluated | Finished | Split | Stopped
+"""A failure is `Finished`, with rows that say so."""

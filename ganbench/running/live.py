@@ -1,4 +1,4 @@
-"""live.json: what a session is training just now, for whoever watches. Only the session writes it.
+"""live.json: what a session is training just now, for `ganbench watch`. Only the session writes it.
 
 It holds nothing that is not in the rows too, or will be: it is removed at the session's end, and what it
 says counts only while the folder's lock is held.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
-from ganbench.storage.atomic import write_json
+from ganbench.running.events import Evaluated, Finished, Progress, SessionEvent, Split, Started, Stopped
+from ganbench.storage.atomic import read_json, write_json
+from ganbench.storage.records import LiveRecord, LiveTraining, ObservedRow, StackConfig, SuiteLock
 
 NAME = "live.json"
 SECONDS = 1.0
@@ -24,45 +26,46 @@ SECONDS = 1.0
 
 
 class Live:
-    """Told of every event of a session, it keeps live.json up to date.
+    """Keeps live.json up to date.
 
     Arguments:
         root: the suite's folder of results.
         suite: the resolved suite, as in suite.lock.json.
     """
 
-    def __init__(self, root: Path, suite: Mapping[str, Any]) -> None:
+    def __init__(self, root: Path, suite: SuiteLock) -> None:
         self._path, self._costs, self._written = root / NAME, costs(suite), 0.0
         self._began: float | None = None
         self._run_steps, self._work = 0, 0.0
-        self._training: dict[str, dict[str, Any]] = {}
+        self._training: dict[str, LiveTraining] = {}
 
-    def event(self, event: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    def event(self, event: SessionEvent, config: StackConfig) -> None:
         """Something happened to the stack of that config."""
-        kind, name, now = event["event"], event["stack"], time.time()
-        if kind == "started":
-            self._began = self._began or now
-            begun = {"from": event["step"], "since": now, "died": {}, "evaluated": None, "metrics": {}}
-            self._training[name] = {"step": event["step"], "steps": event["steps"], **begun}
-        elif kind == "progress":
-            self._move(name, event["step"], config)
-            died = {str(run): step for run, step in enumerate(event["died"]) if step}
-            self._training[name]["died"] = died
-        elif kind == "evaluated":
-            self._move(name, event["step"], config)
-            self._training[name] |= {"evaluated": event["step"], "metrics": spread(event["rows"])}
-        else:
-            if kind == "finished" and name in self._training:
-                self._move(name, max(row["steps"] for row in event["rows"]), config)
-            self._training.pop(name, None)
-        if kind not in ("progress", "evaluated") or time.monotonic() - self._written > SECONDS:
+        name, now = event.stack, time.time()
+        match event:
+            case Started(step=step, steps=steps):
+                self._began = self._began or now
+                self._training[name] = _begun(step, steps, now)
+            case Progress(step=step, died=died):
+                self._move(name, step, config)
+                self._training[name]["died"] = {str(run): at for run, at in enumerate(died) if at}
+            case Evaluated(step=step, rows=rows):
+                self._move(name, step, config)
+                self._training[name].update({"evaluated": step, "metrics": spread(rows)})
+            case Finished(rows=runs) if name in self._training:
+                self._move(name, max(row["steps"] for row in runs), config)
+                del self._training[name]
+            case Finished() | Split() | Stopped():
+                self._training.pop(name, None)
+        moved = isinstance(event, Progress | Evaluated)
+        if not moved or time.monotonic() - self._written > SECONDS:
             self._write(now)
 
     def close(self) -> None:
         """The session ends."""
         self._path.unlink(missing_ok=True)
 
-    def _move(self, name: str, step: int, config: Mapping[str, Any]) -> None:
+    def _move(self, name: str, step: int, config: StackConfig) -> None:
         steps = max(0, step - self._training[name]["step"])
         self._training[name]["step"] += steps
         self._run_steps += steps * len(config["keys"])
@@ -70,12 +73,36 @@ class Live:
 
     def _write(self, now: float) -> None:
         self._written = time.monotonic()
-        state = {"time": now, "began": self._began, "run_steps": self._run_steps, "work": self._work}
+        record: LiveRecord = {
+            "time": now,
+            "began": self._began,
+            "run_steps": self._run_steps,
+            "work": self._work,
+            "training": self._training,
+        }
         with contextlib.suppress(OSError):  # no run is worth less because nobody could watch it
-            write_json(self._path, {**state, "training": self._training})
+            write_json(self._path, record)
 
 
-def costs(suite: Mapping[str, Any]) -> dict[str, float]:
+def _begun(step: int, steps: int, now: float) -> LiveTraining:
+    """A stack that begins or resumes at `step`."""
+    return {
+        "from": step,
+        "since": now,
+        "step": step,
+        "steps": steps,
+        "died": {},
+        "evaluated": None,
+        "metrics": {},
+    }
+
+
+def read_live(root: Path) -> LiveRecord | None:
+    """What a session wrote last to `root`/live.json; None where nothing is there or it is unreadable."""
+    return cast(LiveRecord | None, read_json(root / NAME)[0])
+
+
+def costs(suite: SuiteLock) -> dict[str, float]:
     """Run key -> predicted seconds of one of its steps, on one core; equal for all where unknown."""
     steps = {variant["label"]: variant["config"]["steps"] for variant in suite["variants"]}
     by_key = {key: steps[label] for key, label in zip(suite["keys"], suite["labels"], strict=True)}
@@ -89,7 +116,7 @@ def costs(suite: Mapping[str, Any]) -> dict[str, float]:
     return {key: known.get(key, usual) for key in by_key}
 
 
-def spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+def spread(rows: Sequence[ObservedRow]) -> dict[str, list[float]]:
     """Metric -> least, median and greatest value over the runs, at the weights that are trained."""
     values: dict[str, list[float]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Loggers of a session: chosen by `--log`, each told of what happens in a thread of its own."""
+"""Loggers of a session: chosen by `--log`, each called in a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
 
 from ganbench.components.base import create
 from ganbench.components.kinds import Logger
 from ganbench.errors import BadInput, Problem
 from ganbench.plugins.discovery import Catalogue
+from ganbench.storage.records import ObservedRow, RunRow, StackInfo, SuiteLock
 from ganbench.suites.toml_file import toml_value
 from ganbench.text import printable
 
 CLOSE_SECONDS = 60.0
-"""Time that loggers get at the end to tell what is left."""
+"""Time that loggers get at the end for the calls that are left."""
 _COMMA = re.compile(r",(?=\s*\w+\s*=)")
 
 
@@ -39,50 +40,70 @@ def _logger(text: str, catalogue: Catalogue) -> Logger:
     pairs = [pair.partition("=") for pair in _COMMA.split(listed)] if listed else []
     if any(not equals for _, equals, _ in pairs):
         raise BadInput(Problem(where, "must look like NAME or NAME:option=value,option=value"))
-    logger: Logger = create(cls, {key.strip(): toml_value(value) for key, _, value in pairs}, where)
-    lacks = logger.available()
-    if lacks:
-        raise BadInput(Problem(where, lacks))
+    logger = create(cls, {key.strip(): toml_value(value) for key, _, value in pairs}, where)
+    unavailable = logger.available()
+    if unavailable:
+        raise BadInput(Problem(where, unavailable))
     return logger
 
 
 class Loggers:
-    """`with Loggers(loggers, warn) as loggers: loggers.tell("started", stack)`; closed at the end.
+    """`with Loggers(loggers, warn) as loggers: loggers.started(stack)`; closed at the end.
 
-    A logger that raises is warned of once, one that is too slow at the end is left behind.
+    Each method has that method of every logger called, soon. A logger that raises is warned of once, one that
+    is too slow at the end is left behind.
     """
 
     def __init__(self, loggers: Sequence[Logger], warn: Callable[[str], None]) -> None:
-        self._tellers = [_Teller(logger, warn) for logger in loggers]
+        self._threads = [_LoggerThread(logger, warn) for logger in loggers]
 
     def __enter__(self) -> Loggers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.tell("closed")
-        for teller in self._tellers:
-            teller.end()
+        self._call("closed")
+        for thread in self._threads:
+            thread.join()
 
-    def tell(self, method: str, *arguments: Any) -> None:
-        """Have that method of every logger called with these arguments, soon."""
-        for teller in self._tellers:
-            teller.tell(method, *arguments)
+    def opened(self, root: Path, suite: SuiteLock) -> None:
+        """A session begins."""
+        self._call("opened", root, suite)
+
+    def started(self, stack: StackInfo) -> None:
+        """A stack begins or resumes."""
+        self._call("started", stack)
+
+    def evaluated(self, stack: StackInfo, step: int, rows: Sequence[ObservedRow]) -> None:
+        """A stack was evaluated."""
+        self._call("evaluated", stack, step, rows)
+
+    def finished(self, stack: StackInfo, runs: Sequence[RunRow]) -> None:
+        """A stack ended."""
+        self._call("finished", stack, runs)
+
+    def _call(self, method: str, *arguments: object) -> None:
+        for thread in self._threads:
+            thread.call(method, *arguments)
 
 
-class _Teller:
-    """One logger, its thread, and what it has not been told yet."""
+class _LoggerThread:
+    """One logger, its thread, and the calls that wait.
+
+    No `ThreadPoolExecutor`: Python joins its threads at exit, so that a logger that hangs would keep the
+    process alive. A daemon thread can be left behind.
+    """
 
     def __init__(self, logger: Logger, warn: Callable[[str], None]) -> None:
         self._logger, self._warn, self._warned = logger, warn, False
-        self._waiting: queue.SimpleQueue[tuple[str, tuple[Any, ...]]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[str, tuple[object, ...]]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"logger {logger.name}", daemon=True)
         self._thread.start()
 
-    def tell(self, method: str, *arguments: Any) -> None:
+    def call(self, method: str, *arguments: object) -> None:
         self._waiting.put((method, arguments))
 
-    def end(self) -> None:
-        """Wait until it was told all; not forever, and not against a further Ctrl-C."""
+    def join(self) -> None:
+        """Wait for the calls that are left; not forever, and not against a further Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
@@ -100,5 +121,5 @@ class _Teller:
     def _failed(self, method: str, error: BaseException) -> None:
         if not self._warned:
             self._warned = True
-            what = f"{type(error).__name__}: {error}"
-            self._warn(printable(f"the logger {self._logger.name!r} raised in {method}: {what}", 1000))
+            raised = f"{type(error).__name__}: {error}"
+            self._warn(printable(f"the logger {self._logger.name!r} raised in {method}: {raised}", 1000))

@@ -12,12 +12,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from typing import Any
 
 from ganbench.judging.outcomes import Outcome
-from ganbench.running import worker
+from ganbench.running.events import Failed, Last, WorkerEvent
+from ganbench.running.worker import HELD_BACK, main, own_group
 
-Event = dict[str, Any]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 STOP_SECONDS = 60.0
 """Time that workers get to write their checkpoints."""
@@ -26,8 +25,8 @@ STOP_SECONDS = 60.0
 class Pool:
     """`with Pool(2, plugins) as pool: for event in pool.train(folders): ...`
 
-    Each event names its stack by the name of its folder. A worker that dies gives the event "failed" for
-    what it trained, and is replaced. So is one that takes longer than `timeout` seconds for a stack.
+    A worker that dies gives the event `Failed` for what it trained, and is replaced. So is one that takes
+    longer than `timeout` seconds for a stack.
     """
 
     def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
@@ -40,87 +39,98 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one in self._workers:
-            one.close()
+        for worker in self._workers:
+            worker.close()
 
     def add(self, path: str) -> None:
         """One more stack to train."""
         self._waiting.append(path)
 
-    def train(self, paths: Sequence[str]) -> Iterator[Event]:
+    def train(self, paths: Sequence[str]) -> Iterator[WorkerEvent]:
         """Events until every stack ended. `add` may be called on the way."""
         self._waiting.extend(paths)
         self._hand_out()
-        while busy := [one for one in self._workers if one.path]:
-            for pipe in wait([one.pipe for one in busy], timeout=1.0):
-                one = next(one for one in busy if one.pipe is pipe)
-                yield self._heard(one)
-            self._give_up(busy)
+        while busy := self._busy():
+            yield from self._received(busy, seconds=1.0)
+            self._kill_late(busy)
             self._hand_out()
 
-    def stop(self) -> Iterator[Event]:
+    def stop(self) -> Iterator[WorkerEvent]:
         """Ask all workers to stop where they can go on later. Events until they did."""
         self._waiting.clear()
-        for one in self._workers:
-            one.signal(signal.SIGTERM)
+        for worker in self._workers:
+            worker.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
-        while (busy := [one for one in self._workers if one.path]) and time.monotonic() < deadline:
-            for pipe in wait([one.pipe for one in busy], timeout=0.2):
-                yield self._heard(next(one for one in busy if one.pipe is pipe))
+        while (busy := self._busy()) and time.monotonic() < deadline:
+            yield from self._received(busy, seconds=0.2)
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.path]
 
     def _hand_out(self) -> None:
-        for one in self._workers:
-            if self._waiting and not one.path:
-                one.send(self._waiting.popleft())
+        for worker in self._workers:
+            if self._waiting and not worker.path:
+                worker.send(self._waiting.popleft())
 
-    def _give_up(self, busy: Sequence[_Worker]) -> None:
-        """Kill whoever takes too long; its pipe will tell."""
-        for one in busy:
-            if one.path and not one.late and time.monotonic() - one.since > self._timeout:
-                one.late = True
-                one.signal(signal.SIGKILL)
+    def _kill_late(self, busy: Sequence[_Worker]) -> None:
+        """Kill workers that take too long; their pipes then end, which `_receive` sees."""
+        for worker in busy:
+            if worker.path and not worker.late and time.monotonic() - worker.since > self._timeout:
+                worker.late = True
+                worker.signal(signal.SIGKILL)
 
-    def _heard(self, one: _Worker) -> Event:
+    def _received(self, busy: Sequence[_Worker], seconds: float) -> Iterator[WorkerEvent]:
+        """What workers sent; waits at most that long for the first."""
+        for pipe in wait([worker.pipe for worker in busy], timeout=seconds):
+            yield self._receive(next(worker for worker in busy if worker.pipe is pipe))
+
+    def _receive(self, worker: _Worker) -> WorkerEvent:
+        """The worker's next event; a dead worker is replaced."""
         try:
-            event: Event = one.pipe.recv()
+            event: WorkerEvent = worker.pipe.recv()
         except (EOFError, OSError):
-            late = f"the stack took longer than {self._timeout:g} s and was stopped"
-            event = {
-                "event": "failed",
-                "stack": os.path.basename(one.path),
-                "outcome": Outcome.TIMED_OUT if one.late else Outcome.CRASHED,
-                "reason": late if one.late else one.obituary(),
-            }
-            self._workers[self._workers.index(one)] = self._start()
-        if event["event"] in ("finished", "failed", "out_of_memory", "stopped"):
-            one.path = ""
+            event = self._death_of(worker)
+            self._workers[self._workers.index(worker)] = self._start()
+        if isinstance(event, Last):
+            worker.path = ""
         return event
+
+    def _death_of(self, worker: _Worker) -> Failed:
+        stack = os.path.basename(worker.path)
+        if worker.late:
+            reason = f"the stack took longer than {self._timeout:g} s and was stopped"
+            return Failed(stack, reason, outcome=Outcome.TIMED_OUT)
+        return Failed(stack, worker.obituary())
 
     def _start(self) -> _Worker:
         return _Worker(self._plugins)
 
 
 class _Worker:
-    """A process, its pipe, and what it trains ("" where it waits)."""
+    """A process, its pipe, and the folder that it trains ("" where it waits)."""
 
     def __init__(self, plugin_files: list[str]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.path, self.since, self.late = "", 0.0, False
         with _environment():
-            self.process = context.Process(target=worker.main, args=(theirs, plugin_files), daemon=True)
-            resource_tracker.ensure_running()  # it lifts the mask when it is first started
-            # a worker inherits the mask, and lifts it when it can be told to stop
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.HELD_BACK)
+            self.process = context.Process(target=main, args=(theirs, plugin_files), daemon=True)
+            # Starting the resource tracker sets the mask to none: it must run before the mask is set here.
+            resource_tracker.ensure_running()
+            # A worker loads libraries for seconds before it can handle signals; SIGTERM would kill it in that
+            # time, and its stack would count as crashed. So it is born with them blocked, for a mask is
+            # inherited: they wait, and arrive when `main` has its handlers and lifts the mask.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
             self.process.start()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        worker.own_group(self.process.pid or 0)  # the worker does it too: whoever comes first
+        # The worker does this too. Either may come first, and Ctrl-C must not reach it before.
+        own_group(self.process.pid or 0)
         theirs.close()
 
     def send(self, path: str) -> None:
         """Have it train the stack in that folder."""
         self.path, self.since = path, time.monotonic()
-        with contextlib.suppress(OSError):  # it died while it waited: `recv` will tell
+        with contextlib.suppress(OSError):  # it died while it waited: the next `recv` fails
             self.pipe.send(path)
 
     def signal(self, number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pandas as pd
 
@@ -18,11 +18,11 @@ from ganbench.storage.earlier import completed_rows
 from ganbench.storage.lock import FolderLock
 from ganbench.storage.records import RunRow
 from ganbench.storage.stack_folder import stack_folders
-from ganbench.storage.suite_lock import read_lock, write_lock
+from ganbench.storage.suite_lock import lock_in, write_lock
 from ganbench.suites.load import Suite
 from ganbench.suites.toml_file import override
 
-_OWN = "suite_verdict"
+_OWN: Final = "suite_verdict"
 """Where the lock keeps the suite's own thresholds while others are in force."""
 
 
@@ -63,7 +63,7 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
     Raises BadInput for unknown or ill-typed thresholds, and where a process uses the folder.
     """
     with FolderLock(root):
-        lock = read_lock(root) or {}
+        lock = lock_in(root)
         now = lock.get("verdict") or {}
         own = lock.pop(_OWN, now)
         thresholds = completed(own if reset else now, overrides)
@@ -78,9 +78,11 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
             else:
                 judged.compare(before, rows)
                 written.append((folder, rows))
-        changed = {} if thresholds == completed(own) else {_OWN: own}
+        lock["verdict"] = thresholds
+        if thresholds != completed(own):
+            lock[_OWN] = own
         # first: from here on, whoever is killed finds what to judge by
-        write_lock(root, {**lock, "verdict": thresholds, **changed})
+        write_lock(root, lock)
         for folder, rows in written:
             write_judged(folder, thresholds, rows)
     return judged
@@ -95,7 +97,7 @@ def verdict_of(row: RunRow) -> str:
 
 def in_force(suite: Suite, root: Path) -> Suite:
     """The suite with the thresholds that `judge_folder` put in force, unless its own have changed since."""
-    lock = read_lock(root) or {}
+    lock = lock_in(root)
     if _OWN in lock and completed(lock[_OWN]) == plain(suite.verdict):
         return replace(suite, verdict=completed(lock.get("verdict") or {}))
     return suite
@@ -103,7 +105,7 @@ def in_force(suite: Suite, root: Path) -> Suite:
 
 def still_own(root: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """What a new lock keeps of the old one, where it is judged by the same thresholds still."""
-    lock = read_lock(root) or {}
+    lock = lock_in(root)
     same = _OWN in lock and completed(lock.get("verdict") or {}) == plain(verdict)
     return {_OWN: lock[_OWN]} if same else {}
 
@@ -127,5 +129,4 @@ def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    made: dict[str, Any] = options_of(create(Thresholds, document["verdict"], "verdict"))  # type: ignore[arg-type]
-    return made
+    return options_of(create(Thresholds, document["verdict"], "verdict"))

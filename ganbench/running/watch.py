@@ -13,9 +13,9 @@ from typing import Any, Literal
 from ganbench.errors import BadInput, Problem
 from ganbench.judging.outcomes import Outcome
 from ganbench.running import live
-from ganbench.storage.atomic import read_json
+from ganbench.running.live import read_live
 from ganbench.storage.lock import FolderLock
-from ganbench.storage.records import StackConfig
+from ganbench.storage.records import LiveRecord, LiveTraining, StackConfig, StackStatus, SuiteLock
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import LOCK_NAME, read_lock
 
@@ -24,8 +24,10 @@ _ENDED = ("finished", "crashed")
 _LOST = None
 """The state where status.json cannot be read: by its rows, a stack has ended, as reports have it."""
 _READ = {"suite", "keys", "labels", "variants", "failed", "stacks"}
-_Known = dict[str, tuple[StackConfig, dict[str, Any]]]
-"""Name of a stack -> its config and status."""
+_Left = dict[str, tuple[StackConfig, StackStatus]]
+"""Name of a stack that has not ended -> its config and status."""
+_Ended = dict[str, Mapping[str, Any]]
+"""Run key -> what is known of a run that ended: its row, or its entry in the lock."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Follower:
             return Frame("absent", str(self.root))
         if not suite.keys() >= _READ:
             raise BadInput(Problem(str(self.root / LOCK_NAME), "was written by another version of ganbench"))
-        now, _ = read_json(self.root / live.NAME)
-        return self._frame(suite, (now or {}) if holder and holder[1] else {}, holder)
+        now = read_live(self.root) if holder and holder[1] else None  # else of a killed session
+        return self._frame(suite, now, holder)
 
     def _refuse(self, holder: tuple[str, bool] | None) -> None:
         """A folder that was there before any suite is not one that is just being made."""
@@ -129,15 +131,16 @@ class Follower:
         if self.root.exists() and not self.root.is_dir():
             raise BadInput(Problem(str(self.root), "is a file, not a folder of results"))
 
-    def _frame(
-        self, suite: Mapping[str, Any], now: Mapping[str, Any], holder: tuple[str, bool] | None
-    ) -> Frame:
-        """Arguments: suite.lock.json; live.json, empty where nobody trains; who wrote the lock, if held."""
+    def _frame(self, suite: SuiteLock, now: LiveRecord | None, holder: tuple[str, bool] | None) -> Frame:
+        """Arguments: suite.lock.json; live.json, None where nobody trains; who wrote the lock, if held."""
         ended, left = self._look(suite)
-        running = {name: told for name, told in now.get("training", {}).items() if name in left}
-        training = [_training(name, left[name][0], told, now["time"]) for name, told in running.items()]
-        frozen = [failure for name, told in running.items() for failure in _frozen(left[name][0], told)]
-        rate, seconds_left = _pace(now, suite, left, running)
+        running: dict[str, LiveTraining] = {}
+        training: list[Training] = []
+        if now:
+            running = {name: entry for name, entry in now["training"].items() if name in left}
+            training = [_training(name, left[name][0], one, now["time"]) for name, one in running.items()]
+        frozen = [failure for name, one in running.items() for failure in _frozen(left[name][0], one)]
+        rate, seconds_left = _pace(now, suite, left, running) if now else (None, None)
         if seconds_left is not None:
             seconds_left = max([seconds_left, *(one.seconds_left or 0.0 for one in training)])
         held = holder is not None and holder[1]
@@ -151,7 +154,7 @@ class Follower:
             ended=len(ended),
             in_training=sum(one.runs for one in training),
             waiting_stacks=len(left) - len(running),
-            seconds=now["time"] - now["began"] if now.get("began") else None,
+            seconds=now["time"] - now["began"] if now and now["began"] else None,
             seconds_left=seconds_left,
             run_steps_per_second=rate,
             training=training,
@@ -160,10 +163,10 @@ class Follower:
             warnings=[text for told in self._warnings.values() for text in told],
         )
 
-    def _look(self, suite: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], _Known]:
+    def _look(self, suite: SuiteLock) -> tuple[_Ended, _Left]:
         """(key -> row of the runs that ended, the stacks that are left)."""
-        wanted, left = set(suite["keys"]), _Known()
-        ended = {row["key"]: row for row in suite["failed"]}
+        wanted, left = set(suite["keys"]), _Left()
+        ended: _Ended = {row["key"]: row for row in suite["failed"]}
         for name, config, status, rows in self._stacks(wanted):
             ended |= {row["key"]: row for row in rows if row["key"] in wanted}
             if not rows and status.get("state") not in (*_ENDED, "split"):
@@ -173,7 +176,7 @@ class Follower:
 
     def _stacks(
         self, wanted: set[str]
-    ) -> Iterable[tuple[str, StackConfig, dict[str, Any], list[dict[str, Any]]]]:
+    ) -> Iterable[tuple[str, StackConfig, StackStatus, list[dict[str, Any]]]]:
         """(name, config, status, rows of runs) of each stack that trains some of the wanted runs."""
         entries: list[os.DirEntry[str]] = []
         with contextlib.suppress(OSError):
@@ -186,14 +189,12 @@ class Follower:
                 with contextlib.suppress(OSError):  # it was removed just now
                     yield entry.name, config, *self._read(entry, folder)
 
-    def _read(
-        self, entry: os.DirEntry[str], folder: StackFolder
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _read(self, entry: os.DirEntry[str], folder: StackFolder) -> tuple[StackStatus, list[dict[str, Any]]]:
         """Status and rows of runs. A stack that ended is read again only when its folder changed."""
         changed = entry.stat().st_mtime_ns
-        kept = self._rows.get(entry.name)
-        if kept and kept[0] == changed:
-            return {"state": "finished"}, kept[1]
+        earlier = self._rows.get(entry.name)
+        if earlier and earlier[0] == changed:
+            return {"state": "finished"}, earlier[1]
         status = folder.status()
         self._warnings[entry.name] = folder.warnings
         if status.get("state") not in (*_ENDED, _LOST):
@@ -206,24 +207,24 @@ class Follower:
         return status, rows
 
 
-def _training(name: str, config: Mapping[str, Any], told: Mapping[str, Any], now: float) -> Training:
-    trained, spent = told["step"] - told["from"], now - told["since"]
+def _training(name: str, config: StackConfig, stack: LiveTraining, now: float) -> Training:
+    trained, spent = stack["step"] - stack["from"], now - stack["since"]
     return Training(
         stack=name,
         label=config["label"],
         variants=len(set(config["labels"])),
         runs=len(config["keys"]),
-        step=told["step"],
-        steps=told["steps"],
-        evaluated=told["evaluated"],
-        metrics=told["metrics"],
-        seconds_left=(told["steps"] - told["step"]) * spent / trained if trained else None,
+        step=stack["step"],
+        steps=stack["steps"],
+        evaluated=stack["evaluated"],
+        metrics=stack["metrics"],
+        seconds_left=(stack["steps"] - stack["step"]) * spent / trained if trained else None,
     )
 
 
-def _frozen(config: Mapping[str, Any], told: Mapping[str, Any]) -> list[Failure]:
+def _frozen(config: StackConfig, stack: LiveTraining) -> list[Failure]:
     """Runs of a stack in training that train no more."""
-    at = [(int(run), step) for run, step in told["died"].items()]
+    at = [(int(run), step) for run, step in stack["died"].items()]
     return [
         Failure(Outcome.DIVERGED, config["labels"][run], config["seeds"][run], step, "not finite any more")
         for run, step in at
@@ -245,13 +246,13 @@ def _failures(rows: Iterable[Mapping[str, Any]]) -> list[Failure]:
 
 
 def _pace(
-    now: Mapping[str, Any],
-    suite: Mapping[str, Any],
-    stacks: _Known,
-    running: Mapping[str, Mapping[str, Any]],
+    now: LiveRecord,
+    suite: SuiteLock,
+    stacks: _Left,
+    running: Mapping[str, LiveTraining],
 ) -> tuple[float | None, float | None]:
     """(steps of single runs a second, seconds left), by what this session did so far."""
-    spent = now["time"] - now["began"] if now.get("began") else 0.0
+    spent = now["time"] - now["began"] if now["began"] else 0.0
     if not spent or not now["work"]:
         return None, None
     cost = live.costs(suite)

@@ -1,4 +1,4 @@
-"""One worker: trains stacks that it is told to, and tells what happens. Runs in a process of its own."""
+"""One worker: trains the stacks that it is sent, and sends events back. Runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,27 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from ganbench.running.events import (
+    Evaluated,
+    Failed,
+    Finished,
+    Last,
+    OutOfMemory,
+    Progress,
+    Started,
+    Stopped,
+    WorkerEvent,
+)
+
+if TYPE_CHECKING:
+    from ganbench.engine.data import Sources
+    from ganbench.plugins.discovery import Catalogue
+    from ganbench.storage.records import ObservedRow, RunRow
 
 HELD_BACK = (signal.SIGINT, signal.SIGTERM)
-"""Signals that a worker is started with blocked, until it can hear them."""
+"""Signals that a worker is started with blocked, until its handlers are in place."""
 
 
 def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
@@ -43,13 +60,13 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     torch.set_num_threads(1)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns of absent CUDA
     catalogue = discover(plugin_files)
-    train = Trainer(catalogue, Sources(catalogue), pipe.send, stop)
+    worker = StackWorker(catalogue, Sources(catalogue), pipe.send, stop)
     with contextlib.suppress(EOFError):  # who started this is gone
         while (path := pipe.recv()) is not None:
             if stopping:
-                pipe.send({"event": "stopped", "stack": Path(path).name})
+                pipe.send(Stopped(Path(path).name))
             else:
-                train(Path(path))
+                worker.train(Path(path))
 
 
 def own_group(pid: int) -> None:
@@ -58,34 +75,58 @@ def own_group(pid: int) -> None:
         os.setpgid(pid, pid)
 
 
-class Trainer:
-    """Trains one stack after another and turns whatever happens into events."""
+class StackWorker:
+    """Trains one stack after another and sends whatever happens as events."""
 
     def __init__(
-        self, catalogue: Any, sources: Any, send: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
+        self,
+        catalogue: Catalogue,
+        sources: Sources,
+        send: Callable[[WorkerEvent], None],
+        stop: Callable[[], bool],
     ) -> None:
         self._catalogue, self._sources, self._send, self._stop = catalogue, sources, send, stop
 
-    def __call__(self, path: Path) -> None:
-        """Train the stack in the folder `path`. The last event is finished, failed, split or stopped."""
-        from ganbench.engine.train import StackTraining
+    def train(self, path: Path) -> None:
+        """Train the stack in the folder `path`. The last event is of type `Last`."""
+        last = self._train(path)
+        if last is not None:
+            self._send(last)
+
+    def _train(self, path: Path) -> Last | None:
+        """The last event; None where the observer has sent it: the stack finished."""
+        from ganbench.engine.train import train_stack
         from ganbench.engine.trainers import is_out_of_memory
         from ganbench.running.crash_reason import crash_reason
         from ganbench.storage.stack_folder import StackFolder
+        from ganbench.text import first_line
 
         folder = StackFolder(path)
-
-        def tell(event: dict[str, Any]) -> None:
-            self._send({**event, "stack": path.name})
-
+        observer = _Sender(path.name, self._send)
         try:
-            StackTraining(folder, self._catalogue, self._sources, tell, self._stop).run()
+            finished = train_stack(folder, self._catalogue, self._sources, observer, self._stop)
         except Exception as error:
             if is_out_of_memory(error):
-                tell({"event": "out_of_memory", "reason": str(error).partition("\n")[0]})
-                return
+                return OutOfMemory(path.name, first_line(error))
             reason = crash_reason(error, folder.config()["variants"][0], self._catalogue)
-            tell({"event": "failed", "reason": reason, "traceback": traceback.format_exc()})
-        else:
-            if folder.status().get("state") != "finished":
-                tell({"event": "stopped"})
+            return Failed(path.name, reason, traceback.format_exc())
+        return None if finished else Stopped(path.name)
+
+
+class _Sender:
+    """A `ganbench.engine.observer.Observer` that sends events about one stack."""
+
+    def __init__(self, stack: str, send: Callable[[WorkerEvent], None]) -> None:
+        self._stack, self._send = stack, send
+
+    def started(self, step: int, steps: int) -> None:
+        self._send(Started(self._stack, step, steps))
+
+    def progress(self, step: int, steps: int, died: Sequence[int]) -> None:
+        self._send(Progress(self._stack, step, steps, died))
+
+    def evaluated(self, step: int, rows: Sequence[ObservedRow]) -> None:
+        self._send(Evaluated(self._stack, step, rows))
+
+    def finished(self, rows: Sequence[RunRow]) -> None:
+        self._send(Finished(self._stack, rows))

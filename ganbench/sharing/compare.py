@@ -16,7 +16,7 @@ import pandas as pd
 from ganbench.results import load
 from ganbench.sharing.verify import VERDICT, Verified, same
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.storage.suite_lock import read_lock, write_lock
+from ganbench.storage.suite_lock import lock_in, write_lock
 
 FIRST = 10
 """Steps at the beginning whose losses must agree everywhere."""
@@ -133,7 +133,7 @@ def _end(found: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
     mates = published[published["variant"] == one.row["variant"]]
     if two.row["outcome"] not in set(mates["outcome"]):
         return f"it {two.row['outcome']} here, which no run of the variant did there"
-    lock = read_lock(found.folder) or {}
+    lock = lock_in(found.folder)
     column = f"final_{(lock.get('compare') or {}).get('metric')}"
     root = here.path.parent.parent
     write_lock(root, lock)

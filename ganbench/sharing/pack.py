@@ -23,7 +23,7 @@ from ganbench.storage.lock import FolderLock
 from ganbench.storage.owners import owner_text
 from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import LOCK_NAME, read_lock
+from ganbench.storage.suite_lock import LOCK_NAME, lock_in
 from ganbench.suites.load import canonical
 from ganbench.text import printable
 
@@ -85,7 +85,7 @@ def pack(
     ended, left_out = _stacks(root)
     if not ended:
         raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
-    lock = read_lock(root) or {}
+    lock = lock_in(root)
     sources, lacking = gathered(ended, plugins)
     files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock, sources), **sources}
     for folder in ended:
@@ -122,7 +122,7 @@ def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
     return ended, [folder.path.name for folder in folders if folder not in ended]
 
 
-def _lock(lock: dict[str, Any]) -> bytes:
+def _lock(lock: Mapping[str, Any]) -> bytes:
     kept = {name: lock[name] for name in _IDENTIFYING if name in lock}
     source = {"source": Path(lock["source"]).name} if "source" in lock else {}
     return canonical(plain({**kept, **source})).encode()
@@ -146,7 +146,7 @@ def _without_places(folder: StackFolder) -> dict[str, Content]:
     return {"config.json": json.dumps(plain(config), indent=1).encode(), "runs.parquet": _parquet(table)}
 
 
-def _suite(lock: dict[str, Any], plugins: Mapping[str, bytes]) -> dict[str, Content]:
+def _suite(lock: Mapping[str, Any], plugins: Mapping[str, bytes]) -> dict[str, Content]:
     """The suite's file as it is now, where it is still there; it names plugins where the archive has them."""
     source = Path(str(lock.get("source", "")))
     if source.suffix != ".toml" or not source.is_file():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ganbench.judging.run_rows import judged_again
 from ganbench.planning.choice import Settings
 from ganbench.planning.run_key import Identities
 from ganbench.plugins.discovery import Catalogue
+from ganbench.running.events import Failed, OutOfMemory
 from ganbench.running.rejudge import completed
 from ganbench.sharing.compare import Compared, compare
 from ganbench.sharing.obstacles import obstacle
@@ -26,10 +27,10 @@ from ganbench.sharing.verify import Check, Verified
 from ganbench.storage.environment import environment
 from ganbench.storage.records import EngineRecord, OptionValue, part_of
 from ganbench.storage.stack_folder import StackFolder
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.load import canonical
 
-DECIDING = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
+DECIDING: Final = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
 """What of an environment rounding depends on."""
 
 
@@ -114,8 +115,8 @@ def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> d
     failed: dict[str, str] = {}
     with Pool(min(workers, len(paths)), plugin_files) as pool:
         for event in pool.train(paths):
-            if event["event"] in ("failed", "out_of_memory"):
-                failed[event["stack"]] = event["reason"]
+            if isinstance(event, Failed | OutOfMemory):
+                failed[event.stack] = event.reason
     return failed
 
 
@@ -129,10 +130,11 @@ def _prepared(
     if not usable:
         engine = {**engine, "mapper": "loop", "executor": "eager", "device": "cpu"}
     here = environment(torch.device(engine["device"]))
-    alike = all(sampled.folder.env().get(name) == here[name] for name in DECIDING)
+    there = sampled.folder.env()
+    alike = all(there.get(name) == here.get(name) for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs
-    suite_verdict = (read_lock(found.folder) or {}).get("suite_verdict", config["verdict"])
+    suite_verdict = lock_in(found.folder).get("suite_verdict", config["verdict"])
     part = part_of({**config, "engine": engine, "verdict": completed(suite_verdict)}, runs)
     folder = StackFolder.create(scratch, config["label"], canonical({"keys": part["keys"], "engine": engine}))
     folder.write_config(part)
@@ -143,8 +145,8 @@ def _usable(engine: EngineRecord, catalogue: Catalogue, settings: Settings) -> b
     """Whether the engine that the stack was trained by can be had here."""
     if engine["device"] != settings.device:
         return False
-    executor = catalogue.components["executor"].get(engine["executor"])
-    return executor is not None and executor.cls().available(settings.device) is None  # type: ignore[attr-defined]
+    executor = catalogue.of("executor").get(engine["executor"])
+    return executor is not None and executor.cls().available(settings.device) is None
 
 
 def same_engine(there: StackFolder, here: StackFolder) -> str:

@@ -18,7 +18,7 @@ from ganbench.storage.earlier import FACTS
 from ganbench.storage.records import StackConfig, VariantConfig
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import read_lock
+from ganbench.storage.suite_lock import lock_in
 from ganbench.text import techniques_label
 
 VERDICT = (
@@ -171,7 +171,7 @@ def _keys(found: Verified) -> Check:
             continue
         faults += _key_faults(config)
         checked += len(config["keys"])
-    for row in (read_lock(found.folder) or {}).get("failed", ()):
+    for row in lock_in(found.folder).get("failed", ()):
         variant = _variant(found, row["label"])
         if variant is not None and run_key(variant, row["seed"], {}) != row["key"]:
             faults.append(f"{row['label']} seed {row['seed']}: its key is another")
@@ -207,7 +207,7 @@ def _key_faults(config: StackConfig) -> Iterator[str]:
 
 
 def _variant(found: Verified, label: str) -> VariantConfig | None:
-    variants = (read_lock(found.folder) or {}).get("variants", ())
+    variants = lock_in(found.folder).get("variants", ())
     return next((one["config"] for one in variants if one["label"] == label), None)
 
 
@@ -243,7 +243,7 @@ def _expected(config: StackConfig) -> dict[str, list[str] | list[int]]:
 
 def _complete(found: Verified) -> Check:
     """Every run of the suite is there: none was left out."""
-    lock = read_lock(found.folder) or {}
+    lock = lock_in(found.folder)
     there = {key for folder in found.stacks for key in folder.runs()["key"]}
     there |= {row["key"] for row in lock.get("failed", ())}
     keys = lock["keys"]
@@ -258,7 +258,7 @@ def _verdicts(found: Verified) -> Check:
     """Verdicts follow from traces and evaluations by the thresholds that are told."""
     if found.manifest["traces"] != "whole":
         return Check("verdicts", None, "the traces are thinned: verdicts cannot be taken again from them")
-    lock = read_lock(found.folder) or {}
+    lock = lock_in(found.folder)
     thresholds = completed(lock["verdict"])
     faults, count = [], 0
     for folder in found.stacks:

@@ -16,6 +16,8 @@ import numpy as np
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a temporary file beside `path`, sync it to disk, and put it in `path`'s place."""
+    # Beside `path`, for a rename is atomic only within a file system. Synced first, for the name may reach
+    # the disk before the content does: a power cut would then leave an empty file.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         write(temporary)
@@ -27,7 +29,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write JSON atomically. Non-finite numbers become null: put a reason beside them."""
     text = json.dumps(plain(value), indent=1, allow_nan=False)
     write_atomic(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))

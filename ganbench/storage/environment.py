@@ -8,18 +8,18 @@ import subprocess
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ganbench._version import CORE, __version__
+from ganbench.storage.records import Environment, GpuRecord
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """All of it, JSON-able."""
+def environment(device: torch.device) -> Environment:
+    """What rounding and speed depend on here, for env.json."""
     return {
         "ganbench": __version__,
         "commit": _commit(),
@@ -59,7 +59,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def _gpu() -> dict[str, Any]:
+def _gpu() -> GpuRecord:
     properties = torch.cuda.get_device_properties(0)
     driver = None
     try:

@@ -10,6 +10,8 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
+
 from ganbench.errors import BadInput, Problem
 
 
@@ -89,6 +91,9 @@ class FolderLock:
 
     def _remove(self, seen: str) -> None:
         """Remove the stale lock that read `seen`. If another process was faster, give its lock back."""
+        # Rename, then look: a rename takes the file from everyone at once, while "read, then unlink" could
+        # unlink the lock that another process made between the two. What was taken by mistake is linked back,
+        # which fails where a third has made a lock since: then that one holds.
         aside = self.path.with_name(f"{self.path.name}.{self._token}")
         with contextlib.suppress(OSError):
             os.rename(self.path, aside)
@@ -98,25 +103,22 @@ class FolderLock:
 
 
 def _dead(pid: int, born: str | None) -> bool:
-    """True where no process has this id, or where another one got it since. False where unknowable."""
-    if os.name != "posix":  # elsewhere, os.kill with signal 0 would end the process
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return born is not None and _born(pid) != born
+    """Whether no process has this id, or another one got it since: ids are reused, above all in containers.
+
+    Arguments:
+        born: what `_born` gave when the lock was written; None where that was unknown.
+    """
+    return not psutil.pid_exists(pid) or (born is not None and _born(pid) != born)
 
 
 def _born(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks: ids are reused, above all in containers.
+    """When a process began, in ticks since the machine did. None off Linux, and for a zombie, which is dead.
 
-    None where that is unknown, and for a zombie: dead, but never waited for.
+    Not `psutil.Process.create_time`: it adds the time of boot, which moves when the clock is set. A lock
+    would then look stale while its process trains.
     """
     stat = _read_text(Path(f"/proc/{pid}/stat"))
-    fields = stat.rpartition(")")[2].split() if stat else []
+    fields = stat.rpartition(")")[2].split() if stat else []  # the name before ")" may hold blanks
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 OptionValue: TypeAlias = Any
@@ -109,7 +109,7 @@ class StackConfig(TypedDict):
     modes: int | None
     engine: EngineRecord
     versions: dict[str, Owner]
-    stopped: NotRequired[dict[str, list[Any]]]
+    stopped: NotRequired[Mapping[str, Sequence[Any]]]
 
 
 def part_of(config: StackConfig, runs: Sequence[int]) -> StackConfig:
@@ -135,6 +135,94 @@ class StackStatus(TypedDict, total=False):
     step: int
     steps: int
     reason: str
+
+
+class GpuRecord(TypedDict):
+    """A GPU. `memory` is in bytes; `driver` and `cuda` are versions."""
+
+    name: str
+    memory: int
+    driver: str | None
+    cuda: str | None
+
+
+class Environment(TypedDict):
+    """A stack's env.json: what it was trained with. `packages` has versions, `flags` environment variables.
+
+    `commit` is that of a checkout of ganbench, None where it is installed; `gpu` is None on a CPU.
+    """
+
+    ganbench: str
+    commit: str | None
+    python: str
+    platform: str
+    processor: str
+    cores: int | None
+    threads: int
+    packages: dict[str, str]
+    device: str
+    gpu: GpuRecord | None
+    flags: dict[str, str]
+    float32_matmul_precision: str
+
+
+class CheckpointMeta(TypedDict):
+    """What a checkpoint holds beside the tensors of the state.
+
+    `died` has an entry a run: the step at which it was frozen, 0 while it trains. `seconds` counts training
+    and evaluating, `evaluating` only the latter. `stopped`: verdicts by the run's index.
+    """
+
+    step: int
+    died: list[int]
+    seconds: float
+    evaluating: float
+    stopped: NotRequired[Mapping[str, Sequence[Any]]]
+
+
+class StackInfo(TypedDict):
+    """A stack as observers and loggers see it: lists have an entry a run.
+
+    `id` is the name of its folder, `folder` the path. `step`: where it begins or resumes; only at its start.
+    """
+
+    id: str
+    label: str
+    variants: list[str]
+    seeds: list[int]
+    keys: list[str]
+    configs: list[VariantConfig]
+    swept: list[dict[str, OptionValue]]
+    steps: int
+    step: NotRequired[int]
+    engine: EngineRecord
+    folder: str
+
+
+LiveTraining = TypedDict(
+    "LiveTraining",
+    {
+        "from": int,
+        "since": float,
+        "step": int,
+        "steps": int,
+        "died": dict[str, int],
+        "evaluated": int | None,
+        "metrics": dict[str, list[float]],
+    },
+)
+"""A stack in training, in live.json. `from` and `since`: the step and time at which this session began it;
+`died`: the step at which runs were frozen, by index; `metrics`: least, median and greatest value of each."""
+
+
+class LiveRecord(TypedDict):
+    """live.json: what a session is training. `began`: when its first stack did; `work`: predicted seconds."""
+
+    time: float
+    began: float | None
+    run_steps: int
+    work: float
+    training: dict[str, LiveTraining]
 
 
 class PlannedStack(TypedDict):
@@ -174,7 +262,10 @@ class CompareConfig(TypedDict):
 
 
 class SuiteLock(TypedDict):
-    """suite.lock.json: the resolved suite beside its results."""
+    """suite.lock.json: the resolved suite beside its results.
+
+    `suite_verdict`: the suite's own thresholds, while `ganbench judge` has put others in force.
+    """
 
     schema: int
     suite: str
@@ -190,6 +281,7 @@ class SuiteLock(TypedDict):
     failed: list[FailedRun]
     stacks: list[PlannedStack]
     command: NotRequired[str]
+    suite_verdict: NotRequired[dict[str, OptionValue]]
 
 
 class EvaluationRow(TypedDict):
@@ -205,6 +297,13 @@ class EvaluationRow(TypedDict):
     n_real: int | None
     dimensions: int | None
     extractor_digest: str | None
+
+
+class ObservedRow(EvaluationRow):
+    """An evaluation's row as observers and loggers get it: with its run's variant and seed."""
+
+    variant: str
+    seed: int
 
 
 class RunRow(TypedDict):

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ganbench.storage.atomic import plain, read_json, sync_folder, write_atomic, write_json
-from ganbench.storage.records import StackConfig
+from ganbench.storage.records import CheckpointMeta, StackConfig, StackStatus
 from ganbench.storage.schema import EVALS, RUNS, Rows, arrow_column, rows_table, runs_frame
 from ganbench.text import first_line, slug
 
@@ -87,10 +87,10 @@ class StackFolder:
         return sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
 
     def config(self) -> StackConfig:
-        """What the stack trains; empty where absent or unreadable."""
-        return cast("StackConfig", self._json("config.json") or {})
+        """What the stack trains: with all keys, or, where absent or unreadable, with none."""
+        return cast(StackConfig, self._json("config.json") or {})
 
-    def write_config(self, config: StackConfig | Mapping[str, Any]) -> None:
+    def write_config(self, config: StackConfig) -> None:
         """Write config.json."""
         write_json(self.path / "config.json", config)
 
@@ -102,11 +102,11 @@ class StackFolder:
         """Write env.json."""
         write_json(self.path / "env.json", env)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StackStatus:
         """How far it is; empty where absent or unreadable."""
-        return self._json("status.json") or {}
+        return cast(StackStatus, self._json("status.json") or {})
 
-    def write_status(self, status: Mapping[str, Any]) -> None:
+    def write_status(self, status: StackStatus) -> None:
         """Write status.json."""
         write_json(self.path / "status.json", status)
 
@@ -187,7 +187,7 @@ class StackFolder:
         table = self.table("runs.parquet")
         return runs_frame(RUNS.empty_table() if table is None else table)
 
-    def write_checkpoint(self, tensors: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    def write_checkpoint(self, tensors: Mapping[str, np.ndarray], meta: CheckpointMeta) -> None:
         """Write tensors and meta (JSON, in the header) as one file: they can never disagree."""
         arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
         header = {_META: json.dumps(plain(meta), allow_nan=False)}
@@ -196,14 +196,14 @@ class StackFolder:
             lambda path: save_file(arrays, path, metadata=header),
         )
 
-    def checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    def checkpoint(self) -> tuple[dict[str, np.ndarray], CheckpointMeta] | None:
         """(tensors, meta); None where there is none, or where it cannot be read (then also a warning)."""
         path = self.path / "checkpoint.safetensors"
         if not path.exists():
             return None
         try:
             with safe_open(path, framework="numpy") as file:
-                meta = json.loads((file.metadata() or {})[_META])
+                meta: CheckpointMeta = json.loads((file.metadata() or {})[_META])
                 return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             self._warn(path.name, error)

@@ -198,7 +198,7 @@ def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, 
         problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
     sound = {name: value for name, value in given.items() if name in known}
     try:
-        return options_of(create(Thresholds, sound, "verdict"))  # type: ignore[arg-type]
+        return options_of(create(Thresholds, sound, "verdict"))
     except BadInput as error:
         problems.extend(error.problems)
         return {}
@@ -206,8 +206,8 @@ def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, 
 
 def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, OptionValue]:
     """What a model was published with; nothing where it is not there."""
-    found = catalogue.components["model"].get(model or "")
-    return found.cls.recipe if found else {}  # type: ignore[attr-defined]
+    found = catalogue.of("model").get(model or "")
+    return found.cls.recipe if found else {}
 
 
 def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, ...]:
@@ -223,12 +223,12 @@ def _compare(
 ) -> CompareConfig:
     """What is compared; the metric is by default the first one of the first variant that has any."""
     names = list(dict.fromkeys(metric["name"] for cell in cells for metric in cell.metrics()))
-    known = catalogue.components["metric"]
-    values = [value for name in names if name in known for value in known[name].cls.values]  # type: ignore[attr-defined]
+    known = catalogue.of("metric")
+    values = [value for name in names if name in known for value in known[name].cls.values]
     metric = document.compare.metric or (values[0] if values else None)
     # a metric may give several values, none of them of its name: then its first one is meant
-    if metric in names and metric in known and metric not in values:
-        metric = next(iter(known[metric].cls.values))  # type: ignore[attr-defined]
+    if metric is not None and metric in names and metric in known and metric not in values:
+        metric = next(iter(known[metric].cls.values))
     if metric is not None and metric not in values and all(name in known for name in names):
         problems.add("compare.metric", f"no variant is measured by {metric!r}; {nearest(metric, values)}")
     baseline = document.compare.baseline.given() if document.compare.baseline else None

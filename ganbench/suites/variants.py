@@ -280,11 +280,11 @@ class Resolver:
         """Whether the model shows, or has the players, that its metrics read."""
         shown = self._ask(cell.origins["model"], partial(readable, model)) or set()
         for index, name in enumerate(metrics):
-            registered = self.catalogue.components["metric"].get(name)
-            unseen = set(registered.cls.reads) - shown if registered else set()  # type: ignore[attr-defined]
+            registered = self.catalogue.of("metric").get(name)
+            unseen = set(registered.cls.reads) - shown if registered else set()
             if unseen:
-                models = self.catalogue.components["model"]
-                fitting = [other for other, r in models.items() if unseen <= set(r.cls.shows)]  # type: ignore[attr-defined]
+                models = self.catalogue.of("model")
+                fitting = [other for other, r in models.items() if unseen <= set(r.cls.shows)]
                 read = ", ".join(sorted(unseen))
                 what = f"metric {name!r} reads {read}, which model {model.name!r} does not show"
                 where = f"{cell.origins['evaluate.metrics']}.{index}"

@@ -317,7 +317,7 @@ class Case:
         fitting = [n for n in self.catalogue.names("loss") if self._cls("loss", n).family == model.family]
         return fitting[:1] if issubclass(self.cls, Technique) else fitting
 
-    def _known(self, kind: str) -> Mapping[str, Registered]:
+    def _known(self, kind: str) -> Mapping[str, Registered[Component]]:
         return self.catalogue.components[kind]
 
     def _cls(self, kind: str, name: str) -> Any:

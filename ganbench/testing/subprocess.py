@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from ganbench.components.base import Component
 from ganbench.errors import BadInput, nearest
 from ganbench.hookspecs import PROJECT
 from ganbench.plugins.discovery import DISABLE, STRICT, Catalogue, Failure, Registered, discover
@@ -25,7 +26,7 @@ Event = dict[str, Any]
 class Target:
     """What is to be checked: some components, and how their plugins were loaded."""
 
-    components: list[Registered]
+    components: list[Registered[Component]]
     plugins: set[str]
     failures: list[Failure]
 
@@ -108,7 +109,7 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
 
 
 def of_component(
-    registered: Registered, catalogue: Catalogue, settings: Mapping[str, Any]
+    registered: Registered[Component], catalogue: Catalogue, settings: Mapping[str, Any]
 ) -> Iterator[Event]:
     """The checks of one component."""
     import torch

@@ -14,6 +14,7 @@ import pytest
 from run_cli import RING, InlinePool, ganbench_here
 
 import ganbench
+from ganbench.running.events import Evaluated
 
 SMALL = ("--set", 'matrix.loss=["hinge"]', "--engine", "loop", "--workers", "1")
 """Two seeds in one stack."""
@@ -27,7 +28,7 @@ class Interrupted(InlinePool):
         evaluated = 0
         for event in super().train(paths):
             yield event
-            evaluated += event["event"] == "evaluated"
+            evaluated += isinstance(event, Evaluated)
             if evaluated == 2:
                 Path(paths[0], "runs.parquet").unlink()
                 Path(paths[0], "status.json").unlink()

@@ -30,6 +30,7 @@ from run_cli import (
 )
 
 import ganbench
+from ganbench.running.events import Stopped
 from ganbench.running.pool import Pool
 from ganbench.storage.atomic import write_atomic
 from ganbench.storage.stack_folder import stack_folders
@@ -284,8 +285,8 @@ def test_a_worker_that_is_stopped_while_it_starts_has_not_crashed(tmp_path, dela
         pool.add(str(folder.path))
         pool._hand_out()
         time.sleep(delay)
-        events = [(event["event"], event.get("reason")) for event in pool.stop()]
-    assert events[-1:] == [("stopped", None)]
+        events = list(pool.stop())
+    assert events[-1:] == [Stopped(folder.path.name)]
 
 
 def test_ctrl_c_does_not_reach_a_worker_that_starts():

@@ -14,6 +14,7 @@ import ganbench
 from ganbench.errors import BadInput
 from ganbench.plugins.discovery import discover
 from ganbench.running import loggers
+from ganbench.running.events import Finished
 
 PLUGIN = '''
 """Loggers for tests."""
@@ -170,7 +171,7 @@ class Interrupted(InlinePool):
     def train(self, paths):
         for event in super().train(paths):
             yield event
-            if event["event"] == "finished":
+            if isinstance(event, Finished):
                 raise KeyboardInterrupt
 
     def stop(self):

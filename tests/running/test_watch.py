@@ -25,6 +25,7 @@ from ganbench import load
 from ganbench.cli.watch import metrics, picture
 from ganbench.errors import BadInput
 from ganbench.running import live
+from ganbench.running.events import Evaluated, Finished, Progress, Started
 from ganbench.running.watch import Follower
 from ganbench.storage.atomic import write_json
 from ganbench.storage.lock import FolderLock
@@ -400,7 +401,7 @@ class Looking(InlinePool):
         follower = Follower(root)
         for event in super().train(paths):
             yield event
-            self.frames.append((event["event"], follower.frame()))
+            self.frames.append((event, follower.frame()))
 
 
 def test_a_session_shows_what_it_does(tmp_path):
@@ -408,13 +409,13 @@ def test_a_session_shows_what_it_does(tmp_path):
     Looking.frames = []
     with (
         mock.patch.object(live, "SECONDS", 0.0),
-        mock.patch("ganbench.engine.train.TELL_SECONDS", 0.0),
+        mock.patch("ganbench.engine.train.PROGRESS_SECONDS", 0.0),
         mock.patch("ganbench.report.write_report", return_value=[Path("report.html")]),
     ):
         done = ganbench_here("run", TOY, *SMALL, "--workers", 1, "--out", tmp_path, pool=Looking)
     assert done.code == 0
     assert {frame.state for _, frame in Looking.frames} == {"training"}
-    assert [frame.ended for kind, frame in Looking.frames if kind == "finished"] == [2, 4]
+    assert [frame.ended for event, frame in Looking.frames if isinstance(event, Finished)] == [2, 4]
     assert not (tmp_path / live.NAME).exists()
     ended = Follower(tmp_path).frame()
     assert (ended.state, ended.runs, ended.ended) == ("finished", 4, 4)
@@ -426,11 +427,11 @@ def test_a_session_shows_what_it_does(tmp_path):
 def events(live_file, config):
     """A stack of two runs that begins at step 100, comes to 400, and ends at 1,000."""
 
-    def tell(event, **more):
-        live_file.event({"event": event, "stack": "s", **more}, config)
+    def tell(event):
+        live_file.event(event, config)
 
-    yield tell("started", step=100, steps=1000)
-    yield tell("progress", step=300, steps=1000, failed=1, died=[0, 250])
+    yield tell(Started("s", 100, 1000))
+    yield tell(Progress("s", 300, 1000, died=[0, 250]))
     rows = [
         {"run": run, "metric": metric, "value": value, "weights": weights}
         for run, metric, value, weights in (
@@ -438,8 +439,8 @@ def events(live_file, config):
             (0, "kl", math.nan, "raw"), (1, "kl", "high", "raw"),
         )
     ]  # fmt: skip
-    yield tell("evaluated", step=400, rows=rows)
-    yield tell("finished", rows=[{"steps": 1000}, {"steps": 250}])
+    yield tell(Evaluated("s", 400, rows))
+    yield tell(Finished("s", [{"steps": 1000}, {"steps": 250}]))
 
 
 def test_live_json_counts_steps_and_work(tmp_path):
