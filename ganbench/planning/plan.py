@@ -201,7 +201,9 @@ class _Planner:
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
             "directions": self._directions(),
-            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,  # type: ignore[attr-defined]
+            "critic": not self._catalogue.get(
+                "loss", runs[0].variant.config["loss"]["name"]
+            ).cls.has_boundary,  # type: ignore[attr-defined]
             "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),
             "versions": self._versions(runs[0].variant.config),
