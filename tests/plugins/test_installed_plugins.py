@@ -13,7 +13,7 @@ from wheels import ROOT, install, run
 
 from ganbench.scaffold import KINDS, NewPlugin
 
-pytestmark = [needs_builtins, pytest.mark.slow]
+pytestmark = [needs_builtins, pytest.mark.slow, pytest.mark.xdist_group("installed")]
 BRIEF = ("--steps", "6", "--seeds", "2", "--workers", "1", "--device", "cpu", "--quiet")
 
 

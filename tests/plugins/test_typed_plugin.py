@@ -39,6 +39,7 @@ class Wrong(ganbench.Technique):
     def objective(self, inner: ganbench.Objective) -> ganbench.Play:
         return inner
 """
+pytestmark = pytest.mark.xdist_group("typed")  # one environment, one run of mypy
 needs_mypy = pytest.mark.skipif(util.find_spec("mypy") is None, reason="mypy is not installed")
 
 
