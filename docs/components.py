@@ -69,7 +69,7 @@ def page(described: dict[str, Any]) -> str:
 
 
 def body(doc: str) -> str:
-    """The docstring without its section on arguments, which the table of options tells."""
+    """The docstring without its section on arguments, which is the table of options."""
     before, found, section = doc.partition("\nArguments:\n")
     if not found:
         return doc.strip()

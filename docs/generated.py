@@ -1,4 +1,4 @@
-"""Pages that are made when the site is built: one a component, one a hook, the list of decisions."""
+"""Pages that are made when the site is built: components, hooks, public names, the list of decisions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 import components  # noqa: E402
+import reference  # noqa: E402
 
 from ganbench import hookspecs  # noqa: E402
 from ganbench.judging.thresholds import Thresholds  # noqa: E402
@@ -22,13 +23,19 @@ from ganbench.judging.thresholds import Thresholds  # noqa: E402
 
 def on_files(files: Files, config: Any) -> Files:
     """The pages in docs/ and those that are generated."""
-    for path, text in {**dict(components.pages()), **dict(hooks()), "adr/index.md": decisions()}.items():
+    made = {
+        **dict(components.pages()),
+        **dict(hooks()),
+        **dict(reference.pages()),
+        "adr/index.md": decisions(),
+    }
+    for path, text in made.items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
 def hooks() -> Iterator[tuple[str, str]]:
-    """Path and text of a page a hook, and their list."""
+    """Path and text of a page per hook, and of their list."""
     found = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "ganbench_spec")}
     lines = [
         "# Hooks",
@@ -37,7 +44,7 @@ def hooks() -> Iterator[tuple[str, str]]:
         "",
         f"The version of this interface is {hookspecs.API_VERSION}.",
         "",
-        "| hook | what it is asked or told |",
+        "| hook | what it provides or receives |",
         "| --- | --- |",
     ]
     for name, spec in found.items():
@@ -68,8 +75,10 @@ def decisions() -> str:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the table of thresholds where a page asks for it."""
-    return markdown.replace("<!-- thresholds -->", thresholds())
+    """Put the tables of thresholds and of checks where a page asks for them."""
+    return markdown.replace("<!-- thresholds -->", thresholds()).replace(
+        "<!-- checks -->", reference.checks()
+    )
 
 
 def thresholds() -> str:

@@ -156,10 +156,12 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'ganbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ganbench.{_HOME_OF[name]}"), name)
+if not TYPE_CHECKING:  # a type checker must refuse names that are not there, and takes this for a yes to all
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'ganbench' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"ganbench.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

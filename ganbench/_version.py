@@ -3,5 +3,6 @@
 from pathlib import Path
 
 __version__ = "0.1.0"
+"""The version of the distribution, as in its metadata."""
 CORE = Path(__file__).parent
 """The folder of the core: lines of its files are not a component's."""

@@ -1,8 +1,8 @@
 """The plugin contract, on one page. A plugin implements the hooks it needs with `@hookimpl`.
 
 A plugin is a module (or a package) named by an entry point in the group `ganbench`. Each component
-hook returns a list of component classes (see `ganbench.components.kinds`). The observer hooks are told of
-a run's life, in the process that the user started, one call at a time.
+hook returns a list of component classes (see `ganbench.components.kinds`). The observer hooks are called as
+runs start, are evaluated and end, in the process that the user started, one call at a time.
 
 A plugin may say at its top, before it imports anything, for which version of this contract it was written:
 `ganbench_api = 1`. One that needs a newer version than API_VERSION is not loaded, and says so.
@@ -35,6 +35,7 @@ HOOKS = {
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorator: marks a function of a plugin as its implementation of the hook with the same name."""
 
 
 @hookspec

@@ -114,15 +114,16 @@ class Model(Component):
 
 
 class Loss(Component):
-    """Objectives: one method a player, named as the player, from `play`'s out to a scalar.
+    """Objectives: one method per player, with the player's name, from the output of `play` to a scalar.
 
     Two names serve players of other names as well: see `objective_of`.
     """
 
     kind = "loss"
     family: ClassVar[str]
-    critic: ClassVar[bool] = False
-    """Whether its discriminator is a critic: without a decision boundary, so that accuracies mean nothing."""
+    has_boundary: ClassVar[bool] = True
+    """Whether the sign of a logit says real or generated. Where it does not (Wasserstein), accuracies mean
+    nothing and no run can saturate."""
     pairs: ClassVar[bool] = False
     """Whether it reads real_logits on the generator's turn too (relativistic losses)."""
 

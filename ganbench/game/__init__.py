@@ -27,6 +27,7 @@ Out = dict[str, Tensor]
 """What a model's `play` gives."""
 
 Play = Callable[[str, Nets, Batch], Out]
+"""(player, networks, batch) -> what its objective reads"""
 
 Objective = Callable[[str, Nets, Batch, Out], Tensor]
 """(player, networks at the joint point, batch, out) -> scalar that the player lowers."""

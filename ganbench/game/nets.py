@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,9 @@ from torch.func import functional_call
 
 Named = dict[str, dict[str, Tensor]]
 """network -> name -> tensor"""
-Call = Callable[..., Any]
-"""A network as its author calls it: what goes in and comes out is up to the author."""
+
+Call = Callable[..., Tensor]
+"""A network as its author calls it. The output of one that returns several tensors must be cast."""
 
 ALIGN = 16
 """Parameters begin at multiples of this many numbers: 64 bytes in float32, a cache line. Vector instructions
@@ -120,7 +120,7 @@ class Nets:
         self._modules, self._parameters, self.buffers, self._moving = modules, parameters, buffers, moving
 
     def __getitem__(self, net: str) -> Call:
-        def call(*inputs: object) -> Any:
+        def call(*inputs: Tensor) -> Tensor:
             buffers = dict(self.buffers[net])
             values = {**self._parameters.get(net, {}), **buffers}
             out = functional_call(self._modules[net], values, inputs)
@@ -190,7 +190,7 @@ def _stateful(module: nn.Module) -> bool:
     return next(module.buffers(), None) is not None
 
 
-def _call_frozen(module: nn.Module, inputs: tuple[object, ...]) -> Any:
+def _call_frozen(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     """Buffers are rebound, never written into, so the old ones need only be put back."""
     kept = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
     try:

@@ -255,6 +255,7 @@ class _Planner:
         return [self._stack(group, part, varying, choice) for part in parts]
 
     def _stack(self, group: _Group, runs: Sequence[Run], varying: Sequence[str], choice: Choice) -> Stack:
+        loss = runs[0].variant.config["loss"]["name"]
         config: StackConfig = {
             "schema": SCHEMA,
             "suite": self._suite.name,
@@ -268,7 +269,7 @@ class _Planner:
             "values": [{path: run.values[path] for path in varying} for run in runs],
             "verdict": self._suite.verdict,
             "directions": self._directions(),
-            "critic": self._catalogue.get("loss", runs[0].variant.config["loss"]["name"]).cls.critic,
+            "critic": not self._catalogue.get("loss", loss).cls.has_boundary,
             "judges": group.judges,
             "modes": self._modes(runs[0].variant.config),
             "engine": choice.record(self._settings, len(runs)),

@@ -79,7 +79,7 @@ def _facts(cls: type[Component]) -> dict[str, Any]:
             "shows": list(cls.shows),
         }
     elif issubclass(cls, Loss):
-        facts = {"family": cls.family, "critic": cls.critic, "pairs": cls.pairs}
+        facts = {"family": cls.family, "critic": not cls.has_boundary, "pairs": cls.pairs}
     elif issubclass(cls, Technique):
         facts = {
             "wraps": wrapped(cls),

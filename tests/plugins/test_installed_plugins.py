@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import site
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from run_cli import ganbench_here, needs_builtins
 from test_example_plugin import EXAMPLE, PARTS
+from wheels import ROOT, install, run
 
 from ganbench.scaffold import KINDS, NewPlugin
 
 pytestmark = [needs_builtins, pytest.mark.slow, pytest.mark.xdist_group("installed")]
-ROOT = Path(__file__).parents[2]
 BRIEF = ("--steps", "6", "--seeds", "2", "--workers", "1", "--device", "cpu", "--quiet")
-
-
-def run(*command: object, cwd: Path, **environment: str) -> str:
-    """What a command that succeeds prints, without what this process's environment says of paths."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**kept, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """A folder with new plugins in it, and a fresh environment in which all wheels are installed.
-
-    Torch and the like come from the environment of this process: its folders are on the path, after its own.
-    """
+    """A folder with new plugins in it, and a fresh environment in which all wheels are installed."""
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("home")
     for kind in KINDS:
         assert ganbench_here("plugins", "new", kind, f"new-{kind}", "--dir", folder).code == 0
     projects = [ROOT, EXAMPLE, *(folder / f"new-{kind}" for kind in KINDS)]
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder / "wheels", *projects, cwd=folder)
-    run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
-    [own] = (folder / "venv").glob("lib/python*/site-packages")
-    (own / "heavy.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    wheels = sorted((folder / "wheels").glob("*.whl"))
-    assert len(wheels) == len(projects)
-    python = folder / "venv" / "bin" / "python"
-    run(*pip, "--python", python, "install", "--no-deps", "--no-index", *wheels, cwd=folder)
+    install(folder, projects)
     return folder
 
 
@@ -91,8 +61,8 @@ def test_the_examples_tests_pass(home, tmp_path):
 
 
 def test_the_examples_suite_runs(home):
-    told = ganbench(home, "run", "example", *BRIEF, "--log", "outcome-table")
-    assert "residual-mlp-gan" in told
+    printed = ganbench(home, "run", "example", *BRIEF, "--log", "outcome-table")
+    assert "residual-mlp-gan" in printed
     assert (home / "results" / "example" / "outcomes.csv").is_file()
 
 
@@ -110,5 +80,5 @@ def test_the_suite_of_a_new_plugin_runs(kind, home):
 
 
 def test_the_installed_one_writes_new_plugins_too(home, tmp_path):
-    told = run(home / "venv" / "bin" / "ganbench", "plugins", "new", "loss", "another", cwd=tmp_path)
-    assert "wrote another/ganbench_another.py" in told
+    printed = run(home / "venv" / "bin" / "ganbench", "plugins", "new", "loss", "another", cwd=tmp_path)
+    assert "wrote another/ganbench_another.py" in printed

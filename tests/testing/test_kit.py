@@ -6,7 +6,6 @@ import math
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -52,14 +51,12 @@ def test_toys_conform(toys, cls):
 
 
 def test_every_kind_has_checks_and_every_check_says_what_it_wants():
-    page = (Path(__file__).parents[2] / "docs" / "plugins" / "checks.md").read_text("utf-8")
     for kind in KINDS:
         own = [one for one in checks_of(kind) if one.kinds]
         assert own, kind
         for one in checks_of(kind):
             assert one.expected.endswith("."), one.name
             assert one.mend, one.name
-            assert f"| `{one.name}` | {one.expected} | {one.mend} |" in page, f"{one.name} is not in the docs"
 
 
 # -- what is wrong fails

@@ -27,7 +27,7 @@ class Relativistic(ganbench.Loss):
 
     name = "relativistic"
     family = "adversarial"
-    critic = True
+    has_boundary = False
     pairs = True
     link: Link = "logistic"
 

@@ -26,7 +26,7 @@ class RelativisticAverage(ganbench.Loss):
 
     name = "relativistic-average"
     family = "adversarial"
-    critic = True
+    has_boundary = False
     pairs = True
     link: Link = "logistic"
 

@@ -19,7 +19,7 @@ class Wasserstein(ganbench.Loss):
 
     name = "wasserstein"
     family = "adversarial"
-    critic = True
+    has_boundary = False
 
     def discriminator(self, out: Mapping[str, Tensor]) -> Tensor:
         """D(G(z)) - D(x): the critic."""

@@ -1,4 +1,4 @@
-"""What this distribution provides: one hook a kind. The entry point in pyproject.toml names this module."""
+"""What this distribution provides: one hook per kind. The entry point in pyproject.toml names this module."""
 
 from pathlib import Path
 
@@ -12,36 +12,36 @@ from ganbench_example.technique import NormalisedGradient
 
 
 @ganbench.hookimpl
-def ganbench_losses():
+def ganbench_losses() -> list[type[ganbench.Loss]]:
     """The losses of this plugin."""
     return [TemperedLogistic]
 
 
 @ganbench.hookimpl
-def ganbench_techniques():
+def ganbench_techniques() -> list[type[ganbench.Technique]]:
     """The techniques of this plugin."""
     return [NormalisedGradient]
 
 
 @ganbench.hookimpl
-def ganbench_models():
+def ganbench_models() -> list[type[ganbench.Model]]:
     """The models of this plugin."""
     return [ResidualMLPGAN]
 
 
 @ganbench.hookimpl
-def ganbench_metrics():
+def ganbench_metrics() -> list[type[ganbench.Metric]]:
     """The metrics of this plugin."""
     return [RadialWasserstein]
 
 
 @ganbench.hookimpl
-def ganbench_loggers():
+def ganbench_loggers() -> list[type[ganbench.Logger]]:
     """The loggers of this plugin."""
     return [OutcomeTable]
 
 
 @ganbench.hookimpl
-def ganbench_suites():
+def ganbench_suites() -> list[Path]:
     """The suites of this plugin."""
     return [Path(__file__).with_name("example.toml")]

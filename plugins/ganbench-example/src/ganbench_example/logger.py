@@ -1,8 +1,11 @@
 """A logger."""
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import ganbench
 
@@ -11,7 +14,7 @@ COLUMNS = ("variant", "seed", "outcome", "onset_step", "reason")
 
 @dataclass(frozen=True)
 class OutcomeTable(ganbench.Logger):
-    """A line of CSV (RFC 4180) a run that has ended: how, when and why. For `tail -f` while a suite trains.
+    """One line of CSV (RFC 4180) per finished run: how, when and why it ended. Follow it with `tail -f`.
 
     Arguments:
         file: its name, in the folder of results.
@@ -21,20 +24,20 @@ class OutcomeTable(ganbench.Logger):
     file: str = "outcomes.csv"
 
     @cached_property
-    def _state(self):
-        """What it keeps from call to call: its own fields are options, and frozen."""
+    def _paths(self) -> dict[str, Path]:
+        """State between calls. It cannot be a field: fields are options, and frozen."""
         return {}
 
-    def opened(self, root, suite):
-        """Begins the file, or goes on with it."""
-        self._state["path"] = root / self.file
-        if not self._state["path"].exists():
+    def opened(self, root: Path, suite: Mapping[str, Any]) -> None:
+        """Starts the file, or continues it."""
+        self._paths["table"] = root / self.file
+        if not self._paths["table"].exists():
             self._append([COLUMNS])
 
-    def finished(self, stack, runs):
-        """A line a run."""
+    def finished(self, stack: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> None:
+        """Writes a line per run."""
         self._append([[run[column] for column in COLUMNS] for run in runs])
 
-    def _append(self, rows):
-        with self._state["path"].open("a", encoding="utf-8", newline="") as file:
+    def _append(self, rows: Iterable[Sequence[object]]) -> None:
+        with self._paths["table"].open("a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(rows)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import ganbench
+from torch import Tensor
 from torch.nn import functional as F
 
 
@@ -20,13 +21,13 @@ class TemperedLogistic(ganbench.Loss):
     family = "adversarial"
     temperature: float = 1.0
 
-    def discriminator(self, out):
-        """Lower where real samples have large logits, and generated ones small."""
+    def discriminator(self, out: ganbench.Out) -> Tensor:
+        """Low if real samples have large logits and generated ones small logits."""
         return self._wrong(-out["real_logits"]) + self._wrong(out["fake_logits"])
 
-    def generator(self, out):
-        """Lower where generated samples have large logits."""
+    def generator(self, out: ganbench.Out) -> Tensor:
+        """Low if generated samples have large logits."""
         return self._wrong(-out["fake_logits"])
 
-    def _wrong(self, logits):
+    def _wrong(self, logits: Tensor) -> Tensor:
         return (self.temperature * F.softplus(logits / self.temperature)).mean()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import ganbench
+import torch
 from pydantic import Field
 
 
@@ -12,8 +13,8 @@ class RadialWasserstein(ganbench.Metric):
     """Wasserstein distance of samples' and data's radii (Ramdas et al. 2017, arXiv:1509.02237).
 
     A radius is the distance from the mean of the data; in one dimension, sorted values are compared.
-    0 to inf, lower is better; nan or inf if a sample is not finite. It sees how far out samples lie, and
-    nothing of where.
+    0 to inf, lower is better; nan or inf if a sample is not finite. It sees how far from
+    the mean samples lie, and not in which direction.
 
     Arguments:
         order: of the distance, 1 or more.
@@ -23,11 +24,13 @@ class RadialWasserstein(ganbench.Metric):
     values = {"radial-wasserstein": "lower"}
     order: Annotated[float, Field(ge=1)] = 1.0
 
-    def measure(self, evaluation):
-        """The value, in float64, of as many samples as there are real ones."""
+    def measure(self, evaluation: ganbench.Evaluation) -> dict[str, float]:
+        """The distance, in float64, of as many samples as there are real ones."""
         samples = evaluation.samples.flatten(1).double()
-        real = evaluation.real(len(samples)).flatten(1).to(samples)  # fewer, where the data are
+        real = evaluation.real(len(samples)).flatten(1).to(samples)  # fewer if the data set is smaller
         centre = real.mean(0)
-        radii, wanted = ((x - centre).norm(dim=1).sort().values for x in (samples[: len(real)], real))
+        radii, wanted = (
+            torch.linalg.vector_norm(x - centre, dim=1).sort().values for x in (samples[: len(real)], real)
+        )
         distance = (radii - wanted).abs().pow(self.order).mean() ** (1 / self.order)
         return {self.name: distance.item()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import ganbench
 
 EPSILON = 1e-12
-"""Below the power: a gradient of zero stays one."""
+"""Added to the squared norm, so that a zero gradient stays zero."""
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,18 @@ class NormalisedGradient(ganbench.Technique):
     """Each player's gradient g becomes g / |g|^power (Hazan et al. 2015, arXiv:1507.02030, for power 1).
 
     Arguments:
-        power: 0 leaves it as it is, 1 keeps its direction only.
+        power: 0 leaves the gradient as it is, 1 keeps its direction only.
     """
 
     name = "normalised-gradient"
     power: float = 1.0
 
-    def field(self, inner):
-        """Scales what the inner field gives. A player's gradient is one vector."""
+    def field(self, inner: ganbench.GradientField) -> ganbench.GradientField:
+        """Scales the gradients of the inner field. A player's gradient is one vector."""
 
-        def normalised(turn, joint, buffers, batch):
+        def normalised(
+            turn: ganbench.Turn, joint: ganbench.Joint, buffers: ganbench.Named, batch: ganbench.Batch
+        ) -> ganbench.Flow:
             flow = inner(turn, joint, buffers, batch)
             scaled = {
                 player: gradient * (gradient.square().sum() + EPSILON) ** (-self.power / 2)
