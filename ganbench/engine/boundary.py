@@ -106,10 +106,12 @@ def measured(metric: Metric, given: object) -> dict[str, float]:
         if name not in metric.values:
             what = f"measured {brief(name)}, which is not among its `values`"
             raise Broken("metric", metric.name, f"{what}; {nearest(str(name), metric.values)}")
+        # bool is a subclass of int in Python. NumPy's numbers are Real; tensors are not.
         if isinstance(value, bool) or not isinstance(value, Real):
             what = f"gave {shown(value)} for {name!r}; return a Python number"
             fix = ", such as its .item()" if isinstance(value, Tensor) else ""
             raise Broken("metric", metric.name, what + fix)
+    # A missing value would leave a gap in the table that looks like an evaluation not taken.
     for name in metric.values:
         if name not in given:
             fix = "return all of its `values`: inf or nan where that is the truth"
@@ -125,6 +127,7 @@ def shown(value: object) -> str:
 
 
 def _wrapped(technique: Technique, arrow: str, inner: Arrow) -> Arrow:
+    # A technique returns `inner` itself where it does not wrap this arrow.
     outer: Arrow = getattr(technique, arrow)(inner)
     if callable(outer):
         return outer

@@ -42,8 +42,10 @@ class TrainerBuilder:
 
     def _mapped(self) -> Trainer | None:
         """The mapped trainer, prepared by the first executor that can; None where none can."""
+        # The runs of a stack differ in seeds and swept values only: one variant stands for all.
         variant, values = self.config["variants"][0], self.config["values"]
         reason = why_not_mappable(variant, values, self.catalogue, self.data)
+        # Recorded, so that a report can say why a stack was trained more slowly than planned.
         if reason:
             self._record("loop", "eager", reason)
             return None

@@ -46,6 +46,7 @@ class Progress:
     @property
     def seconds(self) -> float:
         """Seconds so far, of training and evaluating, those before an interruption included."""
+        # A monotonic clock: the wall clock may be set while a stack trains.
         return self.earlier + time.monotonic() - self.began
 
 
@@ -68,6 +69,7 @@ def resume(folder: StackFolder, trainer: Trainer, began: float) -> Progress:
     """Put the trainer where the folder's checkpoint is, if there is one, and drop rows of later steps."""
     checkpoint = folder.checkpoint()
     step = checkpoint[1]["step"] if checkpoint else 0
+    # Rows beyond the checkpoint come from a process that was killed; training makes the same ones again.
     folder.drop_traces_after(step)
     folder.drop_evals_after(step)
     if checkpoint is None:
@@ -93,6 +95,7 @@ def to_arrays(state: State) -> dict[str, np.ndarray]:
 def from_arrays(like: State, arrays: Mapping[str, np.ndarray]) -> State:
     """The state that these arrays hold, with the structure and devices of `like`."""
     leaves, spec = pytree.tree_flatten(like)
+    # A safetensors file, unlike a pickle, runs no code when read. It holds no trees: leaves have numbers.
     loaded = [torch.from_numpy(arrays[f"{index:04d}"]).to(leaf.device) for index, leaf in enumerate(leaves)]
     state: State = pytree.tree_unflatten(loaded, spec)
     return state

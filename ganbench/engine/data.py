@@ -55,6 +55,7 @@ class Sources:
 
     def load(self, entry: ComponentEntry) -> Data:
         """The data of {"name", "options"}, on the CPU."""
+        # Sorted, because the order of options does not change the data. repr, because lists cannot be hashed.
         key = repr((entry["name"], sorted(entry["options"].items())))
         if key not in self._loaded:
             cls: Any = self._catalogue.get("dataset", entry["name"]).cls
@@ -73,6 +74,7 @@ def digest(data: Data) -> str:
         value = getattr(data, field.name)
         if isinstance(value, Tensor):
             hasher.update(f"{field.name} {value.dtype} {tuple(value.shape)}\n".encode())
+            # In blocks, because `tobytes` copies. A row may exceed a block, and an empty table has none.
             for rows in torch.split(value, max(1, _BLOCK // max(1, value[:1].nbytes))):
                 hasher.update(rows.cpu().contiguous().numpy().tobytes())
         else:
@@ -86,6 +88,7 @@ def on_device(data: Data, device: torch.device) -> Data:
         field.name: value.to(device)
         for field in dataclasses.fields(data)
         if isinstance(value := getattr(data, field.name), Tensor)
+        # Only these may stay on the host: the trainer can stream their rows.
         and not (field.name in ("train", "maps", "source") and value.nbytes > _room(device))
     }
     return dataclasses.replace(data, **tensors)
@@ -95,6 +98,7 @@ def _room(device: torch.device) -> float:
     """Bytes of a device that one table may take. On a CPU whatever it takes lies there already."""
     if device.type != "cuda":
         return math.inf
+    # Total memory, not free memory: the choice must not depend on what else runs on the GPU at the moment.
     return float(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[1])
 
 
@@ -111,7 +115,9 @@ def cached(folder: Path, data: str, extractor: str, n: int, compute: Callable[[]
         data, extractor: digests of what the features depend on.
     """
     identity = hashlib.sha256(f"{_VERSION}/{data}/{extractor}/{n}".encode()).hexdigest()
+    # 128 bits: no collisions in practice, and a path that is short enough for Windows (260 characters).
     path = folder / f"{identity[:32]}.safetensors"
+    # Absent, cut short, or of another layout: in each case the features are computed.
     with contextlib.suppress(OSError, SafetensorError, KeyError):
         return load_file(path)["features"]
     features = compute()

@@ -54,6 +54,7 @@ class Evaluator:
             for entry in settings["metrics"]
         ]
         self._rows = _held_out(data, self._n, program.dtype)
+        # Rows repeat where a table is smaller than n; what the model shows is taken of each only once.
         distinct = min([self._n, *map(len, held_out_tables(data).values())])
         self._distinct = {name: rows[:distinct] for name, rows in self._rows.items()}
         self.features = Features(settings, catalogue, data, program.dtype)
@@ -116,6 +117,7 @@ class Evaluator:
     def _points(self, state: State, values: Values) -> list[tuple[str, Joint]]:
         """Where metrics are taken: at the weights, and where a technique averages them, there too."""
         point = self._program.rule(values).evaluated(state.joint, state.memory)
+        # Identity suffices: a rule that averages nothing returns the point itself.
         averaged = any(point[player] is not flat for player, flat in state.joint.items())
         return [("raw", state.joint), *([("ema", point)] if averaged else [])]
 
@@ -178,6 +180,7 @@ def _held_out(data: Data, n: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """n rows of each held-out table, in an order that is always the same; again from its start at its end."""
     tables = held_out_tables(data)
     rows = {
+        # Seed 0 for all runs: they are compared on the same held-out rows.
         order: torch.randperm(size, generator=stream("cpu", 0, "held-out", order.key))[torch.arange(n) % size]
         for order, size in sizes(tables).items()
     }

@@ -49,6 +49,7 @@ class Features:
         """The same n training samples every time; all of them where there are fewer."""
         if n not in self.real_samples:
             train = self._data.train
+            # Drawn on the CPU from a fixed seed: runs on any device compare with the same real samples.
             order = torch.randperm(len(train), generator=stream("cpu", 0, "real", n))[:n]
             rows = train[order.to(train.device)].to(self._data.test.device)
             self.real_samples[n] = as_float(rows, self._dtype)
@@ -58,6 +59,7 @@ class Features:
         """Features of samples, float64 on the CPU. Without an extractor they are the samples themselves."""
         extract = self._prepared(name)
         with torch.no_grad():
+            # float64: statistics such as covariances cancel digits that float32 does not have.
             return (extract(samples) if extract else samples).to("cpu", torch.float64)
 
     def of_real(self, name: str, n: int) -> Tensor:
@@ -65,6 +67,7 @@ class Features:
         if (name, n) not in self._of_real:
             self._of_real[name, n] = cached(
                 cache_folder() / "features",
+                # The type is part of the identity: rounded samples have other features.
                 f"{self._data_digest}/{self._dtype}",
                 f"{name}/{self.digest(name)}",
                 n,
@@ -146,6 +149,7 @@ class FeatureRecorder:
         return features
 
     def _of(self, name: str, samples: Tensor) -> Tensor:
+        # By identity: to compare the numbers of two batches costs a pass over both.
         if samples is self._point.samples:
             return self._point.of(name)
         for n, real in self._handed_out.items():

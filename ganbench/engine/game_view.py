@@ -29,6 +29,7 @@ class PlayedGame(GameView):
         self._program, self._values, self._data, self._buffers = program, values, data, buffers
         self._seed, self._step = seed, step
         self._sampler = Sampler(program)
+        # The rule and the techniques' fields change how the point moves, not the game that is looked at.
         self._game, *_ = program.bound(values)
         self._field: GradientField = program.plain_field(values)
 
@@ -39,7 +40,7 @@ class PlayedGame(GameView):
 
     @property
     def judges(self) -> tuple[str, ...]:
-        """The players that tell real from generated samples."""
+        """The players that distinguish real from generated samples."""
         return tuple(self._program.judges)
 
     def double(self) -> PlayedGame:
@@ -102,6 +103,7 @@ class PlayedGame(GameView):
     def _drawn(self, tables: Batch, declared: Mapping[str, Draw], n: int, *role: object) -> dict[str, Tensor]:
         """n rows of the tables, those of one order together, and the declared draws."""
         device, key = self._data.test.device, ("view", *role, self._step)
+        # Rows on the CPU, draws on the device: those are the generators that training uses, too.
         generator = stream("cpu", self._seed, *key, "rows")
         rows = {
             order: torch.randint(size, (n,), generator=generator) for order, size in sizes(tables).items()

@@ -35,8 +35,10 @@ def why_not_mappable(
         values: swept values of the runs; the first and the last are tried.
     """
     device = data.test.device
+    # In float32 the two ways differ by rounding, which a chaotic game amplifies.
     program = Program({**config, "precision": "float64"}, catalogue, data)
     runs = Runs((0, 1), (values[0], values[-1]))
+    # What the global generator draws depends on the other runs of the stack.
     generator = torch.get_rng_state()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -50,11 +52,13 @@ def why_not_mappable(
             return f"it cannot be mapped: {_first_sentence(error)}{_line(error)}"
     if not torch.equal(generator, torch.get_rng_state()):
         return "it draws from torch's global generator"
+    # vmap falls back to a loop over runs and only warns of it: mapping would gain nothing.
     slow = [str(warning.message) for warning in caught if "performance drop" in str(warning.message)]
     if slow:
         return f"it has an operation without a batching rule: {slow[0].partition('.')[0]}"
     pairs = zip(pytree.tree_leaves(looped.state()), pytree.tree_leaves(mapped.state()), strict=True)
     worst = max(((a - b).abs().max().item() for a, b in pairs if a.numel()), default=0.0)
+    # `not <` instead of `>=`: a NaN difference is a difference.
     if not worst < TOLERANCE:
         return f"mapped and one by one it differs by {worst:.1g} after {STEPS} steps in float64"
     return None
@@ -67,6 +71,7 @@ def _first_sentence(error: Exception) -> str:
 def _line(error: Exception) -> str:
     """Where outside of torch and the core it was raised, as " (file.py:12)"; empty where nowhere."""
     core = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, CORE))
+    # From the innermost frame outwards: the author's line is the last one that is not torch's or ours.
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(core):
             return f" ({Path(frame.filename).name}:{frame.lineno})"

@@ -54,6 +54,7 @@ class Program:
             bind(made("technique", entry).within(config["steps"]), {"judges": self.judges})
             for entry in config["techniques"]
         ]
+        # A stable sort: techniques of equal order stay as the suite lists them.
         self.techniques = sorted(techniques, key=lambda technique: technique.order)
         self.optimizers = {player: optimizer(table, create) for player, table in config["optimizer"].items()}
         self.batch_size: int = config["batch"]
@@ -75,10 +76,12 @@ class Program:
 
         def build(spec: DataSpec) -> dict[str, nn.Module]:
             nets = boundary.built("model", self.model.name, self.model.networks(spec))
+            # torch's batch norm writes into its buffers, which vmap refuses.
             return {name: purified(net) for name, net in nets.items()}
 
         for technique in self.techniques:
             build = partial(boundary.wrapped_networks, technique, build)
+        # Initialised in float32, then cast: both precisions start from the same numbers.
         return {name: net.to(self.dtype) for name, net in build(self.spec).items()}
 
     def initial(self, seed: int, values: Values) -> State:
@@ -90,6 +93,7 @@ class Program:
             net: {k: v.clone() for k, v in named.items()} for net, named in named_buffers(nets).items()
         }
         memory = self.rule(values).init(joint) | self.extras.memory(joint)
+        # float64, like the step number that a captured step writes into it.
         return State(joint, memory, buffers, torch.zeros((), dtype=torch.float64))
 
     # -- one run's step
@@ -135,6 +139,7 @@ class Program:
                 given.append(boundary.scalar("model", self.model.name, player, terms))
             if not given:
                 raise Broken("loss", loss.name, f"has no objective for the {player}, nor has the model")
+            # A sum with zero would add an operation to every step.
             return given[0] if len(given) == 1 else given[0] + given[1]
 
         def played(player: str, nets: Nets, batch: Batch) -> Out:

@@ -27,6 +27,7 @@ _DATA, _SAMPLES = 205, 30  # grey levels
 def sheet_steps(steps: int, every: int) -> list[int]:
     """The evaluations at which samples are drawn: the first, the last, and others spaced evenly between."""
     evaluated = sorted({*range(0, steps + 1, every), steps})
+    # Evenly spaced over evaluations, both ends included.
     places = np.linspace(0, len(evaluated) - 1, min(SHEETS, len(evaluated)))
     return [evaluated[round(place)] for place in places]
 
@@ -49,8 +50,9 @@ def with_pairs(samples: Tensor, inputs: Tensor, outputs: Tensor) -> Tensor:
 def sheet(samples: Tensor, data: Data) -> bytes:
     """A PNG of samples: images in rows of four, or points over a thousand of the data's.
 
-    What is not finite is black in images, and left out among points.
+    In images nan and -inf are black and inf is white; points that are not finite are left out.
     """
+    # Imported with the first sheet, which keeps the start of workers short.
     from PIL import Image
 
     pixels = _points(samples, data) if samples.dim() == 2 else _grid(samples)
@@ -64,9 +66,11 @@ def _grid(images: Tensor) -> np.ndarray:
 
     As `torchvision.utils.make_grid` without its frame; importing that takes each worker seconds.
     """
+    # Images are in -1 to 1. NaN and -inf become black, inf white.
     scaled = ((images.detach().cpu().float() + 1) * 127.5).nan_to_num(0, 255, 0).round().clamp(0, 255)
     n, channels, height, width = scaled.shape
     count = math.ceil(n / COLUMNS)
+    # 127 is the grey of the lines and of the empty places in the last row.
     sheet = torch.full((count * COLUMNS, channels, height + 1, width + 1), 127.0)
     sheet[:n, :, :height, :width] = scaled
     rows = sheet.view(count, COLUMNS, channels, height + 1, width + 1).permute(0, 3, 1, 4, 2)
@@ -78,11 +82,13 @@ def _points(samples: Tensor, data: Data) -> np.ndarray:
     """Dots on white, in the frame of the data; those outside stand at its edge."""
     real = data.test[:POINTS].detach().cpu().float()
     low, high = real.min(0).values, real.max(0).values
+    # An axis on which all data are equal has no extent to divide by.
     room = (high - low).clamp(min=1e-12) * _MARGIN
     low, high = low - room, high + room
     pixels = np.full((_SIDE, _SIDE), 255, dtype=np.uint8)
     for points, grey in ((real, _DATA), (samples.detach().cpu().float(), _SAMPLES)):
         place = (points - low) / (high - low) * (_SIDE - 1)
         at = place[place.isfinite().all(1)].clamp(0, _SIDE - 1).round().long().numpy()
+        # Rows of an image count downwards, the second coordinate upwards.
         pixels[_SIDE - 1 - at[:, 1], at[:, 0]] = grey
     return pixels

@@ -53,9 +53,11 @@ def trace_columns(
     for player in dict.fromkeys(player for player, _ in columns):
         part = {"run": run[keep].astype(np.int32), "step": step[keep]}
         part["player"] = np.full(int(keep.sum()), player)
+        # All players get the same columns, NaN where one has no such probe: parts then concatenate.
         for name in dict.fromkeys([*PLAYER_PROBES, *LOGIT_PROBES, *(probe for _, probe in columns)]):
             index = at.get((player, name))
             values = np.full(steps * runs, np.nan) if index is None else probes[:, :, index].ravel()
+            # Half the size of float64. Verdicts compare norms by factors, which need no more digits.
             part[name] = values[keep].astype(np.float32)
         parts.append(part)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -25,6 +25,7 @@ from ganbench.storage.environment import environment
 from ganbench.storage.records import ObservedRow, StackConfig
 from ganbench.storage.stack_folder import StackFolder
 
+# By time, not by steps: a kill costs the same seconds of work for any model.
 CHECKPOINT_SECONDS = 20.0
 """Time between checkpoints."""
 
@@ -119,12 +120,13 @@ class StackTraining:
             if now - saved > CHECKPOINT_SECONDS:
                 saved = now
                 self._checkpoint()
+            # `elif`, because a checkpoint flushes, too.
             elif self.trainer.step - self.traces.flushed >= FLUSH_STEPS:
                 self._flush()
         return True
 
     def _advance(self) -> None:
-        """To the end of the chunk, or to the next evaluation or the last step if that is nearer."""
+        """Train up to the end of the chunk, the next evaluation or the last step, whichever comes first."""
         trainer, progress, step = self.trainer, self.progress, self.trainer.step
         ends = (step - step % CHUNK + CHUNK, step - step % self._every + self._every, self._steps)
         self.traces.add(trainer.advance(min(ends) - step))

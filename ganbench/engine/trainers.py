@@ -90,6 +90,7 @@ class Trainer(ABC):
     def _draw(self, chunk: int) -> list[dict[str, Tensor]]:
         """One mapping a turn: role -> CHUNK x runs x shape."""
         turns, program = len(self.program.turns), self.program
+        # Every turn reads a batch of its own, so an epoch advances by `turns` batches a step.
         first = chunk * CHUNK * turns
         orders = {
             index: torch.stack([one.indices(first, CHUNK * turns) for one in runs], dim=1)
@@ -212,7 +213,7 @@ class Mapped(Trainer):
     Everything that the step reads or changes lies in tensors whose place never changes, so that an executor
     may capture the step once and replay it. A CUDA graph replays its kernels on the addresses that it was
     captured with, and a compiled step is called with the tensors that it was compiled for: one that was
-    replaced instead of written into would be read at its old place, and nothing would tell. So a new chunk, a
+    replaced instead of written into would be read at its old place, without an error. So a new chunk, a
     restored state and the next step's number are all copied into the old tensors.
     """
 
@@ -222,6 +223,7 @@ class Mapped(Trainer):
         super().__init__(program, runs, data, device)
         self._executor = executor
         self._state = stacked([_initial(program, *run, device) for run in _each(runs)])
+        # Swept values are tensors with an axis of runs, so that one captured step serves all of them.
         self._values = {
             path: torch.tensor(
                 [values[path] for values in runs.values], dtype=_precision(path, program), device=device
@@ -257,6 +259,7 @@ class Mapped(Trainer):
         assert fast is not None, "a chunk is loaded first"
         for _ in range(steps):
             fast()
+        # A copy even on the CPU, where `to` would return a view that the next chunk overwrites.
         return self._probes[first : first + steps].to("cpu", copy=True)
 
     def _restore(self, state: State) -> None:
@@ -299,6 +302,7 @@ def in_place_step(
         state, seen = program.step(values)(state, batches, clock)
         return state, row(seen, program.columns)
 
+    # index_select, because indexing with a number would fix the position in a captured step.
     raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
     new, seen = torch.vmap(one_run)(state, raws, values)
     for held, moved in zip(pytree.tree_leaves(state), pytree.tree_leaves(new), strict=True):
@@ -325,6 +329,7 @@ def stacked(states: Sequence[State]) -> State:
 
 def unstacked(state: State, run: int) -> State:
     """One run's state out of a stacked one."""
+    # A clone: the live state is overwritten in place by the next step.
     return pytree.tree_map(lambda tensor: tensor[run].clone(), state)
 
 

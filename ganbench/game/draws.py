@@ -89,6 +89,7 @@ class Order:
 
     def __init__(self, seed: int, size: int, batch: int, role: str = "order") -> None:
         self.seed, self.size, self.batch, self.role = seed, size, batch, role
+        # The last epoch only: steps ask for one after the other.
         self._cached: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def indices(self, first: int, count: int) -> Tensor:
@@ -103,6 +104,7 @@ class Order:
 
     @property
     def _batches_an_epoch(self) -> int:
+        # A data set smaller than a batch has no epoch: CHUNK batches at a time are drawn in its place.
         return max(self.size // self.batch, CHUNK if self.size < self.batch else 1)
 
     def _epoch(self, epoch: int) -> Tensor:

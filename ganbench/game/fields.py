@@ -29,6 +29,7 @@ def functional_field(game: Game, modules: Mapping[str, nn.Module]) -> GradientFi
             for owner, own in {**views, player: moved}.items():
                 named |= layout.named(owner, own)
             nets = Nets(modules, named, buffers)
+            # `nets` collects the moved buffers: torch.func needs them returned, not written.
             scalar, observed = game.value(player, nets, batch)
             return scalar, (scalar, nets.buffers, observed)
 
@@ -123,6 +124,7 @@ def _take_over(layout: Layout, modules: Mapping[str, nn.Module]) -> tuple[Joint,
 def _put(net: nn.Module, old: nn.Parameter, new: nn.Parameter) -> None:
     """Put a parameter in another's place, everywhere: a network may use one twice."""
     for module in net.modules():
+        # `named_parameters` lists a shared parameter once; the modules' own dicts have each use of it.
         for name, parameter in module._parameters.items():
             if parameter is old:
                 module._parameters[name] = new

@@ -52,6 +52,7 @@ class Layout:
         if sorted(owned) != sorted(nets.keys() - (stateful - set(owned))):
             raise ValueError(f"players own {sorted(owned)}, but the networks are {sorted(nets)}")
         _assert_disjoint(nets)
+        # The order of networks and parameters fixes the offsets, which checkpoints rely on.
         self.slots: dict[str, list[Slot]] = {}
         self.sizes: dict[str, int] = {}
         for player, names in players.items():
@@ -122,6 +123,7 @@ class Nets:
     def __getitem__(self, net: str) -> Call:
         def call(*inputs: Tensor) -> Tensor:
             buffers = dict(self.buffers[net])
+            # `get`: a network that only keeps state has no parameters.
             values = {**self._parameters.get(net, {}), **buffers}
             out = functional_call(self._modules[net], values, inputs)
             if self._moving and buffers:

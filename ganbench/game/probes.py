@@ -69,6 +69,7 @@ class Extras:
         values = []
         if "cosine" in self.asked:
             before = memory[_before(player)]
+            # A gradient of zero has no direction: its cosine is NaN.
             lengths = torch.linalg.vector_norm(gradient) * torch.linalg.vector_norm(before)
             # nan at the first step, which has none before it
             values.append(torch.dot(gradient, before) / torch.where(lengths > 0, lengths, torch.nan))
@@ -88,6 +89,7 @@ def logit_probes(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     values = (
         real_mean,
         fake_mean,
+        # A mean of booleans needs a floating type.
         (real > 0).mean(dtype=real.dtype),
         (fake < 0).mean(dtype=fake.dtype),
         real_mean - fake_mean,

@@ -87,6 +87,7 @@ def clocks(turns: Sequence[Turn], number: StepCount) -> list[Clock]:
     clocks, moved = list[Clock](), list[str]()
     for index, turn in enumerate(turns):
         moved += turn
+        # Adam's bias correction counts a player's own updates, not the steps.
         updates = {who: _updates(number, moves.count(who), moved.count(who)) for who in turn}
         clocks.append(Clock(number, updates, last=index == len(turns) - 1))
     return clocks

@@ -86,6 +86,7 @@ def clip_by_norm(gradient: Tensor, limit: float) -> Tensor:
     A norm that is not finite makes the result nan: clipping must not hide a divergence.
     """
     norm = torch.linalg.vector_norm(gradient)
+    # 1e-6 as in torch's clip_grad_norm_. `0 * norm` is 0, or NaN where the norm is not finite.
     return gradient * ((limit / (norm + 1e-6)).clamp(max=1.0) + 0 * norm)
 
 
@@ -127,6 +128,7 @@ def _sgd(o: _Decayed, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: St
 
 
 def _momentum(o: _Momentum, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+    # As torch.optim.SGD: the rate multiplies the velocity, and the first velocity is the gradient.
     velocity = o.momentum * memory["velocity"] + _decayed(o, g, x)
     return x - o.lr * velocity, {"velocity": velocity}
 
@@ -136,6 +138,7 @@ def _adam(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: Step
 
 
 def _adamw(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
+    # Decoupled decay shrinks the weights themselves (Loshchilov and Hutter 2019, arXiv:1711.05101).
     return _adam_step(o, g, x * (1 - o.lr * o.weight_decay), memory, count)
 
 
@@ -153,6 +156,7 @@ def _adam_step(o: _Adam, g: Tensor, x: Tensor, memory: dict[str, Tensor], count:
 
 def _rmsprop(o: _RMSprop, g: Tensor, x: Tensor, memory: dict[str, Tensor], count: StepCount) -> Moved:
     g = _decayed(o, g, x)
+    # As torch.optim.RMSprop, not centred: eps is added to the root, not under it.
     square = memory["square"] * o.alpha + g * g * (1 - o.alpha)
     velocity = o.momentum * memory["velocity"] + g / (square.sqrt() + o.eps)
     return x - o.lr * velocity, {"square": square, "velocity": velocity}

@@ -13,7 +13,7 @@ from ganbench.judging.thresholds import Thresholds
 from ganbench.stats import stretches
 
 COUNTS = ("modes", "stacked-modes", "active-units")
-"""Metrics whose values show a collapse by themselves; those of `coverage_metrics` show it by a relapse."""
+"""Metrics whose values alone show a collapse; those of `coverage_metrics` show it by a relapse."""
 STACKED_MODES = 1000
 """Modes that the metric stacked-modes counts: three digits."""
 
@@ -71,6 +71,7 @@ def falls(
         if whole.metric in t.finite_metrics:
             yield _not_finite(whole)
         curve = whole.known
+        # Without a known number of modes nothing can be missing.
         total = known.get(curve.metric)
         if total:
             yield _modes(curve, t.modes_ratio, total)
@@ -93,7 +94,9 @@ def failures(fall: Fall, ending: Ending, warm: float) -> Iterator[Verdict]:
     low, steps = fall.low, fall.curve.steps
     if not low.size or not low[-1]:
         return
+    # The evaluation after the last good one; a run that was never good fell at its first.
     first = 0 if low.all() else int(np.flatnonzero(~low)[-1]) + 1
+    # A run that ended early might have recovered: it takes a good evaluation, then two low ones at least.
     fell = 0 < first < low.size - 1
     first = max(first, int(np.searchsorted(steps, warm)))
     if low.size - first < fall.least:
@@ -126,12 +129,14 @@ def _curves(evals: pd.DataFrame) -> Iterator[Curve]:
     """One a metric; of the averaged weights where a run has both."""
     if evals.empty:
         return
+    # Results report the averaged weights where there are some, so these are judged.
     if "weights" in evals and (evals["weights"] == "ema").any():
         evals = evals[evals["weights"] == "ema"]
     for metric, rows in evals.groupby("metric", sort=False, observed=True):
         rows = rows.sort_values("step", kind="stable")
         n = float(rows["n"].iloc[-1]) if "n" in rows else np.inf
         values = rows["value"].to_numpy(dtype=np.float64)
+        # Thresholds name metrics as suites do, with "-"; recorded values may have "_".
         yield Curve(str(metric).replace("_", "-"), str(metric), values, rows["step"].to_numpy(), n)
 
 
@@ -169,6 +174,7 @@ def _relapse(curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Out
     # one, which has none before it, is no relapse (NaN compares false).
     best = (np.minimum if lower else np.maximum).accumulate(values)
     best = np.concatenate([[np.nan], best])[: values.size]
+    # NaN at the first evaluation compares false, which is meant; numpy would warn.
     with np.errstate(invalid="ignore"):
         worse = values > t.relapse_ratio * best if lower else values * t.relapse_ratio < best
         # Near a metric's optimum a factor of two is noise: what is lost must be a share of what was gained

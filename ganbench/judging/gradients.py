@@ -30,6 +30,7 @@ def diverged(trace: pd.DataFrame) -> Verdict | None:
     if not rows.size:
         return None
     steps = trace["step"].to_numpy()
+    # argmin takes the first of equal steps: the rows of one step are in the order of players.
     row = rows[np.argmin(steps[rows])]
     player, probe, step = str(trace["player"].iloc[row]), names[int(np.argmax(bad[row]))], int(steps[row])
     reason = f"{player} {_PROBES[probe]} became non-finite at step {step}"
@@ -62,6 +63,7 @@ def vanished(players: Players, t: Thresholds, judges: Collection[str]) -> Iterat
         norm = column(rows, "grad_norm")
         usual = running_median(norm, t.median_window, t.history)
         with np.errstate(invalid="ignore"):
+            # Zero is not below a share of zero: a norm that has long been zero needs a case of its own.
             low = (norm < t.vanish_ratio * usual) | ((norm == 0) & (usual == 0))
         going = low & ~np.isin(rows["step"].to_numpy(), at_rest)
         stretch = first_stretch(bridged(going, t.explode_steps), t.vanish_steps)

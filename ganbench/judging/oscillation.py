@@ -1,4 +1,4 @@
-"""Oscillation of the game: reported, for a run that circles its equilibrium has not failed by that alone.
+"""Oscillation of the game: reported only, because a run that circles its equilibrium has not failed.
 
 Games without an attracting equilibrium circle it (Mescheder et al. 2018, arXiv:1801.04406, section 2); along
 such a path the dynamics rotate (Berard et al. 2020, arXiv:1906.04848). What is looked at is the correlogram
@@ -26,8 +26,10 @@ def remarks(players: Players, t: Thresholds, judges: Collection[str]) -> Iterato
     for player, rows in judging(players, judges):
         gap = column(rows, "logit_gap")
         tail = gap[gap.size // 2 :]
+        # 8 values are the least that give two in each quarter; a gap that is not finite has no correlogram.
         if gap.size < 8 or not np.isfinite(gap).all() or _fades(gap, t.oscillate_amplitude):
             continue
+        # From single steps to coarser means, in which noise over a slow swing averages out; the finest wins.
         blocks = [1 << k for k in range(max(1, (tail.size // _COARSE).bit_length()))]
         period = next(filter(None, (_period(tail, block, t) for block in blocks)), None)
         if period:
@@ -51,11 +53,13 @@ def _period(values: np.ndarray, block: int, t: Thresholds) -> int | None:
     if longest < 2:
         return None
     correlation = autocorrelation(means)[: longest + 1]
+    # The correlogram of white noise has a standard deviation of about 1 / sqrt(n) (Bartlett 1946).
     high = max(t.oscillate_correlation, _SIGMAS / np.sqrt(count))
     below = np.flatnonzero(correlation <= -_TROUGH * high)
     later = correlation[below[0] :] if below.size else np.empty(0)
     if not below.size or later.max() < high:
         return None
-    first = int(np.argmax(later >= 0.9 * later.max()))  # not a multiple of the period
+    # Multiples of the period peak nearly as high: the first within a tenth of the highest is the period.
+    first = int(np.argmax(later >= 0.9 * later.max()))
     rising = np.diff(later[first:], append=-np.inf) >= 0
     return (int(below[0]) + first + int(np.argmin(rising))) * block

@@ -23,7 +23,7 @@ STOPPED: Final = "stopped"
 
 
 def rejudge(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> bool:
-    """Judge a finished stack again, by other thresholds. False where what it is judged from is not there."""
+    """Judge a finished stack again, by other thresholds. False if its traces or evaluations are missing."""
     rows = judged_again(folder, verdict)
     if rows is not None:
         write_judged(folder, verdict, rows)
@@ -38,6 +38,7 @@ def judged_again(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> lis
     config: StackConfig = {**folder.config(), "verdict": dict(verdict)}
     old = folder.runs().set_index("key", drop=False).reindex(config["keys"])
     traces, evals = folder.traces(), folder.table("evals.parquet")
+    # A verdict from incomplete rows would be wrong without a sign of it: such a stack keeps the old one.
     if evals is None or old["steps"].isna().any():
         return None
     steps = [int(step) for step in old["steps"]]
@@ -51,14 +52,14 @@ def judged_again(folder: StackFolder, verdict: Mapping[str, OptionValue]) -> lis
 def write_judged(folder: StackFolder, verdict: Mapping[str, OptionValue], rows: Sequence[RunRow]) -> None:
     """Put rows judged by those thresholds in place of the stack's."""
     folder.write_runs(rows)
-    # last: until then, whoever is killed here judges again
+    # Last: a process killed before this leaves the old thresholds, so the next one judges again.
     folder.write_config({**folder.config(), "verdict": dict(verdict)})
 
 
 def run_rows(
     folder: StackFolder, config: StackConfig, died: Sequence[int], seconds: tuple[float, float]
 ) -> list[RunRow]:
-    """Rows of a stack that trained to its end, judged from what it wrote.
+    """Rows of a stack that finished training, judged from what it wrote.
 
     Arguments:
         config: the stack's, with the thresholds to judge by.
@@ -112,7 +113,7 @@ def _judged(
 
 
 def _named_judges(trace: pd.DataFrame) -> list[str]:
-    """Who judges in a stack of an earlier version, which did not record it: by name, or by accuracies."""
+    """The judging players of an earlier version's stack, which did not record them: by name or accuracies."""
     if trace.empty:
         return []
     players = {str(name): rows for name, rows in trace.groupby("player", sort=False, observed=True)}
@@ -139,7 +140,7 @@ def _last_steps(traces: pd.DataFrame, runs: int) -> list[int]:
 
 
 def failed_rows(folder: StackFolder, outcome: Outcome, reason: str) -> list[RunRow]:
-    """Rows of a stack that could not be trained to its end."""
+    """Rows of a stack that could not finish training."""
     config = folder.config()
     verdict = Verdict(outcome, reason=reason, seen_by="clock" if outcome is Outcome.TIMED_OUT else "")
     step = int(folder.status().get("step") or 0)

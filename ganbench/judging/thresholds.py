@@ -16,39 +16,38 @@ class Thresholds:
     explode_ratio: float = 100.0
     """Exploded: a player's gradient norm is above this multiple of the largest running median so far."""
     explode_steps: int = 10
-    """Exploded: for so many consecutive steps. Lone spikes are ordinary in adversarial training."""
+    """Exploded: for this many consecutive steps. Lone spikes are ordinary in adversarial training."""
     vanish_ratio: float = 1e-3
     """Vanished: the gradient norm of a player, not a discriminator, is below this share of its median."""
     vanish_steps: int = 500
-    """Vanished: for so many consecutive steps, lone spikes (shorter than explode_steps) aside."""
+    """Vanished: for this many consecutive steps, lone spikes (shorter than explode_steps) aside."""
     rest_ratio: float = 0.1
     """Not vanished but at rest: the discriminator's logit gap is at most this share of its median.
     Both players' gradients then fade because the game converges, as a Dirac-GAN's does under R1."""
     saturate_accuracy: float = 0.99
     """Saturated: the discriminator's accuracies on real and on fake are both above this."""
     saturate_steps: int = 1000
-    """Saturated: for so many consecutive steps, lone dips (shorter than explode_steps) aside: one mistake in
-    a batch of 64 is one. Critics have no decision boundary and are not judged."""
+    """Saturated: for this many consecutive steps, lone dips (shorter than explode_steps) aside: one mistake
+    in a batch of 64 is one. Critics have no decision boundary and are not judged."""
     warmup: float = 0.1
     """Collapsed, unstable: share of the budget before which no evaluation counts; training begins badly."""
     modes_ratio: float = 0.6
-    """Collapsed: from some evaluation to the end, fewer than this share of the modes are covered that as
-    many samples of the data would cover. Above a half, so that whoever loses every other mode has collapsed:
-    4 of 8, 13 of 25."""
+    """Collapsed: from some evaluation to the last, the samples cover less than this share of the modes that
+    as many samples of the data would cover. Above a half, so that a run that loses every other mode has
+    collapsed: 4 of 8, 13 of 25."""
     units_floor: float = 1.0
-    """Collapsed: from some evaluation to the end, a VAE has fewer active units than this."""
+    """Collapsed: from some evaluation to the last, a VAE has fewer active units than this."""
     finite_metrics: tuple[str, ...] = (
         *("fid", "kid", "energy-distance", "sliced-wasserstein", "ndb", "inception-score", "vendi"),
         *("precision", "recall", "density", "coverage", "birthday", "diversity"),
         *("cycle-error", "translation-agreement", "map-iou"),
         *("rate", "distortion", "nll", "active-units", "mutual-information"),
     )
-    """Diverged, too: from some evaluation to the end, one of these measures is not finite. Of samples, codes
-    and likelihoods that are, they are numbers; the NaN of any other measure may be right and is passed over.
-    """
+    """Diverged, too: from some evaluation to the last, one of these measures is not finite. They are finite
+    if samples, codes and likelihoods are; other measures may be NaN for good reason and do not count."""
     coverage_metrics: tuple[str, ...] = ("coverage",)
-    """Collapsed: one of these measures of diversity relapses, that is: to the end it is far behind the
-    run's best so far."""
+    """Collapsed: one of these measures of diversity relapses, that is: its last values are far worse than the
+    run's best before."""
     relapse_metrics: tuple[str, ...] = ("fid",)
     """Unstable: one of these measures of quality relapses (they must be positive)."""
     relapse_ratio: float = 2.0
@@ -57,17 +56,17 @@ class Thresholds:
     """Relapsed: by more than this share of the gain since the first evaluation, too. Near zero, a
     factor of two is noise."""
     relapse_evaluations: int = 2
-    """Relapsed: at so many evaluations at least, the last ones."""
+    """Relapsed: at the last evaluations, at least this many."""
     oscillate_correlation: float = 0.5
     """Oscillating: the discriminator's logit gap, over the last half of its steps, has at least this
     autocorrelation at some period, after it was below zero."""
     oscillate_periods: int = 4
-    """Oscillating: that half holds so many periods at least. Fewer look periodic in any slow drift."""
+    """Oscillating: that half holds at least this many periods. Fewer look periodic in any slow drift."""
     oscillate_amplitude: float = 0.25
     """Oscillating: the gap's standard deviation over the last quarter is at least this share of that of
     any quarter but the first; a swing that dies away is a game that converges."""
     oscillate_returns: int = 3
-    """Oscillating, too: a metric falls as far as a collapse or a relapse and comes back so many times."""
+    """Oscillating, too: a metric falls as far as a collapse or a relapse and comes back this many times."""
     stop: bool = False
     """Whether a run that has failed for good is stopped at the next evaluation: exploded, vanished or
     saturated, which nothing later undoes, or collapsed or unstable for long."""
@@ -78,6 +77,7 @@ class Thresholds:
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(item.default, tuple):
+                # JSON has lists, and a frozen dataclass has no other way to set a field.
                 object.__setattr__(self, item.name, tuple(value))
             elif not isinstance(item.default, bool):
                 _check(item.name, value, 1 if isinstance(item.default, int) else 0)

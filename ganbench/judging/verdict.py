@@ -36,11 +36,11 @@ def judge(
         trace: rows (step, player) of this run, in order of steps; columns loss, grad_norm, update_norm,
             weight_norm and, of judges, real_accuracy, fake_accuracy, logit_gap.
         evals: rows (step, metric, value) of this run; where a column `weights` has both "raw" and "ema",
-            the averaged weights are judged. A column `n` tells how many samples a value was taken from.
+            the averaged weights are judged. A column `n` has the number of samples behind a value.
         budget: steps that the run was to train.
         directions: metric -> which direction is better; "lower" where it is not named.
         critic: the loss has no decision boundary (Wasserstein), so accuracies mean nothing.
-        judges: players that tell real from generated samples.
+        judges: players that distinguish real from generated samples.
         modes: number of modes of the data, None where unknown.
         stopped: the run was stopped on purpose, or may be now: judge only what is for good (see
             `Thresholds.stop`). It is finished where nothing is.

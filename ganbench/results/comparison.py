@@ -14,6 +14,7 @@ from ganbench.judging.outcomes import Outcome
 from ganbench.results.summary import known_runs, ranked_values, statistic_of
 from ganbench.text import distinct_parts, p_equation
 
+# A fixed list: an empty comparison has the same columns as a full one.
 COLUMNS = (
     *("variant", "other", "metric", "direction", "n", "n_other", "estimate", "estimate_other"),
     *("effect", "effect_low", "effect_high", "p", "p_holm", "significant", "least_p", "reachable"),
@@ -45,6 +46,7 @@ def compared(
         missing: runs that have no result yet; if there are any, nothing is significant.
     """
     involved = list(dict.fromkeys(label for pair in pairs for label in pair))
+    # One pass over all runs; a filter for each variant would be quadratic in the number of variants.
     groups = dict(iter(runs[runs["variant"].isin(involved)].groupby("variant", sort=False, observed=True)))
     sides = {
         label: _Side(groups[label], metrics[label], directions.get(metrics[label], "lower"))
@@ -53,10 +55,14 @@ def compared(
     frame = pd.DataFrame([_row(one, other, sides) for one, other in pairs], columns=list(COLUMNS))
     if frame.empty:
         return frame
+    # Failure rates and values answer two questions: each family of tests is corrected within itself.
     for name in ("p", "p_failures"):
         frame[f"{name}_holm"] = stats.holm(frame[name].to_numpy(dtype=np.float64))
+    # To test again and again as results come in raises the error rate, so the verdict waits for all runs.
     frame["significant"] = (frame["p_holm"] <= alpha) & (not missing)
+    # Holm multiplies the smallest of m p-values by m: a least p above alpha / m cannot pass.
     frame["reachable"] = frame["least_p"] * len(frame) <= alpha
+    # Full labels repeat what all of these variants share; sentences name only what differs.
     names = distinct_parts(involved)
     frame["finding"] = [_finding(row, names, len(frame), alpha) for row in frame.to_dict("records")]
     return frame
@@ -69,12 +75,13 @@ class _Side:
         self.runs, self.failures = len(rows), int((rows["outcome"] != Outcome.FINISHED).sum())
         values = ranked_values(known_runs(rows), f"final_{metric}", direction)
         self.metric, self.direction = metric, direction
+        # The tests take low as good: a failed run is inf in either direction, and ties with the others.
         self.costs = -values if direction == "higher" else values
         self.n = len(values)
         self.estimate = float(statistic_of(values)(values))
 
 
-def _row(one: str, other: str, sides: Mapping[str, _Side]) -> dict[str, Any]:
+def _row(one: str, other: str, sides: Mapping[str, _Side]) -> dict[str, object]:
     ours, theirs = sides[one], sides[other]
     test = stats.mann_whitney(ours.costs, theirs.costs)
     interval = stats.superiority_interval(ours.costs, theirs.costs)
@@ -109,6 +116,7 @@ def _finding(row: Mapping[Any, Any], names: Mapping[str, str], count: int, alpha
             f"{f' for {count} pairs' if count > 1 else ''}: train {_needed(count, alpha)} or more of each"
         )
     elif row["p_holm"] <= alpha:
+        # A sentence names the better variant first, so its probability and interval are mirrored at a half.
         if effect < 0.5:
             one, other, effect, low, high = other, one, 1 - effect, 1 - high, 1 - low
         text = (
@@ -127,6 +135,7 @@ def _finding(row: Mapping[Any, Any], names: Mapping[str, str], count: int, alpha
 
 def _of_failures(row: Mapping[Any, Any], names: Mapping[str, str], corrected: str, alpha: float) -> str:
     """An addition if the failure rates differ significantly; else empty."""
+    # `not <=` instead of `>`: an undefined p is NaN, and no finding.
     if not row["p_failures_holm"] <= alpha:
         return ""
     counts = f"{row['failures']} of {row['n']} runs of {names[row['variant']]} failed, "
@@ -136,4 +145,5 @@ def _of_failures(row: Mapping[Any, Any], names: Mapping[str, str], corrected: st
 
 def _needed(count: int, alpha: float) -> int:
     """The smallest number of runs per variant that can reach alpha in `count` comparisons."""
+    # least_p is 2 / C(2n, n), which falls about as 4^-n: 1,000 suffices for any alpha that people use.
     return next(n for n in range(2, 1000) if stats.least_p(n, n) * count <= alpha)

@@ -40,12 +40,15 @@ def export_to(results: Results, folder: Path, form: str) -> list[Path]:
 
 
 def _writer(write: Callable[[pd.DataFrame, Path], None], frame: pd.DataFrame) -> Callable[[Path], None]:
+    # A lambda in the caller's loop would bind the loop's variable, not this frame.
     return lambda path: write(frame, path)
 
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:
+    # The index counts rows and means nothing to other programs.
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, compression="zstd")
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
+    # pandas would end lines as the platform does; the same results give the same bytes everywhere.
     frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")

@@ -25,14 +25,15 @@ def load(path: Path | str, *more: Path | str) -> Results:
 
     Raises BadInput where there is no such folder, nothing in it, or results of another schema.
     """
+    # By resolved path: a folder that is given twice, or through a link, counts once.
     roots = {root.resolve(): root for given in (path, *more) for root in _roots(Path(given))}
     sources = [_read(root) for root in roots.values()]
     folders = [folder for source in sources for folder in source.folders]
     notes = [note for source in sources for note in source.notes]
     if len(sources) == 1:
         return Results(sources[0].root, sources[0].lock, folders, notes)
-    lock, told = merged(sources)
-    return Results(Path(path), lock, folders, [*notes, *told], [source.root for source in sources])
+    lock, renamed = merged(sources)
+    return Results(Path(path), lock, folders, [*notes, *renamed], [source.root for source in sources])
 
 
 def _roots(path: Path) -> Iterator[Path]:
@@ -54,20 +55,24 @@ def _roots(path: Path) -> Iterator[Path]:
 
 
 def _is_suite(folder: Path) -> bool:
+    # Either is enough: stacks can be read without a lock, and a lock lists runs that have no stack.
     return (folder / LOCK_NAME).is_file() or (folder / "stacks").is_dir()
 
 
 def _suites(folder: Path) -> list[str]:
     """Names of the folders in `folder` that look like results."""
+    # Sorted, because file systems list in any order, and of copies of a run the first folder's is shown.
     return sorted(p.name for p in folder.iterdir() if _is_suite(p)) if folder.is_dir() else []
 
 
 def _read(root: Path) -> Source:
     found, problem = read_json(root / LOCK_NAME)
+    # A damaged lock is no error: the stacks' own configurations name their runs.
     lock, folders = found or {}, stack_folders(root)
     if not folders and not lock:
         what = f"there are no results here{f' ({LOCK_NAME} cannot be read: {problem})' if problem else ''}"
         raise BadInput(Problem(str(root), f"{what}; give the folder that `ganbench run` named"))
+    # An absent lock passes: it names no schema.
     if lock.get("schema", SCHEMA) != SCHEMA:
         what = f"was written in schema {lock['schema']!r}; this ganbench reads schema {SCHEMA}"
         raise BadInput(Problem(str(root / LOCK_NAME), what))

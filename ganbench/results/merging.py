@@ -31,9 +31,11 @@ def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
     names, notes = _names(locks, sources)
     runs = {
         key: new[label]
+        # Later entries overwrite earlier ones: reversed, so that the first folder's label of a key wins.
         for lock, new in zip(reversed(locks), reversed(names), strict=True)
         for key, label in zip(lock["keys"], lock["labels"], strict=True)
     }
+    # A dict as an ordered set: keys stay in the order of the folders.
     order = dict.fromkeys(key for lock in locks for key in lock["keys"])
     lock = {
         "schema": 1,
@@ -43,7 +45,9 @@ def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
         "labels": [runs[key] for key in order],
         "seeds": sorted({seed for lock in locks for seed in lock.get("seeds", ())}),
         "compare": next((lock["compare"] for lock in locks if lock.get("compare")), {}),
+        # Runs that were judged by other thresholds raise a warning (`Stored.cautions`).
         "verdict": locks[0].get("verdict"),
+        # Reversed for the same reason: the first folder's direction wins.
         "directions": {k: v for lock in reversed(locks) for k, v in (lock.get("directions") or {}).items()},
         "variants": _variants(locks, names),
         "failed": [
@@ -58,6 +62,7 @@ def merged(sources: Sequence[Source]) -> tuple[SuiteLock, list[str]]:
 def _complete(source: Source) -> SuiteLock:
     """The source's resolved suite, with missing parts taken from the stacks."""
     lock = {"suite": source.root.resolve().name, **source.lock}
+    # A lock that was read has its keys; an absent or damaged one is rebuilt from the stacks.
     if "keys" in lock:
         return cast("SuiteLock", {"variants": [], **lock})
     keys: dict[str, str] = {}
@@ -71,6 +76,7 @@ def _complete(source: Source) -> SuiteLock:
             stack.get("variants", []),
             stack.get("swept", []),
         )
+        # Not strict: a stack without a readable configuration has empty lists, and adds nothing.
         for key, label, config, swept in zip(*columns, strict=False):
             keys.setdefault(str(key), str(label))
             variants.setdefault(str(label), {"label": str(label), "config": config, "swept": swept})
@@ -104,6 +110,7 @@ class _Holder:
 
     def agrees(self, other: _Holder) -> bool:
         """Whether both mean one variant: same keys where they share seeds, else the same configuration."""
+        # A key also covers the data and the code of components, which a configuration only names.
         shared = self.keys.keys() & other.keys.keys()
         if shared:
             return all(self.keys[place] == other.keys[place] for place in shared)
@@ -144,6 +151,7 @@ def _holders(index: int, lock: SuiteLock) -> Iterator[tuple[str, _Holder]]:
 def _groups(holders: Sequence[_Holder]) -> list[list[_Holder]]:
     groups: list[list[_Holder]] = []
     for holder in holders:
+        # Agreement is not transitive (seeds may not overlap): a newcomer must agree with the whole group.
         group = next((g for g in groups if all(holder.agrees(other) for other in g)), None)
         if group is None:
             groups.append([holder])
@@ -159,6 +167,7 @@ def _tails(
     if len(groups) == 1:
         return [""]
     first = [group[0].index for group in groups]
+    # From the shortest names to the surest: resolved paths are distinct, so the last resort always works.
     choices = (
         [str(locks[index]["suite"]) for index in first],
         [sources[index].root.resolve().name for index in first],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ROWS = 60
 """Variants in the table; of more, the first."""
 _HEADERS = ("variant", "failed", "outcomes", "metric", "final", "best", "n")
+# Inline, because notebook front ends drop style sheets. pre-wrap keeps the spaces of a label.
 _STYLE = "text-align:left;vertical-align:top;white-space:pre-wrap"
 
 

@@ -40,6 +40,7 @@ def data_of(configs: Configs, label: str) -> str:
 def all_pairs(groups: Mapping[str, Hashable]) -> list[Pair]:
     """All pairs within each group. Raises BadInput where they are too many to say anything."""
     pairs = [(a, b) for a, b in combinations(groups, 2) if groups[a] == groups[b]]
+    # The limit counts pairs: many variants that split over many data sets may still be few pairs.
     if len(pairs) > MOST * (MOST - 1) // 2:
         what = f"{len(groups)} variants make {len(pairs):,} pairs, too many to test at once"
         raise BadInput(
@@ -65,22 +66,24 @@ def against(
         baseline = baselines.get(label)
         if baseline is None:
             continue
+        # Variants share baselines: match each once. Its JSON is the key, because tables cannot be hashed.
         key = json.dumps(baseline, sort_keys=True, default=str)
         if key not in matched:
             matched[key] = _matching(baseline, labels, configs)
-        found = matched[key]
-        if not found and strict:
+        candidates = matched[key]
+        if not candidates and strict:
             raise BadInput(_no_baseline(baseline, labels, configs))
-        if label not in found:
-            pairs += [(label, other) for other in _nearest(label, found, configs)]
+        # A baseline is not compared with other baselines, nor with itself.
+        if label not in candidates:
+            pairs += [(label, other) for other in _nearest(label, candidates, configs)]
     return pairs
 
 
 def nothing_to_compare(pairs: Sequence[Pair], groups: Mapping[str, Hashable]) -> str:
     """Why a baseline that was asked for has nothing to be compared with."""
-    lacking = [other for _, other in pairs if other not in groups]
-    if lacking:
-        return f"the baseline {lacking[0]!r} does not take the metric; name another one"
+    without = [other for _, other in pairs if other not in groups]
+    if without:
+        return f"the baseline {without[0]!r} does not take the metric; name another one"
     return (
         "the baseline has nothing to be compared with: no other variant is on its data and takes its metric"
     )
@@ -90,33 +93,37 @@ def check_comparable(
     pairs: Iterable[Pair], metrics: Mapping[str, str], evaluations: pd.DataFrame, configs: Configs
 ) -> None:
     """Raise BadInput, one sentence that says what differs, where values of a pair cannot be compared."""
+    # Results of earlier versions do not record all of these.
     columns = [name for name in _SETTINGS if name in evaluations]
     taken = evaluations[["variant", "metric", *columns]].drop_duplicates()
-    told = {
+    settings = {
         (str(variant), str(metric)): {name: _values(rows[name]) for name in columns}
         for (variant, metric), rows in taken.groupby(["variant", "metric"], sort=False)
     }
     for one, other in pairs:
         metric = metrics[one]
-        left, right = told.get((one, metric), {}), told.get((other, metric), {})
-        for name, what in _SETTINGS.items():
+        left, right = settings.get((one, metric), {}), settings.get((other, metric), {})
+        for name, description in _SETTINGS.items():
             values = left.get(name, set()), right.get(name, set())
+            # A setting that one side did not record is no reason to refuse; two values within a side are.
             if all(values) and (values[0] != values[1] or len(values[0]) > 1):
-                _refuse(metric, one, other, what, *values)
+                _refuse(metric, one, other, description, *values)
         options = _options(configs.get(one, {}), metric), _options(configs.get(other, {}), metric)
         if None not in options and options[0] != options[1]:
             _refuse(metric, one, other, "the metric's options", {options[0]}, {options[1]})
 
 
-def _values(column: pd.Series) -> set[Any]:
-    """What is known of a setting; an earlier version did not tell them all."""
+def _values(column: pd.Series) -> set[object]:
+    """The recorded values of a setting; empty where an earlier version did not record it."""
     return {value for value in column.dropna().unique() if value != ""}
 
 
-def _refuse(metric: str, one: str, other: str, what: str, left: set[Any], right: set[Any]) -> None:
+def _refuse(
+    metric: str, one: str, other: str, difference: str, left: set[object], right: set[object]
+) -> None:
     listed = [", ".join(sorted(map(str, side))) for side in (left, right)]
     raise BadInput(
-        f"{metric} of {one!r} and of {other!r} cannot be compared: they differ in {what} "
+        f"{metric} of {one!r} and of {other!r} cannot be compared: they differ in {difference} "
         f"({listed[0]} against {listed[1]})"
     )
 
@@ -131,48 +138,54 @@ def _options(config: Mapping[str, Any], metric: str) -> str | None:
 def _matching(baseline: Baseline, labels: Sequence[str], configs: Configs) -> list[str]:
     if isinstance(baseline, str):
         return [label for label in labels if label == baseline]
-    return [label for label in labels if _matches(baseline, _told(configs.get(label, {})))]
+    return [label for label in labels if _matches(baseline, _as_written(configs.get(label, {})))]
 
 
-def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+def _as_written(config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved configuration as a suite would write it: components by their names."""
     names = {part: name_of(config.get(part)) for part in _PARTS}
     techniques = [name_of(technique) for technique in config.get("techniques", ())]
     return {**config, **names, "techniques": techniques}
 
 
-def _matches(pattern: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
-    """Whether `told` has all of the pattern; of a table in it, a part is enough."""
-    return all(
-        _matches(wanted, told[key])
-        if isinstance(wanted, Mapping) and isinstance(told.get(key), Mapping)
-        else key in told and told[key] == wanted
-        for key, wanted in pattern.items()
-    )
+def _matches(pattern: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether `config` has all of the pattern; of a table in it, a part is enough."""
+    for key, wanted in pattern.items():
+        value = config.get(key)
+        if isinstance(wanted, Mapping) and isinstance(value, Mapping):
+            if not _matches(wanted, value):
+                return False
+        elif key not in config or value != wanted:  # a pattern may ask for null, which an absent key is not
+            return False
+    return True
 
 
-def _nearest(label: str, found: Sequence[str], configs: Configs) -> list[str]:
-    own = configs.get(label, {})
-    same = [other for other in found if data_of(configs, other) == data_of(configs, label)]
-    likeness = {other: _likeness(own, configs.get(other, {})) for other in same}
+def _nearest(label: str, candidates: Sequence[str], configs: Configs) -> list[str]:
+    """The candidates on the same data that share most of the variant's configuration."""
+    config = configs.get(label, {})
+    # A baseline on other data says nothing about this variant.
+    same = [other for other in candidates if data_of(configs, other) == data_of(configs, label)]
+    likeness = {other: _likeness(config, configs.get(other, {})) for other in same}
     return [other for other in same if likeness[other] == max(likeness.values())]
 
 
-def _likeness(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    """How much of two configurations is the same."""
+def _likeness(one: Mapping[str, object], other: Mapping[str, object]) -> int:
+    """The number of top-level settings that two configurations share."""
     return sum(one.get(key) == other.get(key) for key in {*one, *other})
 
 
 def _no_baseline(baseline: Baseline, labels: Sequence[str], configs: Configs) -> str:
     if isinstance(baseline, str):
         return f"no variant is called {baseline!r}; {nearest(baseline, labels)}"
-    known = [_told(configs.get(label, {})) for label in labels]
+    written = [_as_written(configs.get(label, {})) for label in labels]
+    # Reports the first property that no variant has: that is where the typo is.
     for key, wanted in baseline.items():
-        choices = {json.dumps(told[key], default=str) for told in known if key in told}
+        choices = {json.dumps(config[key], default=str) for config in written if key in config}
         if json.dumps(wanted, default=str) not in choices:
-            keys = {k for told in known for k in told}
+            keys = {name for config in written for name in config}
             if not choices:
                 return f"a baseline cannot be chosen by {key!r}; {nearest(key, keys)}"
+            # JSON puts text in quotes; suggestions show it as a suite writes it.
             names = {text.strip('"') for text in choices}
             return f"no variant has {key} = {wanted!r}; {nearest(str(wanted), names)}"
     return f"no variant has all of {dict(baseline)!r}; name one by its label, such as {labels[0]!r}"

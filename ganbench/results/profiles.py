@@ -37,6 +37,7 @@ def _task(runs: pd.DataFrame, metric: str, direction: str) -> pd.DataFrame:
     frames = []
     for variant, scores in values.groupby(runs["variant"], sort=False, observed=True):
         shares = stats.performance_profile(scores.to_numpy(), thresholds, direction == "lower")
+        # share * n is a count but for the rounding of the division.
         intervals = [stats.wilson(round(share * len(scores)), len(scores)) for share in shares]
         profile = {
             "variant": str(variant),

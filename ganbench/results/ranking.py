@@ -40,6 +40,7 @@ def ranked(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     summary = summary.assign(dataset=summary["variant"].map(datasets))
     groups = [
         _in_order(rows, runs[runs["variant"].isin(rows["variant"])], str(metric))
+        # By default pandas drops groups with a missing key: variants whose data set is unknown would vanish.
         for (_, metric), rows in summary.groupby(["dataset", "metric"], sort=False, dropna=False)
     ]
     empty = pd.DataFrame(columns=list(COLUMNS))
@@ -49,7 +50,9 @@ def ranked(runs: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 def _in_order(summary: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     means = mean_ranks(runs, metric, str(summary["direction"].iloc[0]))
     table = summary.assign(mean_rank=summary["variant"].map(means))
+    # Variants that tie share the better rank. Int64, unlike int64, can hold a missing rank.
     table["rank"] = table["mean_rank"].rank(method="min").astype("Int64")
+    # Of variants that tie, the one that fails less often comes first.
     return table.sort_values(["mean_rank", "failure_rate"], kind="stable")
 
 
@@ -130,8 +133,10 @@ def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
     tasks = table.notna().sum(axis=1).reindex(counts.index, fill_value=0)
     frame = counts.assign(mean_rank=complete.mean(axis=1), tasks=tasks)
     frame["rank"] = frame["mean_rank"].rank(method="min").astype("Int64")
+    # An entry may be on no task at all: reindexed, it gets a row of NaN.
     absent = table.reindex(frame.index).isna().to_numpy()
     frame["missing"] = [", ".join(table.columns[lost]) for lost in absent]
+    # Variants on all tasks come first: only they are ranked.
     order = frame.assign(left=-frame["tasks"]).sort_values(["left", "mean_rank"], kind="stable").index
     frame, complete = frame.loc[order], complete.reindex([e for e in order if e in complete.index])
     tested = table.shape[1] >= LEAST_TASKS and len(complete) > 1
@@ -140,12 +145,14 @@ def _board(table: pd.DataFrame, counts: pd.DataFrame) -> Leaderboard:
     if tested:
         scores = complete.to_numpy(dtype=np.float64).T
         p, difference = stats.friedman(scores), stats.critical_difference(*scores.shape)
+        # Row 0 has the best variant against each; its own entry is no test.
         against = np.r_[math.nan, stats.wilcoxon_holm(scores)[0][1:]]
     intervals = [stats.wilson(k, n) for k, n in zip(frame["failures"], frame["runs"], strict=True)]
     frame = frame.assign(
         failure_rate=frame["failures"] / frame["runs"],
         failure_low=[interval.low for interval in intervals],
         failure_high=[interval.high for interval in intervals],
+        # Variants that are not on all tasks have no test: reindexed, they get NaN.
         p_best=pd.Series(against, index=complete.index).reindex(frame.index),
         variant=frame.index,
     )

@@ -47,6 +47,7 @@ class Results:
         Raises BadInput if no variant takes it.
         """
         self._main_metrics(metric)
+        # A shallow copy shares the frames that were built; of these only summaries depend on the metric.
         other = copy.copy(self)
         other.metric = metric
         vars(other).pop("_summaries", None)
@@ -72,6 +73,7 @@ class Results:
         """
         frame = self._stored.runs.drop(columns="_folder")
         rank = {label: index for index, label in enumerate(self.configs)}
+        # Labels without a configuration come last.
         frame["_rank"] = frame["variant"].map(rank).fillna(len(rank))
         frame = frame.sort_values(["_rank", "variant", "seed"], kind="stable", ignore_index=True)
         frame["measured"] = frame["key"].isin(self.evaluations["key"])
@@ -90,6 +92,7 @@ class Results:
         for name in NO_EVALUATIONS.column_names:
             if name not in frame:  # every folder is of an earlier version
                 frame[name] = None
+        # Int64, unlike int64, can hold the missing values of earlier versions.
         frame = frame.astype({"key": str, "variant": str, "n_real": "Int64", "dimensions": "Int64"})
         return frame.sort_values(["variant", "seed", "step"], kind="stable", ignore_index=True)
 
@@ -132,6 +135,7 @@ class Results:
         pairs = self.evaluations[["variant", "metric"]].drop_duplicates()
         seen = {str(v): list(rows) for v, rows in pairs.groupby("variant", sort=False)["metric"]}
         return {
+            # Configured metrics come first; a metric may measure several values under names of their own.
             v: list(dict.fromkeys(_metric_names(self.configs.get(v, {})) + seen.get(v, [])))
             for v in self._labels
         }
@@ -141,6 +145,7 @@ class Results:
         """The distinct environments that the shown runs were trained in."""
         used = set(self._stored.homes.values())
         envs = (folder.env() for index, folder in enumerate(self.folders) if index in used)
+        # A dict cannot be hashed: its JSON stands for it.
         found = {json.dumps(env, sort_keys=True): env for env in envs if env}
         return list(found.values())
 
@@ -167,6 +172,7 @@ class Results:
         """
         if metric not in self._summaries:
             self._summaries[metric] = summarise(self.runs, self._main_metrics(metric), self.directions)
+        # A copy, because callers may write into what they get.
         return self._summaries[metric].copy()
 
     @cached_property
@@ -226,6 +232,7 @@ class Results:
         p_holm. Intervals are 95%.
         """
         pairs = self._baselines(baseline)
+        # Reversed, so that of several baselines of a variant the first one counts.
         return survival.tests(self._times(metric, threshold), dict(reversed(pairs)))
 
     def profile(self, metric: str | None = None) -> pd.DataFrame:
@@ -330,6 +337,7 @@ class Results:
             return pairing.all_pairs(groups)
         chosen = self._baselines(baseline)
         pairs = [(a, b) for a, b in chosen if a in groups and b in groups and groups[a] == groups[b]]
+        # Only a baseline that the caller named is an error; the suite's may not be among the runs at hand.
         if baseline is not None and not pairs:
             raise BadInput(pairing.nothing_to_compare(chosen, groups))
         return pairs or pairing.all_pairs(groups)
@@ -345,6 +353,7 @@ class Results:
 
     def _comparison_of(self, label: str) -> Mapping[str, Any]:
         """The table [compare] of the variant's suite."""
+        # In a merged suite each variant keeps the comparison of its own suite.
         found: Mapping[str, Any] = self._comparisons.get(label) or self.lock.get("compare") or {}
         return found
 
@@ -366,9 +375,11 @@ class Results:
         main = {}
         for variant, names in self.metrics.items():
             compare = asked or self._comparison_of(variant).get("metric")
+            # A variant without evaluations keeps its configured metric: its failed runs count as worst in it.
             measured = [name for name in names if variant not in measured_by or (variant, name) in seen]
             if compare in names:
                 main[variant] = str(compare)
+            # Another metric never stands in for one that the caller named.
             elif measured and asked is None:
                 main[variant] = measured[0]
         return main
@@ -380,6 +391,7 @@ class Results:
     @property
     def _swept(self) -> list[str]:
         """Columns of `runs` that hold swept options."""
+        # The suite as it is now, then the stacks: a sweep may have been added after they were trained.
         named = dict.fromkeys(
             str(path) for entry in self.lock.get("variants", ()) for path in entry.get("swept") or {}
         )

@@ -1,4 +1,4 @@
-"""What lies in a suite's stacks, by run: rows of one key once, under the suite's labels."""
+"""The rows in a suite's stacks, by run: each key once, under the suite's labels."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import techniques_label
 
 _RUN = [("key", pa.string()), ("variant", pa.string()), ("seed", pa.int64())]
+# Without the first column, `run`: an index within one stack.
 NO_EVALUATIONS = pa.schema([*_RUN, *list(EVALS)[1:]]).empty_table()
 NO_TRACES = pa.schema([*_RUN, ("step", pa.int64()), ("player", pa.string())]).empty_table()
 
@@ -62,6 +63,7 @@ class Stored:
     @cached_property
     def conflicts(self) -> list[str]:
         """A sentence for each two folders whose copies of a run differ."""
+        # Copies within one folder are repeated tries, so a single folder is not searched for conflicts.
         roots = {folder.path.parent for folder in self._folders}
         return conflicts(self._copies, self._folders) if len(roots) > 1 else []
 
@@ -70,6 +72,7 @@ class Stored:
         """A sentence where verdicts cannot be compared."""
         judged = {
             json.dumps(stack.get("verdict"), sort_keys=True)
+            # Only finished stacks carry verdicts; the others will be judged when they end.
             for folder, stack in zip(self._folders, self.stacks, strict=True)
             if folder.status().get("state") == "finished" and stack.get("verdict")
         }
@@ -88,6 +91,7 @@ class Stored:
 
     def concat(self, tables: Iterable[pa.Table | None]) -> pa.Table | None:
         """One table of one table a stack, or None where there are none."""
+        # Permissive, because stacks differ in their columns, as do those of earlier versions.
         found = [self.labelled(i, table) for i, table in enumerate(tables) if table is not None]
         return pa.concat_tables(found, promote_options="permissive").unify_dictionaries() if found else None
 
@@ -100,6 +104,7 @@ class Stored:
         ]
         shown = [self.homes.get(key, index) == index and self._shows(key) for key in keys]
         run = table.column("run").to_numpy()
+        # An index outside of the stack, in a damaged file, points at the False appended below.
         known = np.where((run >= 0) & (run < len(keys)), run, len(keys))
         table = table.filter(np.array([*shown, False])[known])
         positions = table.column("run").combine_chunks().cast(pa.int32())
@@ -124,6 +129,7 @@ class Stored:
     def _copies(self) -> pd.DataFrame:
         """Rows of runs, some of them tried more than once or lying in several folders."""
         failed = list(self._failed_runs())
+        # Present even without failed runs: it gives the frame its columns where there is no stack.
         tables = [rows_table(failed, RUNS).append_column("_folder", _constant(-1, len(failed)))]
         for index, folder in enumerate(self._folders):
             table = folder.table("runs.parquet")
@@ -133,9 +139,11 @@ class Stored:
         if "keys" in self._lock:
             frame = frame[frame["key"].isin(self._wanted)].reset_index(drop=True)
         labels = frame["key"].map(self.names)
+        # Without a lock no run has a label here, and each keeps the one of its stack.
         frame["variant"] = labels.where(labels.notna(), frame["variant"])
         for path, values in self._swept().items():
             swept = frame["variant"].map(values).astype("float64")
+            # The suite's values take precedence: a fixed option may have become a swept one since.
             frame[path] = swept.fillna(frame[path]) if path in frame else swept
         return frame
 
@@ -147,8 +155,8 @@ class Stored:
                 found.setdefault(path, {})[str(entry["label"])] = float(value)
         return found
 
-    def _failed_runs(self) -> Iterator[dict[str, Any]]:
-        """Rows of the runs that never came as far as a stack."""
+    def _failed_runs(self) -> Iterator[dict[str, object]]:
+        """Rows of the runs that failed before they had a stack."""
         for entry in self._lock.get("failed", ()):
             config = self.configs.get(str(entry["label"]), {})
             known = {name: name_of(config.get(name)) for name in ("model", "loss", "dataset")}
@@ -160,6 +168,7 @@ class Stored:
                 "variant": str(entry["label"]),
                 "steps": 0,
                 "budget": config.get("steps"),
+                # Last, because what the suite recorded takes precedence over what its configuration implies.
                 **{name: value for name, value in entry.items() if name in RUNS.names},
             }
 
@@ -171,7 +180,7 @@ class Stored:
         return frozenset(self._lock.get("keys", ()))
 
 
-def name_of(component: Any) -> str:
+def name_of(component: object) -> str:
     """The name of a component of a resolved configuration."""
     return str(component.get("name", "")) if isinstance(component, Mapping) else str(component or "")
 

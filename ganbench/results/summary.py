@@ -54,10 +54,12 @@ def times_to(
         )
         for key, own in rows.groupby("key", sort=False, observed=True)
     }
+    # A run that reached the threshold and failed later did not keep what it had: it counts as censored.
     first = runs["key"].map(reached).where(runs["outcome"] == Outcome.FINISHED).astype("Float64")
     step = first.fillna(runs["budget"].astype("Float64"))
     # A stack trains as long as its longest run: each run is charged an equal share of that time.
     trained = runs["steps"].groupby([runs["stack"].fillna(runs["key"])]).transform("max")
+    # No time or no step gives NaN, not a division by zero.
     known = runs["seconds"].where((runs["seconds"] > 0) & (trained > 0))
     table = {
         **{name: runs[name] for name in ("key", "variant", "seed", "outcome")},
@@ -116,6 +118,8 @@ def statistic_of(values: np.ndarray) -> stats.Statistic:
 
 def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]:
     """The statistic and its 95% interval. The resamples depend on the identity alone, not on other rows."""
+    # SHA-256, because Python salts hash() anew in each process. Labels may hold lone surrogates, which
+    # UTF-8 refuses.
     seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
     generator = np.random.default_rng(seed)
     if len(values) < IQM_FROM:

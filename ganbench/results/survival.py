@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ def to_failure(runs: pd.DataFrame) -> pd.DataFrame:
     finished one is censored at its budget.
     """
     failed = runs["outcome"] != Outcome.FINISHED
+    # Steps count from 1: at time 0 no run is at risk.
     died = runs["onset_step"].fillna(runs["steps"].astype("Int64")).clip(lower=1)
     budget = runs["budget"].astype("Float64").fillna(runs["steps"]).astype("Int64")
     time = died.where(failed, budget)
@@ -37,6 +37,7 @@ def curves(times: pd.DataFrame) -> pd.DataFrame:
 
     Columns: variant, step, at_risk, events, survival, low, high, n.
     """
+    # Used only where there are no runs: concat needs a frame, and callers need the columns.
     found = [pd.DataFrame(columns=list(COLUMNS))]
     for variant, time, event in _groups(times):
         curve = stats.kaplan_meier(time, event)
@@ -54,12 +55,13 @@ def tests(times: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
         baselines: variant -> the one that it is tested against; NaN stands where it has none.
     """
     groups = {variant: (time, event) for variant, time, event in _groups(times)}
+    # Restricted means compare only up to a time that every run could reach.
     horizon = float(times["budget"].min()) if len(times) else math.nan
     rows = []
     for variant, (time, event) in groups.items():
         interval = stats.restricted_mean_interval(time, event, horizon)
         other = groups.get(baselines.get(variant, ""))
-        row: dict[str, Any] = {"variant": variant, "n": len(time), "events": int(event.sum())}
+        row: dict[str, object] = {"variant": variant, "n": len(time), "events": int(event.sum())}
         row |= {"rmst": stats.restricted_mean(time, event, horizon)}
         row |= {"rmst_low": interval.low, "rmst_high": interval.high, "median": _median(time, event)}
         rows.append(row | {"p": math.nan if other is None else stats.log_rank([(time, event), other])})
@@ -69,7 +71,7 @@ def tests(times: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _median(time: np.ndarray, event: np.ndarray) -> float:
-    """The first time by which half of the runs have come there; NaN where they have not."""
+    """The first time at which half of the runs have had the event; NaN if fewer have."""
     curve = stats.kaplan_meier(time, event)
     below = np.flatnonzero(curve.survival <= 0.5)
     return float(curve.time[below[0]]) if below.size else math.nan

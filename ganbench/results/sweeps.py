@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +39,9 @@ def stability_map(
     for name in (x, *([] if y is None else [y])):
         if name not in swept:
             raise BadInput(f"no variant sweeps {name!r}; {nearest(name, swept)}")
+    # One option on both axes gives the diagonal.
     axes = [x] if y is None or y == x else [x, y]
+    # A variant that does not sweep an option has NaN in its column.
     known = runs.dropna(subset=axes)
     metric = _common(known, metrics)
     rows = [
@@ -56,7 +57,7 @@ def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashabl
         yield (point if isinstance(point, tuple) else (point,)), own
 
 
-def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, Any]:
+def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, object]:
     stable = int((runs["outcome"] == Outcome.FINISHED).sum())
     rate = stats.wilson(stable, len(runs))
     estimate = math.nan
@@ -80,7 +81,7 @@ def sensitivity(
 
 def _option(
     runs: pd.DataFrame, name: str, metrics: Mapping[str, str], directions: Mapping[str, str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     metric = _common(runs, metrics)
     direction = directions.get(metric, "lower")
     effect = _effect(runs, name, metric, direction)
@@ -88,6 +89,7 @@ def _option(
     share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
     worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
     known = known_runs(runs)
+    # Stability counts every run; ranks count only runs whose value is known.
     rank = _effect(known, name, metric, direction).importance_of_rank if metric and len(known) else math.nan
     return {
         "option": name,

@@ -38,6 +38,7 @@ def curves(
     for index, folder in enumerate(folders):
         names = folder.trace_columns()
         known |= names | ({_RATIO} if names.issuperset(_NORMS) else set())
+        # Files do not store the ratio; it is computed from these norms.
         read = [*columns, *(_NORMS if _RATIO in columns else ())]
         table = folder.traces_table(
             ["run", "step", "player", *(c for c in dict.fromkeys(read) if c in names)]
@@ -45,6 +46,7 @@ def curves(
         if table is not None and len(table):
             found.append(_thinned(stored.labelled(index, with_ratio(table)), points))
     for name in columns:
+        # Without any trace there is no list of names to check against.
         if known and name not in known - {"run", "step", "player"}:
             raise BadInput(f"no trace has {name!r}; {nearest(name, known - {'run', 'step', 'player'})}")
     if not found:
@@ -59,6 +61,7 @@ def _thinned(table: pa.Table, points: int) -> pa.Table:
 
     All groups at once: a frame's groupby of some hundred runs takes longer than reading their traces.
     """
+    # Sorts the integers of the dictionary encoding, which is faster than text.
     groups = [table.column(name).combine_chunks().indices.to_numpy() for name in ("key", "player")]
     step = table.column("step").to_numpy()
     # Rows lie in the order of steps, runs and players mixed: sorted, each group is one stretch.

@@ -22,6 +22,7 @@ def metric_columns(evaluations: pd.DataFrame, directions: Mapping[str, str]) -> 
     last = rows.drop_duplicates(["key", "metric"], keep="last").pivot(
         index="key", columns="metric", values="value"
     )
+    # Negated where higher is better, so that one minimum serves both directions.
     sign = np.where(rows["metric"].map(directions) == "higher", -1.0, 1.0)
     best = (rows["value"] * sign).groupby([rows["key"], rows["metric"]]).min().unstack("metric")
     columns = {}

@@ -192,7 +192,7 @@ def test_a_file_without_arrays_is_named(
     [
         ({"a": [1.0, np.nan]}, "", "columns a: row 1 holds nan"),
         ({"a": [1.5, 2], "b": [1, -np.inf]}, "", "columns a, b: row 1 holds -inf"),
-        ({"a": [1, None]}, "", "column 'a': lacks 1 of its 2 values"),
+        ({"a": [1, None]}, "", "column 'a': 1 of its 2 values are missing"),
         ({"a": [1, 2], "city": ["Oslo", "Bern"]}, "", "column 'city': holds"),
         ({"a": [1, 2], "when": [date(2020, 1, 1)] * 2}, "", "column 'when': holds date32"),
         ({"label": [1, 2]}, "", "there is no column of coordinates"),

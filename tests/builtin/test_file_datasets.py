@@ -197,8 +197,11 @@ BAD_FOLDERS = {
     "stray": ({"a": 10, ".": 1}, "the image 000.png lies beside folders of classes (a, …)"),
     "no test": ({"train/a": 3, "val/a": 3}, "there is train but no test"),
     "an unknown class": ({"train/cats": 2, "train/dogs": 2, "test/cat": 2}, "did you mean 'cats'?"),
-    "an unlabelled test": ({"train/cats": 2, "train/dogs": 2, "test": 2}, "test: lacks folders of classes"),
-    "a labelled test": ({"train": 2, "test/cats": 2}, "test: has folders of classes, unlike what is trained"),
+    "an unlabelled test": ({"train/cats": 2, "train/dogs": 2, "test": 2}, "test: has no folders of classes"),
+    "a labelled test": (
+        {"train": 2, "test/cats": 2},
+        "test: has folders of classes, unlike the training part",
+    ),
 }
 
 

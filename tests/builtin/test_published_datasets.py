@@ -331,7 +331,7 @@ def test_a_damaged_archive_of_cifar_is_named(tmp_path: Path, damage: str) -> Non
         path.write_bytes({"truncated": whole[:-2000], "not gzip": b"hello", "empty": b""}[damage])
     told = refusal(lambda: Cifar10().load(tmp_path))
     assert told.startswith(f"{path}: the file cannot be used")
-    assert damage != "incomplete" or "it lacks cifar-10-batches-bin/data_batch_1.bin" in told
+    assert damage != "incomplete" or "it does not hold cifar-10-batches-bin/data_batch_1.bin" in told
 
 
 def test_nothing_in_a_pickle_runs(tmp_path: Path) -> None:

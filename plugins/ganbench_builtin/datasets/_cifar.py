@@ -129,7 +129,7 @@ def _unpacked(archive: Path, folder: str, files: Sequence[str]) -> dict[str, byt
         raise damaged(archive, error) from None
     absent = [path for path, file in wanted.items() if file not in contents]
     if absent:
-        raise damaged(archive, f"it lacks {', '.join(absent)}")
+        raise damaged(archive, f"it does not hold {', '.join(absent)}")
     return contents
 
 

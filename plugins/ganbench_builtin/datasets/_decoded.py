@@ -22,7 +22,7 @@ _BLOCK = 256  # items decoded before they are written
 
 
 class Decoder(Protocol):
-    """Makes an array of the files of an item. Its repr tells all that the result depends on."""
+    """Makes an array of the files of an item. Its repr names everything that the result depends on."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -44,8 +44,8 @@ class Part:
     def labels(self, names: Sequence[str]) -> Tensor | None:
         """The place of each one's class in `names`, int64; None where there are not two to tell apart."""
         if bool(names) != (self.classes is not None):
-            verb = "has" if self.classes else "lacks"
-            raise BadInput(Problem(str(self.folder), f"{verb} folders of classes, unlike what is trained on"))
+            verb = "has" if self.classes else "has no"
+            raise BadInput(Problem(str(self.folder), f"{verb} folders of classes, unlike the training part"))
         places = {name: place for place, name in enumerate(names)}
         for name in self.names:
             if name not in places:

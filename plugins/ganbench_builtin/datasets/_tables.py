@@ -105,5 +105,5 @@ def _column(where: str, column: Any) -> np.ndarray:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise BadInput(Problem(where, f"holds {column.type}, not numbers: leave it out"))
     if column.null_count:
-        raise BadInput(Problem(where, f"lacks {column.null_count:,} of its {len(column):,} values"))
+        raise BadInput(Problem(where, f"{column.null_count:,} of its {len(column):,} values are missing"))
     return column.to_numpy()

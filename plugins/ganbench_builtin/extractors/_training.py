@@ -19,7 +19,7 @@ _CHUNK = 1024
 
 
 def build(spec: DataSpec) -> nn.Sequential:
-    """An untrained network, float32 on the CPU; its last layer alone tells the classes apart."""
+    """An untrained network, float32 on the CPU; only its last layer gives classes."""
     with torch.inference_mode(False), isolated_rng(_SEED, "classifier"), torch.device("cpu"):
         body = _convolutions(spec) if _is_large(spec) else _hidden(spec)
         wide = _outputs(body, spec)

@@ -49,7 +49,7 @@ class Inception(Extractor):
 
     The weights are TensorFlow's of 2015-12-05. Images have 1 or 3 channels; grey is repeated. Samples are
     rounded to the 256 levels of an image file, as in published numbers. 1.6 images/s on 2 CPU cores. It also
-    tells 1,008 classes apart, those of ImageNet and eight unused ones, for the inception score.
+    recognises 1,008 classes, those of ImageNet and eight unused ones, for the inception score.
 
     Arguments:
         weights: path of the weights; empty to download them (95 MB) once into the cache.

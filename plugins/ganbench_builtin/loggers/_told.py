@@ -16,7 +16,7 @@ def lacking(package: str, logger: str) -> str | None:
 
 
 def facts(stack: Mapping[str, Any], run: int) -> dict[str, Any]:
-    """What tells a run of a stack from others: its parts by name, its seed, the values of swept options."""
+    """What identifies a run of a stack: its parts by name, its seed, the values of swept options."""
     config = stack["configs"][run]
     return {
         "variant": stack["variants"][run],

@@ -22,7 +22,7 @@ _UNFIT = re.compile(r"[^\w\-. /]")
 class MLflow(ganbench.Logger):
     """MLflow (Zaharia et al. 2018, IEEE Data Engineering Bulletin 41(4)), one run a seed.
 
-    Metrics are metrics; what tells a run from others, values of swept options included, are its parameters;
+    Metrics are metrics; what identifies a run, values of swept options included, are its parameters;
     outcome, onset and reason are tags. An interrupted run goes on as the same run.
 
     Arguments:
@@ -53,7 +53,7 @@ class MLflow(ganbench.Logger):
         """Find or make the experiment."""
         from mlflow.tracking import MlflowClient
 
-        logging.getLogger("mlflow.store").setLevel(logging.WARNING)  # it tells of every table that it makes
+        logging.getLogger("mlflow.store").setLevel(logging.WARNING)  # it reports every table that it makes
         given = self.tracking or os.environ.get("MLFLOW_TRACKING_URI")
         client = MlflowClient(given or f"sqlite:///{root.resolve() / 'mlflow.db'}")
         name = self.experiment or suite["suite"]

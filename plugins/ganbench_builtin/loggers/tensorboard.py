@@ -22,7 +22,7 @@ from ganbench_builtin.loggers._told import by_run, facts, lacking
 class TensorBoard(ganbench.Logger):
     """Event files for TensorBoard (Abadi et al. 2016, arXiv:1605.08695), one folder a run.
 
-    Metrics are scalars, the outcome with its reason is a text, and what tells a run from others, values of
+    Metrics are scalars, the outcome with its reason is a text, and what identifies a run, values of
     swept options included, are its hyper-parameters.
 
     Arguments:

@@ -20,7 +20,7 @@ _of_tensors: MutableMapping[Tensor, dict[object, Any]] = WeakTensorKeyDictionary
 
 
 def classifier_for(data: Data) -> str:
-    """Name of the extractor that tells the classes of labelled images apart; empty without labels."""
+    """Name of the extractor that classifies labelled images; empty without labels."""
     if are_stacks(data):
         return "stacked-classifier"
     return "classifier" if data.classes else ""

@@ -36,8 +36,8 @@ class Birthday(FeatureMetric):
 
     Arguments:
         extractor: name of the feature extractor; empty for classifier on labelled images, identity on points.
-        share: of the real samples; the distance to the nearest other one that so many of them stay within is
-            that of duplicates.
+        share: duplicates are no farther apart than this quantile of the distances between real samples and
+            their nearest neighbours.
     """
 
     name = "birthday"

@@ -26,9 +26,9 @@ class DiscriminatorGap(Metric):
     overfitting of GANs at large: Yazici et al. 2020, arXiv:2006.14265.
 
     0 where held-out data are judged as training data are, 1 where as generated ones; lower is better. Noise
-    takes it to either side of that range, the more so the less the discriminator tells training from
-    generated data. It cannot see a generator that repeats the training set, and means nothing where the
-    held-out part is of another distribution. Where several players judge, the mean of their gaps.
+    takes it to either side of that range, the more so the less the discriminator distinguishes
+    training from generated data. It cannot see a generator that repeats the training set, and means nothing
+    where the held-out part is of another distribution. Where several players judge, the mean of their gaps.
 
     nan where the denominator is within two standard errors of 0, as before training, and where a logit is
     not finite.

@@ -19,7 +19,7 @@ class Fid(FeatureMetric):
     Between Gaussians fitted to the features of n samples and of n real ones. 0 to inf, lower is better.
     Biased upwards: by 4.2 at n = 500 and 1.07 at n = 2,000 for 64 features of equal distributions, by
     1,052 at n = 2,000 for the 2,048 of Inception. Compare at equal n, extractor and weights only. On raw
-    points it cannot see a symmetric mode collapse: take modes or energy-distance beside it.
+    points it cannot see a symmetric mode collapse: take modes or energy-distance as well.
 
     nan if a sample or feature is not finite, or if n < 2; inf if the features' covariance overflows.
 

@@ -20,10 +20,10 @@ class InceptionScore(Metric):
 
     By the data's own classifier in place of Inception, and then not comparable with published numbers: those
     are of the extractor inception, of 50,000 samples in 10 splits. 1 to the number of classes, higher is
-    better: classes are told apart surely, and all are there alike. Biased downwards by a factor of about
-    1 - (classes - 1) / (2 n). It looks at no real sample: it cannot see variety within classes (one good
-    image of each has the highest score), blur that the classifier forgives, or a memorised training set;
-    noise can score high.
+    better: each class is recognised with certainty, and all are equally frequent. Biased downwards by a
+    factor of about 1 - (classes - 1) / (2 n). It looks at no real sample: it cannot see
+    variety within classes (one good image of each has the highest score), blur that the classifier forgives,
+    or a memorised training set; noise can score high.
 
     nan if a sample is not finite, or if n < splits.
 
@@ -51,7 +51,9 @@ class InceptionScore(Metric):
         """It takes an extractor that knows classes: those of the data, or its own."""
         extractor = self.extractor_for(data)
         if extractor == "identity":
-            return "inception-score needs class probabilities, which identity lacks; choose classifier"
+            return (
+                "inception-score needs class probabilities, which identity does not give; choose classifier"
+            )
         if not extractor or (extractor == "classifier" and not data.classes):
             return "inception-score needs data with labels, such as digits; choose inception without"
         return None

@@ -42,7 +42,7 @@ class Kid(FeatureMetric):
         kernel: polynomial or gaussian.
         bandwidth: of the Gaussian kernel; 0 for the distance within which a hundredth of the pairs of real
             samples lie. (torch-fidelity has 10; the usual median distance sees no lost modes.)
-        subsets: 0 to use all samples at once, which is the most precise; else the mean over so many random
+        subsets: 0 to use all samples at once, which is the most precise; else the mean over that many random
             subsets, by torch-fidelity: 100 in the literature, some 20 ms each for 64 features.
         subset_size: samples in a subset, of either side.
     """

@@ -1,4 +1,4 @@
-"""What a code tells of its input."""
+"""The mutual information between inputs and codes."""
 
 from __future__ import annotations
 

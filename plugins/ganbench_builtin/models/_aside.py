@@ -1,4 +1,4 @@
-"""Networks that say two things at once: the first is what callers get, the other is at hand beside it."""
+"""Networks with two outputs: callers get the first, and can ask for the second afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def aside(nets: Nets, net: str, beside: str) -> Nets:
     """Networks in which `net`, of outputs B x (1 + n), gives the first column alone.
 
     The other n of its last call are what `nets[beside]()` gives, where `beside` is an `nn.Identity` that
-    belongs to no player. So both come out of one pass, and whoever wraps the network (augmentation,
+    belongs to no player. So both come out of one pass, and code that wraps the network (augmentation,
     penalties) need not know of it. For one evaluation of a game: make it anew in `conditioned`.
     """
     said: list[Tensor] = []

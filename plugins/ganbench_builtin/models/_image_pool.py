@@ -39,7 +39,7 @@ class ImagePool(nn.Module):
         taken = torch.where(filling, self.held + turns, (place * size).long())
         stored = filling | swapped
 
-        # whoever takes a place finds there the last image stored before: maybe one of this very batch
+        # a place holds the last image stored in it before, which may be one of this very batch
         before = _last(stored & (taken == taken[:, None]) & (turns < turns[:, None]))
         after = _last(stored & (taken == places[:, None]))
         found = torch.where(before < 0, taken, size + before)

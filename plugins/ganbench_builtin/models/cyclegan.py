@@ -36,7 +36,7 @@ class CycleGAN(ganbench.Model):
 
     Images of at least 8 pixels a side, multiples of 4; both domains of one shape.
 
-    Identity terms, and patches smaller than what tells the domains apart, draw the generators to colours as
+    Identity terms, and patches smaller than what distinguishes the domains, draw the generators to colours as
     they are: where the target is the negative of the source, set `identity` to 0 and take wide patches.
 
     Arguments:

@@ -14,7 +14,7 @@ TERMS = ("kl", "kl_dimensions")
 
 
 class Annealing(ganbench.Technique):
-    """The loss is told of a KL term times `weight`. Subclasses are dataclasses.
+    """The loss reads a KL term times `weight`. Subclasses are dataclasses.
 
     It fits losses that have `reads_kl = True`: they read `kl` or `kl_dimensions`.
     """

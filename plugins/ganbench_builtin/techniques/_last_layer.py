@@ -51,7 +51,7 @@ def widened(
 
 
 def _with_inputs(linear: nn.Linear, count: int) -> nn.Linear:
-    """The layer with so many further inputs."""
+    """The layer with `count` further inputs."""
     wide = nn.Linear(linear.in_features + count, linear.out_features, bias=linear.bias is not None)
     old = linear.weight.data
     wide.weight.data = torch.cat([old, old.std(correction=0) * torch.randn(len(old), count)], dim=1)

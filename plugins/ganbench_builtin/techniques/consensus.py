@@ -20,7 +20,7 @@ class Consensus(ganbench.Technique):
     """All players also lower gamma / 2 |v|^2, v their gradients (Mescheder et al. 2017, arXiv:1705.10461).
 
     A mover's gradient v_i becomes (v + gamma J^T v)_i (algorithm 2), with v and its Jacobian J
-    those of all players at the current point, whoever's turn it is. As published, all players move at once;
+    those of all players at the current point, on every turn. As published, all players move at once;
     where turns alternate, the second to move has v taken anew, at the point that the first has moved to.
     |v|^2 is of a minibatch, which is not an unbiased estimate.
 

@@ -18,7 +18,7 @@ from ganbench_builtin.techniques._field import whole
 class Extragradient(ganbench.Technique):
     """Gradients are taken at x - step v(x) (Korpelevich 1976; Gidel et al. 2019, arXiv:1802.10551).
 
-    All players look ahead along their own gradients, whoever's turn it is; then the movers take theirs there,
+    On every turn all players look ahead along their own gradients; then the movers take theirs there,
     on the same batch. Published with simultaneous moves; where turns alternate, each looks ahead from the
     point as it then is. It costs two evaluations a step. `extra-adam` looks ahead by the optimiser's own step
     instead, with a batch for each half.

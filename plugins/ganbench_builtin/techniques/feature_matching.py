@@ -30,7 +30,7 @@ class FeatureMatching(ganbench.Technique):
 
     Arguments:
         weight: of the squared distance.
-        replace: whether it stands in place of the generator's objective or beside it.
+        replace: whether it replaces the generator's objective; else it is added to it.
     """
 
     name = "feature-matching"
