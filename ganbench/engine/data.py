@@ -123,6 +123,6 @@ def cached(folder: Path, data: str, extractor: str, n: int, compute: Callable[[]
     features = compute()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        kept = {"features": features.contiguous()}
-        write_atomic(path, lambda temporary: save_file(kept, temporary))
+        tensors = {"features": features.contiguous()}
+        write_atomic(path, lambda temporary: save_file(tensors, temporary))
     return features

@@ -73,13 +73,13 @@ class Evaluator:
         n = sheets.wanted(self._data)
         if not n:
             return None
-        seed, own = self._runs.seeds[run], unstacked(state, run)
-        *_, (_, joint) = self._points(own, self._runs.values[run])  # averaged weights where there are any
+        seed, single = self._runs.seeds[run], unstacked(state, run)
+        *_, (_, joint) = self._points(single, self._runs.values[run])  # averaged weights if there are any
         rows = _held_out(self._data, n, self._program.dtype)
         batch = rows | self._sampler.draws(n, stream(self._data.test.device, seed, "sheet"))
-        samples = self._sampler.sample(joint, own.buffers, batch)
+        samples = self._sampler.sample(joint, single.buffers, batch)
         if samples.dim() == 4 and "reconstruction" in self._program.model.shows:
-            inspected = self._sampler.inspect(joint, own.buffers, batch)
+            inspected = self._sampler.inspect(joint, single.buffers, batch)
             samples = sheets.with_pairs(samples, rows["data"], inspected["reconstruction"])
         return sheets.sheet(samples, self._data)
 

@@ -35,7 +35,7 @@ class PlayedGame(GameView):
 
     @property
     def players(self) -> tuple[str, ...]:
-        """All players."""
+        """The names of all players."""
         return tuple(self.layout.slots)
 
     @property
@@ -50,7 +50,7 @@ class PlayedGame(GameView):
         return PlayedGame(self._program, self._values, self._data, joint, buffers, self._seed, self._step)
 
     def initial(self) -> Joint:
-        """Where the run began."""
+        """The point at which the run began."""
         began = self._program.initial(self._seed, self._values).joint
         return {player: flat.to(self.joint[player]) for player, flat in began.items()}
 
@@ -73,7 +73,7 @@ class PlayedGame(GameView):
         return self.flow(joint, batch).gradients
 
     def losses(self, joint: Joint, batch: Batch) -> dict[str, Tensor]:
-        """Each player's objective."""
+        """The value of each player's objective."""
         return self.flow(joint, batch).losses
 
     def loss(self, player: str, joint: Joint, batch: Batch) -> Tensor:

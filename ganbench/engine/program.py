@@ -201,16 +201,16 @@ def optimizer(table: OptimizerTable, create: Create = create) -> optimizers.Opti
 
 def _bind(component: Bound, prefix: str, values: Values) -> Bound:
     """The component with the swept values whose path begins with `prefix`; "betas.0" sets an entry."""
-    own = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
-    plain = {path: value for path, value in own.items() if "." not in path}
-    bound: Bound = bind(component, {**plain, **_entries(component, own)}) if own else component
+    swept = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
+    plain = {path: value for path, value in swept.items() if "." not in path}
+    bound: Bound = bind(component, {**plain, **_entries(component, swept)}) if swept else component
     return bound
 
 
-def _entries(component: Component, own: Values) -> dict[str, tuple[Number, ...]]:
+def _entries(component: Component, values: Values) -> dict[str, tuple[Number, ...]]:
     """Tuple options of which single entries are swept."""
     tuples: dict[str, list[Number]] = {}
-    for path, value in own.items():
+    for path, value in values.items():
         name, _, index = path.partition(".")
         if index:
             tuples.setdefault(name, list(getattr(component, name)))[int(index)] = value

@@ -24,11 +24,11 @@ class CudaGraph(Executor):
     name = "cuda-graph"
 
     def available(self, device: str) -> str | None:
-        """CUDA only."""
+        """None on a CUDA device; elsewhere a reason."""
         return _available(device)
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The graph's replay."""
+        """A function that replays the graph, which is one step."""
         return _captured(Compiled().prepare(step, state), state)
 
 
@@ -39,11 +39,11 @@ class UncompiledCudaGraph(Executor):
     name = "cuda-graph-uncompiled"
 
     def available(self, device: str) -> str | None:
-        """CUDA only."""
+        """None on a CUDA device; elsewhere a reason."""
         return _available(device)
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The graph's replay."""
+        """A function that replays the graph, which is one step."""
         return _captured(Eager().prepare(step, state), state)
 
 

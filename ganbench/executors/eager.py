@@ -19,5 +19,5 @@ class Eager(Executor):
     name = "eager"
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The step itself."""
+        """A function that calls the step as it is."""
         return lambda: step(*state)

@@ -194,11 +194,11 @@ def _stateful(module: nn.Module) -> bool:
 
 def _call_frozen(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     """Buffers are rebound, never written into, so the old ones need only be put back."""
-    kept = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
+    old_buffers = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
     try:
         return module(*inputs)
     finally:
-        for part, buffers in kept:
+        for part, buffers in old_buffers:
             part._buffers.update(buffers)
 
 

@@ -35,7 +35,7 @@ class Curve(NamedTuple):
 
     @property
     def known(self) -> Curve:
-        """Without its NaN."""
+        """The curve without its NaN values."""
         there = ~np.isnan(self.values)
         return self._replace(values=self.values[there], steps=self.steps[there])
 
@@ -66,13 +66,13 @@ def falls(
     evals: pd.DataFrame, t: Thresholds, directions: Mapping[str, str], modes: int | None, warm: float
 ) -> Iterator[Fall]:
     """Every curve that can fall; none is low before step `warm`, unless it was from the first."""
-    known = {"modes": modes, "stacked-modes": STACKED_MODES}
+    mode_counts = {"modes": modes, "stacked-modes": STACKED_MODES}
     for whole in _curves(evals):
         if whole.metric in t.finite_metrics:
             yield _not_finite(whole)
         curve = whole.known
         # Without a known number of modes nothing can be missing.
-        total = known.get(curve.metric)
+        total = mode_counts.get(curve.metric)
         if total:
             yield _modes(curve, t.modes_ratio, total)
         elif curve.metric == "active-units":
@@ -151,9 +151,9 @@ def _not_finite(curve: Curve) -> Fall:
 
 def _modes(curve: Curve, ratio: float, total: int) -> Fall:
     # Few samples of the data themselves would not show every mode either.
-    shown = total * (1 - (1 - 1 / total) ** curve.n) if total > 1 else 1.0
-    few = f" ({curve.n:g} samples of the data show {shown:.0f})" if shown < 0.99 * total else ""
-    return _below(curve, ratio * shown, f"mode collapse: {{}} of {total} modes{few}")
+    expected = total * (1 - (1 - 1 / total) ** curve.n) if total > 1 else 1.0
+    few = f" ({curve.n:g} samples of the data show {expected:.0f})" if expected < 0.99 * total else ""
+    return _below(curve, ratio * expected, f"mode collapse: {{}} of {total} modes{few}")
 
 
 def _below(curve: Curve, floor: float, what: str) -> Fall:

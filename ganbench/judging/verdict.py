@@ -62,12 +62,12 @@ def judge(
         *([] if critic else gradients.saturated(players, thresholds, judges)),
         *(verdict for fall in falls for verdict in collapse.failures(fall, ending, warm)),
     ]
-    found = min(verdicts, key=_rank, default=Verdict(Outcome.FINISHED))
+    first = min(verdicts, key=_rank, default=Verdict(Outcome.FINISHED))
     remarks = [
         *oscillation.remarks(players, thresholds, judges),
         *(collapse.remark(fall, thresholds.oscillate_returns, warm) for fall in falls),
     ]
-    return found.remarked(filter(None, remarks))
+    return first.remarked(filter(None, remarks))
 
 
 def _rank(verdict: Verdict) -> tuple[int, int]:

@@ -34,12 +34,12 @@ def conflicts(rows: pd.DataFrame, folders: Sequence[StackFolder]) -> list[str]:
         return []
     # <root>/stacks/<stack>: the root is the path that the user gave.
     roots = {index: str(folder.path.parent.parent) for index, folder in enumerate(folders)}
-    shown = chosen(stored).set_index("key")
+    shown_runs = chosen(stored).set_index("key")
     # Reads evaluations only of stacks that hold a copy.
     values = {index: _values(folders[index]) for index in stored["_folder"].unique()}
     differences: dict[tuple[str, str], list[str]] = {}
     for copy in stored.to_dict("records"):
-        original = shown.loc[copy["key"]]
+        original = shown_runs.loc[copy["key"]]
         pair = roots[original["_folder"]], roots[copy["_folder"]]
         # Copies within one folder come from another try of the run, which is no conflict.
         if pair[0] != pair[1]:

@@ -39,8 +39,8 @@ def load(path: Path | str, *more: Path | str) -> Results:
 def _roots(path: Path) -> Iterator[Path]:
     """The suites' folders that a path stands for: itself, or those within it."""
     if path.is_file():
-        what = "is a file; an archive is checked by `ganbench verify`, then unpacked, and its folder loaded"
-        raise BadInput(Problem(str(path), what))
+        problem = "is a file: check an archive with `ganbench verify`, unpack it, and load its folder"
+        raise BadInput(Problem(str(path), problem))
     if not path.is_dir():
         hint = nearest(path.name, _suites(path.parent))
         raise BadInput(Problem(str(path), f"no such folder of results; {hint}"))
@@ -49,8 +49,8 @@ def _roots(path: Path) -> Iterator[Path]:
         return
     inside = _suites(path)
     if not inside:
-        what = "there are no results here; give the folder that `ganbench run` named"
-        raise BadInput(Problem(str(path), what))
+        problem = "there are no results here; give the folder that `ganbench run` named"
+        raise BadInput(Problem(str(path), problem))
     yield from (path / name for name in inside)
 
 

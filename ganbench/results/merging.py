@@ -80,8 +80,8 @@ def _complete(source: Source) -> SuiteLock:
         for key, label, config, swept in zip(*columns, strict=False):
             keys.setdefault(str(key), str(label))
             variants.setdefault(str(label), {"label": str(label), "config": config, "swept": swept})
-    found = {"variants": list(variants.values()), "directions": directions, **lock}
-    return cast("SuiteLock", {**found, "keys": list(keys), "labels": list(keys.values())})
+    rebuilt = {"variants": list(variants.values()), "directions": directions, **lock}
+    return cast("SuiteLock", {**rebuilt, "keys": list(keys), "labels": list(keys.values())})
 
 
 class _Compared(LockedVariant):
@@ -92,12 +92,12 @@ class _Compared(LockedVariant):
 
 def _variants(locks: Sequence[SuiteLock], names: Sequence[Mapping[str, str]]) -> list[_Compared]:
     """The variants under their labels in the whole, each with its own suite's comparison."""
-    found: dict[str, _Compared] = {}
+    variants: dict[str, _Compared] = {}
     for lock, new in zip(locks, names, strict=True):
         for entry in lock["variants"]:
             label = new[str(entry["label"])]
-            found.setdefault(label, {**entry, "label": label, "compare": lock.get("compare")})
-    return list(found.values())
+            variants.setdefault(label, {**entry, "label": label, "compare": lock.get("compare")})
+    return list(variants.values())
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ def _holders(index: int, lock: SuiteLock) -> Iterator[tuple[str, _Holder]]:
     for key, label in zip(lock["keys"], lock["labels"], strict=True):
         keys.setdefault(str(label), []).append(str(key))
     seeds = list(lock.get("seeds", ()))
-    for label, own in keys.items():
+    for label, keys_of_label in keys.items():
         # A suite's keys of a variant stand in the order of its seeds.
-        places = dict(zip(seeds, own, strict=True)) if len(seeds) == len(own) else {}
+        places = dict(zip(seeds, keys_of_label, strict=True)) if len(seeds) == len(keys_of_label) else {}
         yield label, _Holder(index, configs.get(label, ""), places)
 
 

@@ -103,7 +103,7 @@ def leaderboard(runs: pd.DataFrame, summary: pd.DataFrame, by_model: bool = Fals
     rows = summary.join(parts, on="variant")
     entries = [_split(row, by_model) for row in rows.to_dict("records")]
     rows = rows.assign(task=[task for task, _ in entries], entry=[entry for _, entry in entries])
-    ranks = [_task_ranks(own, runs) for _, own in rows.groupby("task", sort=False)]
+    ranks = [_task_ranks(rows_of_task, runs) for _, rows_of_task in rows.groupby("task", sort=False)]
     table = pd.concat(ranks, axis=1) if ranks else pd.DataFrame(index=pd.Index([], name="entry"))
     counts = rows.groupby("entry", sort=False)[["runs", "failures"]].sum()
     return _board(table, counts)

@@ -133,10 +133,10 @@ class Results:
     def metrics(self) -> dict[str, list[str]]:
         """Variant -> the metrics that it takes, or that were measured, values of one metric included."""
         pairs = self.evaluations[["variant", "metric"]].drop_duplicates()
-        seen = {str(v): list(rows) for v, rows in pairs.groupby("variant", sort=False)["metric"]}
+        measured = {str(v): list(rows) for v, rows in pairs.groupby("variant", sort=False)["metric"]}
         return {
             # Configured metrics come first; a metric may measure several values under names of their own.
-            v: list(dict.fromkeys(_metric_names(self.configs.get(v, {})) + seen.get(v, [])))
+            v: list(dict.fromkeys(_metric_names(self.configs.get(v, {})) + measured.get(v, [])))
             for v in self._labels
         }
 
@@ -146,8 +146,8 @@ class Results:
         used = set(self._stored.homes.values())
         envs = (folder.env() for index, folder in enumerate(self.folders) if index in used)
         # A dict cannot be hashed: its JSON stands for it.
-        found = {json.dumps(env, sort_keys=True): env for env in envs if env}
-        return list(found.values())
+        distinct = {json.dumps(env, sort_keys=True): env for env in envs if env}
+        return list(distinct.values())
 
     @property
     def warnings(self) -> list[str]:
@@ -354,8 +354,8 @@ class Results:
     def _comparison_of(self, label: str) -> Mapping[str, Any]:
         """The table [compare] of the variant's suite."""
         # In a merged suite each variant keeps the comparison of its own suite.
-        found: Mapping[str, Any] = self._comparisons.get(label) or self.lock.get("compare") or {}
-        return found
+        comparison_table: Mapping[str, Any] = self._comparisons.get(label) or self.lock.get("compare") or {}
+        return comparison_table
 
     @cached_property
     def _comparisons(self) -> dict[str, Mapping[str, Any]]:
@@ -364,19 +364,19 @@ class Results:
 
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
         """Variant -> the metric to show, without variants that do not take it."""
-        seen = set(
+        pairs = set(
             self.evaluations[["variant", "metric"]].drop_duplicates().itertuples(index=False, name=None)
         )
-        measured_by = {variant for variant, _ in seen}
+        measured_by = {variant for variant, _ in pairs}
         asked = asked or self.metric
-        known = {name for names in self.metrics.values() for name in names}
-        if asked is not None and asked not in known:
-            raise BadInput(f"no variant takes the metric {asked!r}; {nearest(asked, known)}")
+        all_metrics = {name for names in self.metrics.values() for name in names}
+        if asked is not None and asked not in all_metrics:
+            raise BadInput(f"no variant takes the metric {asked!r}; {nearest(asked, all_metrics)}")
         main = {}
         for variant, names in self.metrics.items():
             compare = asked or self._comparison_of(variant).get("metric")
             # A variant without evaluations keeps its configured metric: its failed runs count as worst in it.
-            measured = [name for name in names if variant not in measured_by or (variant, name) in seen]
+            measured = [name for name in names if variant not in measured_by or (variant, name) in pairs]
             if compare in names:
                 main[variant] = str(compare)
             # Another metric never stands in for one that the caller named.

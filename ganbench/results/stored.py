@@ -92,8 +92,8 @@ class Stored:
     def concat(self, tables: Iterable[pa.Table | None]) -> pa.Table | None:
         """One table of one table a stack, or None where there are none."""
         # Permissive, because stacks differ in their columns, as do those of earlier versions.
-        found = [self.labelled(i, table) for i, table in enumerate(tables) if table is not None]
-        return pa.concat_tables(found, promote_options="permissive").unify_dictionaries() if found else None
+        parts = [self.labelled(i, table) for i, table in enumerate(tables) if table is not None]
+        return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries() if parts else None
 
     def labelled(self, index: int, table: pa.Table) -> pa.Table:
         """The rows of the runs that are shown, with key, variant and seed in place of the index `run`."""
@@ -105,8 +105,8 @@ class Stored:
         shown = [self.homes.get(key, index) == index and self._shows(key) for key in keys]
         run = table.column("run").to_numpy()
         # An index outside of the stack, in a damaged file, points at the False appended below.
-        known = np.where((run >= 0) & (run < len(keys)), run, len(keys))
-        table = table.filter(np.array([*shown, False])[known])
+        places = np.where((run >= 0) & (run < len(keys)), run, len(keys))
+        table = table.filter(np.array([*shown, False])[places])
         positions = table.column("run").combine_chunks().cast(pa.int32())
         return (
             table.drop_columns("run")
@@ -149,20 +149,20 @@ class Stored:
 
     def _swept(self) -> dict[str, dict[str, float]]:
         """Swept option -> variant label -> value, as the suite has them now."""
-        found: dict[str, dict[str, float]] = {}
+        values_of_option: dict[str, dict[str, float]] = {}
         for entry in self._lock.get("variants", ()):
             for path, value in (entry.get("swept") or {}).items():
-                found.setdefault(path, {})[str(entry["label"])] = float(value)
-        return found
+                values_of_option.setdefault(path, {})[str(entry["label"])] = float(value)
+        return values_of_option
 
     def _failed_runs(self) -> Iterator[dict[str, object]]:
         """Rows of the runs that failed before they had a stack."""
         for entry in self._lock.get("failed", ()):
             config = self.configs.get(str(entry["label"]), {})
-            known = {name: name_of(config.get(name)) for name in ("model", "loss", "dataset")}
+            parts = {name: name_of(config.get(name)) for name in ("model", "loss", "dataset")}
             names = [name_of(technique) for technique in config.get("techniques", ())]
             yield {
-                **known,
+                **parts,
                 "techniques": techniques_label(names),
                 "suite": self._name,
                 "variant": str(entry["label"]),

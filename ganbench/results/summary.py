@@ -50,9 +50,9 @@ def times_to(
     rows = evaluations[evaluations["metric"] == metric].sort_values("step", kind="stable")
     reached = {
         str(key): stats.first_reached(
-            own["step"].to_numpy(), own["value"].to_numpy(dtype=np.float64), threshold, direction
+            points["step"].to_numpy(), points["value"].to_numpy(dtype=np.float64), threshold, direction
         )
-        for key, own in rows.groupby("key", sort=False, observed=True)
+        for key, points in rows.groupby("key", sort=False, observed=True)
     }
     # A run that reached the threshold and failed later did not keep what it had: it counts as censored.
     first = runs["key"].map(reached).where(runs["outcome"] == Outcome.FINISHED).astype("Float64")
@@ -60,12 +60,12 @@ def times_to(
     # A stack trains as long as its longest run: each run is charged an equal share of that time.
     trained = runs["steps"].groupby([runs["stack"].fillna(runs["key"])]).transform("max")
     # No time or no step gives NaN, not a division by zero.
-    known = runs["seconds"].where((runs["seconds"] > 0) & (trained > 0))
+    training_seconds = runs["seconds"].where((runs["seconds"] > 0) & (trained > 0))
     table = {
         **{name: runs[name] for name in ("key", "variant", "seed", "outcome")},
         "reached": first.notna(),
         "step": step.astype("Int64"),
-        "seconds": (known / trained * step.astype("float64")).astype("float64"),
+        "seconds": (training_seconds / trained * step.astype("float64")).astype("float64"),
     }
     return pd.DataFrame(table, columns=list(TIME_COLUMNS)).reset_index(drop=True)
 

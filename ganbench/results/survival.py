@@ -38,13 +38,13 @@ def curves(times: pd.DataFrame) -> pd.DataFrame:
     Columns: variant, step, at_risk, events, survival, low, high, n.
     """
     # Used only where there are no runs: concat needs a frame, and callers need the columns.
-    found = [pd.DataFrame(columns=list(COLUMNS))]
+    frames = [pd.DataFrame(columns=list(COLUMNS))]
     for variant, time, event in _groups(times):
         curve = stats.kaplan_meier(time, event)
-        own = {"variant": variant, "step": curve.time, "at_risk": curve.at_risk, "events": curve.events}
+        counts = {"variant": variant, "step": curve.time, "at_risk": curve.at_risk, "events": curve.events}
         spread = {"survival": curve.survival, "low": curve.low, "high": curve.high}
-        found.append(pd.DataFrame(own | spread | {"n": len(time)}))
-    return pd.concat(found[1:] or found, ignore_index=True)
+        frames.append(pd.DataFrame(counts | spread | {"n": len(time)}))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
 def tests(times: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:

@@ -42,22 +42,22 @@ def stability_map(
     # One option on both axes gives the diagonal.
     axes = [x] if y is None or y == x else [x, y]
     # A variant that does not sweep an option has NaN in its column.
-    known = runs.dropna(subset=axes)
-    metric = _common(known, metrics)
+    runs_on_map = runs.dropna(subset=axes)
+    metric = _common(runs_on_map, metrics)
     rows = [
         {"x": point[0], "y": point[-1] if y is not None else math.nan}
-        | _point(own, metric, directions.get(metric, "lower"))
-        for point, own in _points(known, axes)
+        | _point(runs_at_point, metric, directions.get(metric, "lower"))
+        for point, runs_at_point in _points(runs_on_map, axes)
     ]
     return pd.DataFrame(rows, columns=list(MAP_COLUMNS))
 
 
 def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashable, ...], pd.DataFrame]]:
-    for point, own in runs.groupby(axes):
-        yield (point if isinstance(point, tuple) else (point,)), own
+    for point, runs_at_point in runs.groupby(axes):
+        yield (point if isinstance(point, tuple) else (point,)), runs_at_point
 
 
-def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, object]:
+def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, float]:
     stable = int((runs["outcome"] == Outcome.FINISHED).sum())
     rate = stats.wilson(stable, len(runs))
     estimate = math.nan
@@ -88,9 +88,11 @@ def _option(
     stable = runs["outcome"] == Outcome.FINISHED
     share, interval = stats.stable_volume(pd.factorize(runs["variant"])[0], stable.to_numpy())
     worst, best = int(np.argmin(effect.stable)), int(np.argmax(effect.stable))
-    known = known_runs(runs)
+    measured = known_runs(runs)
     # Stability counts every run; ranks count only runs whose value is known.
-    rank = _effect(known, name, metric, direction).importance_of_rank if metric and len(known) else math.nan
+    rank = math.nan
+    if metric and len(measured):
+        rank = _effect(measured, name, metric, direction).importance_of_rank
     return {
         "option": name,
         "values": len(effect.values),

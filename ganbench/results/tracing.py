@@ -33,25 +33,26 @@ def curves(
     """
     if points < 2:
         raise BadInput(f"a curve needs 2 points or more (got {points})")
-    known: set[str] = set()
-    found = []
+    known_columns: set[str] = set()
+    tables = []
     for index, folder in enumerate(folders):
         names = folder.trace_columns()
-        known |= names | ({_RATIO} if names.issuperset(_NORMS) else set())
+        known_columns |= names | ({_RATIO} if names.issuperset(_NORMS) else set())
         # Files do not store the ratio; it is computed from these norms.
         read = [*columns, *(_NORMS if _RATIO in columns else ())]
         table = folder.traces_table(
             ["run", "step", "player", *(c for c in dict.fromkeys(read) if c in names)]
         )
         if table is not None and len(table):
-            found.append(_thinned(stored.labelled(index, with_ratio(table)), points))
+            tables.append(_thinned(stored.labelled(index, with_ratio(table)), points))
+    choices = known_columns - {"run", "step", "player"}
     for name in columns:
         # Without any trace there is no list of names to check against.
-        if known and name not in known - {"run", "step", "player"}:
-            raise BadInput(f"no trace has {name!r}; {nearest(name, known - {'run', 'step', 'player'})}")
-    if not found:
+        if known_columns and name not in choices:
+            raise BadInput(f"no trace has {name!r}; {nearest(name, choices)}")
+    if not tables:
         return pd.DataFrame(columns=[*_WHERE, *columns])
-    whole = pa.concat_tables(found, promote_options="permissive").unify_dictionaries()
+    whole = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas()
     return frame.reindex(columns=[*_WHERE, *columns])
 

@@ -225,7 +225,7 @@ def test_wandb_goes_on_under_the_same_id(tmp_path, fake_wandb, monkeypatch):
 @pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
 def test_without_the_package_the_extra_is_named_before_training(tmp_path, name):
     with mock.patch("importlib.util.find_spec", return_value=None), mock.patch(
-        "ganbench_builtin.loggers._told.find_spec", return_value=None
+        "ganbench_builtin.loggers._run_facts.find_spec", return_value=None
     ):  # fmt: skip
         done = ganbench_here("run", RING, *SMALL, "--out", tmp_path / "out", "--log", name)
     assert done.code == 2
@@ -235,7 +235,7 @@ def test_without_the_package_the_extra_is_named_before_training(tmp_path, name):
 
 
 def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
-    from ganbench_builtin.loggers._told import lacking
+    from ganbench_builtin.loggers._run_facts import lacking
 
     (tmp_path / "a_tracker").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
@@ -244,7 +244,7 @@ def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
 
 
 def test_averaged_weights_have_a_tag_of_their_own():
-    from ganbench_builtin.loggers._told import by_run
+    from ganbench_builtin.loggers._run_facts import by_run
 
     rows = [
         {"run": 0, "metric": "fid", "value": 3.0, "weights": "raw"},

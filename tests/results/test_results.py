@@ -361,7 +361,7 @@ def test_a_file_an_empty_folder_and_a_newer_schema_are_bad_input(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
     for name, message in (
-        ("file", "is a file; an archive is checked by `ganbench verify`"),
+        ("file", "is a file: check an archive with `ganbench verify`"),
         ("empty", "give the folder that `ganbench run` named"),
     ):
         with pytest.raises(BadInput, match=message):

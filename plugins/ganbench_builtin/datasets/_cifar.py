@@ -74,11 +74,11 @@ def pickled(content: bytes, labels: str) -> Part:
     batch = read_inert(content)
     if not isinstance(batch, dict):
         raise ValueError("it holds no dictionary")
-    told = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
-    numbers = told.get(labels)
+    entries = {key.decode() if isinstance(key, bytes) else key: value for key, value in batch.items()}
+    numbers = entries.get(labels)
     if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
         raise ValueError(f"it holds no list of whole numbers named {labels!r}")
-    return torch.from_numpy(_pixels(told.get("data"))).view(-1, *_SHAPE), torch.from_numpy(
+    return torch.from_numpy(_pixels(entries.get("data"))).view(-1, *_SHAPE), torch.from_numpy(
         np.array(numbers, np.int64)
     )
 

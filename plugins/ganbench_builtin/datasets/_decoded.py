@@ -26,7 +26,7 @@ class Decoder(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one item."""
+        """The shape of one item."""
 
     def __call__(self, item: Item) -> np.ndarray:
         """uint8, of that shape."""
@@ -57,8 +57,8 @@ def _fingerprint(items: Sequence[Item], decode: Decoder) -> str:
         except OSError as error:
             raise BadInput(Problem(str(path), f"the image cannot be read ({error.strerror})")) from None
         # The time of change as well: unpacking another archive in the same place may keep size and mtime.
-        told = f"\n{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ctime_ns}"
-        hasher.update(told.encode(errors="surrogateescape"))
+        identity = f"\n{path.absolute()}/{stat.st_size}/{stat.st_mtime_ns}/{stat.st_ctime_ns}"
+        hasher.update(identity.encode(errors="surrogateescape"))
     return hasher.hexdigest()[:32]
 
 

@@ -32,7 +32,7 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image."""
+        """The shape of one image."""
         return self.channels, self.size, self.size
 
     def __call__(self, item: Item) -> np.ndarray:
@@ -59,7 +59,7 @@ class LabelMap:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one map."""
+        """The shape of one map."""
         return self.size, self.size
 
     def __call__(self, item: Item) -> np.ndarray:
@@ -70,7 +70,9 @@ class LabelMap:
         with _opened(path) as image:
             wrong = self._wrong(image)
             if not wrong and image.size != wanted:
-                wrong = f"the map has {_told(image.size)} pixels, its image {image_path.name} {_told(wanted)}"
+                wrong = (
+                    f"the map has {_pixels(image.size)} pixels, its image {image_path.name} {_pixels(wanted)}"
+                )
             if wrong:
                 raise BadInput(Problem(str(path), wrong))
             square = image.resize((self.size, self.size), Image.Resampling.NEAREST, _centre(image.size))
@@ -120,5 +122,5 @@ def _found(image: Image.Image) -> str:
     return f"not {image.format} of mode {image.mode}"
 
 
-def _told(size: tuple[int, int]) -> str:
+def _pixels(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"

@@ -61,7 +61,7 @@ class Arrays(Dataset):
         if "test" not in samples:
             samples, labels = self._divided(path, samples["train"], labels.get("train"))
         elif samples["test"].shape[1:] != samples["train"].shape[1:]:
-            shapes = f"{_told(samples['test'][0])}, in training {_told(samples['train'][0])}"
+            shapes = f"{_shape_text(samples['test'][0])}, in training {_shape_text(samples['train'][0])}"
             raise BadInput(Problem(tables["test"].where, f"one sample is of {shapes}"))
         return Data(samples["train"], samples["test"], labels.get("train"), labels.get("test"), classes)
 
@@ -104,9 +104,8 @@ def _samples(table: Table) -> Tensor:
     if not array.size:
         raise BadInput(Problem(where, "is empty"))
     if array.ndim not in (1, 2, 3, 4) or array.dtype.kind not in "iuf":
-        what = (
-            f"holds {array.dtype} of {_told(array)}: points are a matrix of numbers, images N x H x W (x C)"
-        )
+        shape = _shape_text(array)
+        what = f"holds {array.dtype} of {shape}: points are a matrix of numbers, images N x H x W (x C)"
         raise BadInput(Problem(where, what))
     return _points(where, array) if array.ndim < 3 else _images(where, array)
 
@@ -126,13 +125,13 @@ def _points(where: str, array: np.ndarray) -> Tensor:
 def _images(where: str, array: np.ndarray) -> Tensor:
     """N x C x H x W, uint8."""
     if array.dtype != np.uint8:
-        what = f"holds {array.dtype} of {_told(array)}: images are uint8, 0 to 255"
+        what = f"holds {array.dtype} of {_shape_text(array)}: images are uint8, 0 to 255"
         raise BadInput(Problem(where, what))
     if array.ndim == 3:
         array = array[:, None]
     elif (first := array.shape[1] in _CHANNELS) == (array.shape[3] in _CHANNELS):
         which = "both the second and the last" if first else "neither the second nor the last"
-        what = f"of {_told(array)}, {which} extent can be that of channels, 1 or 3"
+        what = f"of {_shape_text(array)}, {which} extent can be that of channels, 1 or 3"
         raise BadInput(Problem(where, what))
     elif not first:
         array = array.transpose(0, 3, 1, 2)
@@ -143,7 +142,7 @@ def _labels(table: Table) -> Tensor:
     """int64; whole numbers may be written as floats, and as a matrix of one column."""
     where, array = table
     if array.dtype.kind not in "biuf" or array.size != max(array.shape, default=0) or not array.size:
-        what = f"holds {array.dtype} of {_told(array)}: labels are a vector of whole numbers"
+        what = f"holds {array.dtype} of {_shape_text(array)}: labels are a vector of whole numbers"
         raise BadInput(Problem(where, what))
     array = array.ravel()
     with np.errstate(invalid="ignore"):
@@ -154,5 +153,5 @@ def _labels(table: Table) -> Tensor:
     return torch.from_numpy(labels)
 
 
-def _told(array: np.ndarray | Tensor) -> str:
+def _shape_text(array: np.ndarray | Tensor) -> str:
     return "shape " + " x ".join(map(str, array.shape)) if array.ndim else "no shape"

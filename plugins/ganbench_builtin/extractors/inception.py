@@ -79,7 +79,7 @@ class Inception(Extractor):
 
 
 def _as_rgb(samples: Tensor) -> Tensor:
-    """uint8, three channels."""
+    """The images as uint8 with three channels."""
     if samples.dtype != torch.uint8:
         samples = ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return samples.expand(-1, 3, -1, -1)

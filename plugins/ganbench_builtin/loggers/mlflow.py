@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ganbench
-from ganbench_builtin.loggers._told import by_run, facts, lacking
+from ganbench_builtin.loggers._run_facts import by_run, facts, lacking
 
 _UNFIT = re.compile(r"[^\w\-. /]")
 
@@ -79,13 +79,13 @@ class MLflow(ganbench.Logger):
     def _new(self, stack: Mapping[str, Any], run: int) -> str:
         from mlflow.entities import Param
 
-        client, told = self._session["client"], facts(stack, run)
+        client, identity = self._session["client"], facts(stack, run)
         made = client.create_run(
             self._session["experiment"],
-            run_name=f"{told['variant']} seed {told['seed']}"[:250],
+            run_name=f"{identity['variant']} seed {identity['seed']}"[:250],
             tags={"ganbench.key": stack["keys"][run], "ganbench.place": _place(stack)},
         )
-        params = [Param(_UNFIT.sub("_", name), str(value)[:6000]) for name, value in told.items()]
+        params = [Param(_UNFIT.sub("_", name), str(value)[:6000]) for name, value in identity.items()]
         client.log_batch(made.info.run_id, params=params)
         return made.info.run_id
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 import ganbench
 from ganbench import slug, stack_traces
-from ganbench_builtin.loggers._told import by_run, facts, lacking
+from ganbench_builtin.loggers._run_facts import by_run, facts, lacking
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class TensorBoard(ganbench.Logger):
         for run, step, values in traces:
             self._files[stack["keys"][run]].add_scalars(step, values)
         for row in runs:
-            told = f"{row['outcome']}: {row['reason']}" if row["reason"] else row["outcome"]
+            sentence = f"{row['outcome']}: {row['reason']}" if row["reason"] else row["outcome"]
             file = self._files.pop(row["key"], None)
             if file:
                 _, _, ended = hparams({}, {})
-                file.add(row["steps"], [text("outcome", told), ended])
+                file.add(row["steps"], [text("outcome", sentence), ended])
 
 
 class _EventFile:

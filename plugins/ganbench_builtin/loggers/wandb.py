@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ganbench
-from ganbench_builtin.loggers._told import by_run, facts, lacking
+from ganbench_builtin.loggers._run_facts import by_run, facts, lacking
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class WeightsAndBiases(ganbench.Logger):
         for run, key in enumerate(stack["keys"]):
             if key in self._runs:
                 continue
-            told = facts(stack, run)
+            identity = facts(stack, run)
             place = Path(stack["folder"]).resolve().parent
             self._runs[key] = wandb.init(
                 **self._session,
                 id=hashlib.sha256(f"{place} {key}".encode()).hexdigest()[:16],
-                name=f"{told['variant']} seed {told['seed']}"[:128],
-                group=told["variant"][:128],
-                config={**told, "config": stack["configs"][run], "key": key},
+                name=f"{identity['variant']} seed {identity['seed']}"[:128],
+                group=identity["variant"][:128],
+                config={**identity, "config": stack["configs"][run], "key": key},
                 resume="allow" if online else None,
                 reinit="create_new",
                 settings=wandb.Settings(silent=True, console="off"),

@@ -58,7 +58,7 @@ class FeatureMetric(Metric):
 
     @property
     def least(self) -> int:
-        """Of either side."""
+        """The least number of samples on either side."""
         return 2
 
     @abstractmethod

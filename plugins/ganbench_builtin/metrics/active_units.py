@@ -33,7 +33,7 @@ class ActiveUnits(PosteriorMetric):
     silence: Annotated[float, Field(gt=0)] = 0.01
 
     def of(self, mean: Tensor, log_variance: Tensor, evaluation: Evaluation) -> dict[str, float]:
-        """Both counts."""
+        """The numbers of active and of silent units."""
         quiet = kl_dimensions(mean, log_variance).mean(0) < self.silence
         active = mean.var(0, correction=0) > self.threshold
         return {"active-units": float(active.sum()), "silent-units": float(quiet.sum())}

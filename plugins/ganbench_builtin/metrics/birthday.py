@@ -1,4 +1,4 @@
-"""How many different samples there are, told from duplicates."""
+"""How many different samples there are, by their duplicates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Birthday(FeatureMetric):
     apart, in feature space, than nearest neighbours are for `share` of n real samples. Values:
 
     - birthday: pairs / duplicate pairs, which for N equally likely samples is N. 1 to n (n - 1) / 2, the most
-      that n can tell and what it is without any duplicate. Higher is better.
+      that n can show, and its value without any duplicate. Higher is better.
     - birthday-ratio: divided by the same number of the real samples. 0 to inf; 1 for equal distributions. One
       mode of eight has 1/8; so have points of a plane whose modes are shrunk by the square root of 8.
 

@@ -23,5 +23,5 @@ class PosteriorWidth(PosteriorMetric):
     values = {"narrowest": "higher", "widest": "lower"}
 
     def of(self, mean: Tensor, log_variance: Tensor, evaluation: Evaluation) -> dict[str, float]:
-        """Both."""
+        """The narrowest and the widest log variance."""
         return {"narrowest": float(log_variance.min()), "widest": float(log_variance.max())}

@@ -41,7 +41,7 @@ class PrecisionRecall(FeatureMetric):
 
     @property
     def least(self) -> int:
-        """A k-th neighbour."""
+        """Enough samples for each to have a k-th neighbour."""
         return self.k + 1
 
     def compare(self, features: Tensor, real: Tensor) -> dict[str, float]:

@@ -26,7 +26,7 @@ class RateDistortion(PosteriorMetric):
     reads = (*PosteriorMetric.reads, "log_likelihood")
 
     def of(self, mean: Tensor, log_variance: Tensor, evaluation: Evaluation) -> dict[str, float]:
-        """Both, in nats."""
+        """Distortion and rate, in nats."""
         distortion = -float(evaluation.inspected()["log_likelihood"].double().mean())
         distortion = distortion if math.isfinite(distortion) else math.nan
         return {"distortion": distortion, "rate": rate(mean, log_variance)}

@@ -21,7 +21,7 @@ class Adversarial(ganbench.Model):
     discriminator_turns: int
 
     def players(self) -> dict[str, tuple[str, ...]]:
-        """One network each."""
+        """Generator and discriminator, with one network each."""
         return {"generator": ("generator",), "discriminator": ("discriminator",)}
 
     def turns(self) -> tuple[Turn, ...]:

@@ -35,7 +35,7 @@ class LogSigma(nn.Module):
         self.value = nn.Parameter(torch.tensor(math.log(sigma)))
 
     def forward(self) -> Tensor:
-        """A scalar."""
+        """The logarithm of sigma, a scalar."""
         return self.value
 
 

@@ -20,7 +20,7 @@ from ganbench_builtin.models._conditional import Conditional
 class ACGAN(Conditional):
     """GAN with an auxiliary classifier (Odena et al. 2017, arXiv:1610.09585).
 
-    The discriminator is not told the label: it gives a logit and the logits of the classes, and both players
+    The discriminator does not see the label: it gives a logit and the logits of the classes, and both players
     lower the cross-entropy of the label, the discriminator on real and on generated samples.
 
     Arguments:

@@ -68,14 +68,14 @@ class CycleGAN(ganbench.Model):
     pool: Annotated[int, Field(ge=0)] = 50
 
     def players(self) -> dict[str, tuple[str, ...]]:
-        """Two networks each."""
+        """Generator and discriminator, with a network for each direction."""
         return {
             "generator": ("generator", "generator_back"),
             "discriminator": ("discriminator_target", "discriminator_source"),
         }
 
     def turns(self) -> tuple[Turn, ...]:
-        """Both at once."""
+        """One turn, in which both players move."""
         return (("generator", "discriminator"),)
 
     def networks(self, spec: ganbench.DataSpec) -> dict[str, nn.Module]:

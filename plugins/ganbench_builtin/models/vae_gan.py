@@ -62,11 +62,11 @@ class VAEGAN(ganbench.Model):
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
     def players(self) -> dict[str, tuple[str, ...]]:
-        """One network each."""
+        """Encoder, generator and discriminator, with one network each."""
         return {name: (name,) for name in ("encoder", "generator", "discriminator")}
 
     def turns(self) -> tuple[Turn, ...]:
-        """All at once."""
+        """One turn, in which all players move."""
         return (("encoder", "generator", "discriminator"),)
 
     def networks(self, spec: ganbench.DataSpec) -> dict[str, nn.Module]:

@@ -28,7 +28,7 @@ class GradientPenalty(ganbench.Technique):
 
     @abstractmethod
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:
-        """What is added."""
+        """The term that is added to a judge's objective."""
 
     def objective(self, inner: Objective) -> Objective:
         """Adds the penalty to each judge's objective."""

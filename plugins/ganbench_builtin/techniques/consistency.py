@@ -35,7 +35,7 @@ class Consistency(GradientPenalty):
     flips: bool = True
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:
-        """At the data."""
+        """The penalty at the data."""
         moved = jittered(batch["data"], batch["consistency/real"], self.shift, self.flips)
         return self.weight * inconsistency(critic, batch["data"], moved)
 

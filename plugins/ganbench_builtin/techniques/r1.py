@@ -24,5 +24,5 @@ class R1(GradientPenalty):
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:
-        """At the data."""
+        """The penalty at the data."""
         return self.gamma / 2 * squares(critic, batch["data"]).mean()

@@ -25,5 +25,5 @@ class R2(GradientPenalty):
     gamma: Annotated[float, Field(ge=0)] = 1.0
 
     def penalty(self, critic: Critic, batch: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Tensor:
-        """At the samples."""
+        """The penalty at the generated samples."""
         return self.gamma / 2 * squares(critic, out["fake"]).mean()
