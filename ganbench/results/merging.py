@@ -84,15 +84,15 @@ def _complete(source: Source) -> SuiteLock:
     return cast("SuiteLock", {**rebuilt, "keys": list(keys), "labels": list(keys.values())})
 
 
-class _Compared(LockedVariant):
+class ComparedVariant(LockedVariant):
     """A variant with the comparison of the suite that it comes from."""
 
     compare: CompareConfig | None
 
 
-def _variants(locks: Sequence[SuiteLock], names: Sequence[Mapping[str, str]]) -> list[_Compared]:
+def _variants(locks: Sequence[SuiteLock], names: Sequence[Mapping[str, str]]) -> list[ComparedVariant]:
     """The variants under their labels in the whole, each with its own suite's comparison."""
-    variants: dict[str, _Compared] = {}
+    variants: dict[str, ComparedVariant] = {}
     for lock, new in zip(locks, names, strict=True):
         for entry in lock["variants"]:
             label = new[str(entry["label"])]

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from ganbench.errors import BadInput, nearest
 from ganbench.judging.outcomes import Outcome
 from ganbench.results import comparison, notebook, pairing, profiles, ranking, survival, sweeps, tracing
+from ganbench.results.merging import ComparedVariant
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
 from ganbench.results.values import averaged, metric_columns
+from ganbench.storage.records import CompareConfig, SuiteLock
 from ganbench.storage.stack_folder import StackFolder
 
 
@@ -35,7 +37,7 @@ class Results:
     """
 
     path: Path
-    lock: Mapping[str, Any]
+    lock: SuiteLock
     folders: Sequence[StackFolder] = field(repr=False)
     notes: Sequence[str] = field(default=(), repr=False)
     paths: Sequence[Path] = field(default=(), repr=False)
@@ -351,16 +353,16 @@ class Results:
         each = {label: self._comparison_of(label).get("baseline") for label in self._labels}
         return pairing.against(self._labels, self.configs, each, strict=False)
 
-    def _comparison_of(self, label: str) -> Mapping[str, Any]:
+    def _comparison_of(self, label: str) -> CompareConfig:
         """The table [compare] of the variant's suite."""
         # In a merged suite each variant keeps the comparison of its own suite.
-        comparison_table: Mapping[str, Any] = self._comparisons.get(label) or self.lock.get("compare") or {}
-        return comparison_table
+        return self._comparisons.get(label) or self.lock.get("compare") or {"metric": None, "baseline": None}
 
     @cached_property
-    def _comparisons(self) -> dict[str, Mapping[str, Any]]:
-        entries = self.lock.get("variants", ())
-        return {str(entry["label"]): entry["compare"] for entry in entries if entry.get("compare")}
+    def _comparisons(self) -> dict[str, CompareConfig]:
+        """Variant label -> its own suite's [compare]; empty unless several folders were merged."""
+        entries = cast("Sequence[ComparedVariant]", self.lock.get("variants", ()))
+        return {str(entry["label"]): own for entry in entries if (own := entry.get("compare"))}
 
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
         """Variant -> the metric to show, without variants that do not take it."""

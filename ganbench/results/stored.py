@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ganbench.results.duplicates import chosen, conflicts
 from ganbench.storage.earlier import completed_rows
-from ganbench.storage.records import StackConfig
+from ganbench.storage.records import StackConfig, SuiteLock
 from ganbench.storage.schema import EVALS, RUNS, rows_table, runs_frame
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import techniques_label
@@ -34,7 +34,7 @@ class Stored:
         name: the suite's.
     """
 
-    def __init__(self, lock: Mapping[str, Any], folders: Sequence[StackFolder], name: str) -> None:
+    def __init__(self, lock: SuiteLock, folders: Sequence[StackFolder], name: str) -> None:
         self._lock, self._folders, self._name = lock, folders, name
 
     @cached_property
