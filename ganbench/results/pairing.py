@@ -10,14 +10,15 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from ganbench.errors import BadInput, nearest
-from ganbench.results.stored import name_of
+from ganbench.results.stored import NO_CONFIG, name_of
+from ganbench.storage.records import VariantConfig
 
 Baseline: TypeAlias = str | Mapping[str, Any]
 """A variant's label, or what baselines have in common, as in a suite's [compare]."""
 ALL = "all"
 """In place of a baseline: compare all pairs, whatever the suite says."""
 Pair = tuple[str, str]
-Configs = Mapping[str, Mapping[str, Any]]
+Configs = Mapping[str, VariantConfig]
 
 MOST = 30
 """Variants of which all pairs are compared: 435. Pairs, and Holm's correction, grow with the square."""
@@ -34,7 +35,7 @@ _SETTINGS = {
 
 def data_of(configs: Configs, label: str) -> str:
     """The data that a variant is trained on, as text."""
-    return json.dumps(configs.get(label, {}).get("dataset"), sort_keys=True)
+    return json.dumps(configs.get(label, NO_CONFIG).get("dataset"), sort_keys=True)
 
 
 def all_pairs(groups: Mapping[str, Hashable]) -> list[Pair]:
@@ -108,7 +109,10 @@ def check_comparable(
             # A setting that one side did not record is no reason to refuse; two values within a side are.
             if all(values) and (values[0] != values[1] or len(values[0]) > 1):
                 _refuse(metric, one, other, description, *values)
-        options = _options(configs.get(one, {}), metric), _options(configs.get(other, {}), metric)
+        options = (
+            _options(configs.get(one, NO_CONFIG), metric),
+            _options(configs.get(other, NO_CONFIG), metric),
+        )
         if None not in options and options[0] != options[1]:
             _refuse(metric, one, other, "the metric's options", {options[0]}, {options[1]})
 
@@ -138,7 +142,7 @@ def _options(config: Mapping[str, Any], metric: str) -> str | None:
 def _matching(baseline: Baseline, labels: Sequence[str], configs: Configs) -> list[str]:
     if isinstance(baseline, str):
         return [label for label in labels if label == baseline]
-    return [label for label in labels if _matches(baseline, _as_written(configs.get(label, {})))]
+    return [label for label in labels if _matches(baseline, _as_written(configs.get(label, NO_CONFIG)))]
 
 
 def _as_written(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,10 +166,10 @@ def _matches(pattern: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 
 def _nearest(label: str, candidates: Sequence[str], configs: Configs) -> list[str]:
     """The candidates on the same data that share most of the variant's configuration."""
-    config = configs.get(label, {})
+    config = configs.get(label, NO_CONFIG)
     # A baseline on other data says nothing about this variant.
     same = [other for other in candidates if data_of(configs, other) == data_of(configs, label)]
-    likeness = {other: _likeness(config, configs.get(other, {})) for other in same}
+    likeness = {other: _likeness(config, configs.get(other, NO_CONFIG)) for other in same}
     return [other for other in same if likeness[other] == max(likeness.values())]
 
 
@@ -177,7 +181,7 @@ def _likeness(one: Mapping[str, object], other: Mapping[str, object]) -> int:
 def _no_baseline(baseline: Baseline, labels: Sequence[str], configs: Configs) -> str:
     if isinstance(baseline, str):
         return f"no variant is called {baseline!r}; {nearest(baseline, labels)}"
-    written = [_as_written(configs.get(label, {})) for label in labels]
+    written = [_as_written(configs.get(label, NO_CONFIG)) for label in labels]
     # Reports the first property that no variant has: that is where the typo is.
     for key, wanted in baseline.items():
         choices = {json.dumps(config[key], default=str) for config in written if key in config}

@@ -19,7 +19,7 @@ from ganbench.results.merging import ComparedVariant
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
 from ganbench.results.values import averaged, metric_columns
-from ganbench.storage.records import CompareConfig, SuiteLock
+from ganbench.storage.records import CompareConfig, SuiteLock, VariantConfig
 from ganbench.storage.stack_folder import StackFolder
 
 
@@ -116,7 +116,7 @@ class Results:
         return pd.DataFrame(self._stored.sheets(), columns=["key", "variant", "seed", "step", "path"])
 
     @property
-    def configs(self) -> dict[str, Mapping[str, Any]]:
+    def configs(self) -> dict[str, VariantConfig]:
         """Variant label -> its resolved configuration, in the suite's order."""
         return self._stored.configs
 

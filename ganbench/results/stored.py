@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ganbench.results.duplicates import chosen, conflicts
 from ganbench.storage.earlier import completed_rows
-from ganbench.storage.records import StackConfig, SuiteLock
+from ganbench.storage.records import StackConfig, SuiteLock, VariantConfig
 from ganbench.storage.schema import EVALS, RUNS, rows_table, runs_frame
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import techniques_label
@@ -23,6 +23,8 @@ _RUN = [("key", pa.string()), ("variant", pa.string()), ("seed", pa.int64())]
 # Without the first column, `run`: an index within one stack.
 NO_EVALUATIONS = pa.schema([*_RUN, *list(EVALS)[1:]]).empty_table()
 NO_TRACES = pa.schema([*_RUN, ("step", pa.int64()), ("player", pa.string())]).empty_table()
+NO_CONFIG = cast("VariantConfig", {})
+"""In place of the configuration of a label that has none, as in a damaged folder."""
 
 
 class Stored:
@@ -43,12 +45,12 @@ class Stored:
         return [folder.config() for folder in self._folders]
 
     @cached_property
-    def configs(self) -> dict[str, Mapping[str, Any]]:
+    def configs(self) -> dict[str, VariantConfig]:
         """Variant label -> its resolved configuration."""
-        listed: dict[str, Mapping[str, Any]] = {
+        listed: dict[str, VariantConfig] = {
             str(entry["label"]): entry["config"] for entry in self._lock.get("variants", ())
         }
-        stored: dict[str, Mapping[str, Any]] = {
+        stored: dict[str, VariantConfig] = {
             str(label): config
             for stack in self.stacks
             for label, config in zip(stack.get("labels", ()), stack.get("variants", ()), strict=False)
@@ -158,7 +160,7 @@ class Stored:
     def _failed_runs(self) -> Iterator[dict[str, object]]:
         """Rows of the runs that failed before they had a stack."""
         for entry in self._lock.get("failed", ()):
-            config = self.configs.get(str(entry["label"]), {})
+            config = self.configs.get(str(entry["label"]), NO_CONFIG)
             parts = {name: name_of(config.get(name)) for name in ("model", "loss", "dataset")}
             names = [name_of(technique) for technique in config.get("techniques", ())]
             yield {
