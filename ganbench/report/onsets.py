@@ -35,7 +35,9 @@ def _last_passed(results: Results, seen: pd.DataFrame) -> dict[str, int]:
     """Key -> the last step before the onset at which the run was judged, and had not failed."""
     found = results.evaluations.loc[results.evaluations["key"].isin(seen.index), ["key", "step"]]
     found = found.join(seen[["onset_step", "budget"]], on="key")
+    # where the evaluation at the onset has no row, others may be gone too, and "between" could be wrong
     shown = found.loc[found["step"] == found["onset_step"], "key"]
+    # an evaluation during warm-up cannot have passed, because it was not judged
     judged = found["step"] >= _warmup(results) * found["budget"].astype(float)
     passed = found[judged & (found["step"] < found["onset_step"]) & found["key"].isin(shown)]
     return {str(key): int(step) for key, step in passed.groupby("key")["step"].max().items()}
@@ -44,4 +46,5 @@ def _last_passed(results: Results, seen: pd.DataFrame) -> dict[str, int]:
 def _warmup(results: Results) -> float:
     """The share of a run that is not judged."""
     share = (results.lock.get("verdict") or {}).get("warmup")
+    # a lock edited by hand must not cost the report
     return float(share) if isinstance(share, int | float) else Thresholds().warmup

@@ -53,6 +53,7 @@ def superiority_interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> I
         return Interval(math.nan, math.nan)
     sides = (_placements(x, y) / y.size, _placements(y, x) / x.size)
     variance = sum(float(side.var(ddof=1)) / side.size for side in sides) if least > 1 else 0.0
+    # bounds, because the variance of a few placements is itself uncertain
     n = min(max(effective_number(effect, variance, least), least / 2), x.size + y.size)
     return score_interval(effect, n, NormalDist().inv_cdf(0.5 + level / 2))
 
@@ -91,6 +92,7 @@ def least_p(n: int, m: int) -> float:
     return min(1.0, 2 / math.comb(n + m, n)) if n and m else math.nan
 
 
+# samples of equal sizes without ties have the same ranks, so pairs of variants share one distribution
 @lru_cache(maxsize=256)
 def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
     """Probability of each sum of n of the ranks, all choices being equally likely.
@@ -101,6 +103,7 @@ def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
     largest = sum(ranks[-n:])
     # choices[k, s]: in how many ways k of the ranks so far sum up to s; row by row as in the subset-sum
     # recurrence choices(k, s) = choices without the rank(k, s) + choices without it(k - 1, s - rank)
+    # floats: counts reach C(60, 30) = 1.2e17, and their rounding is far below any p that matters
     choices = np.zeros((n + 1, largest + 1))
     choices[0, 0] = 1.0
     for rank in ranks:

@@ -73,6 +73,7 @@ def restricted_mean_interval(
     times, at_risk, events, survival, _ = _table(time, event)
     n, variance = len(time), 0.0
     for at, left, dead in zip(times, at_risk, events, strict=True):
+        # once everyone has the event the curve is 0, and Greenwood's term would divide by 0
         if dead and left > dead and at < horizon:
             variance += _area(times, survival, at, horizon) ** 2 * dead / (left * (left - dead))
     share = min(1.0, _area(times, survival, 0.0, horizon) / horizon)
@@ -106,6 +107,7 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
         excess += dead - d * share
         if n > 1:
             covariance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
+    # the excesses of all groups sum to 0, so the covariance is singular
     rank = np.linalg.matrix_rank(covariance)
     if rank == 0:
         return 1.0
@@ -120,6 +122,7 @@ def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarra
     scores = event - hazard[np.searchsorted(times, time)]  # observed less expected
     n = len(group[0])
     sums = np.abs(scores[_divisions(len(time), n)].sum(axis=1))
+    # 1e-9: equal sums in another order of addition differ in the last bits
     return float((sums >= abs(scores[:n].sum()) - 1e-9).mean())
 
 
@@ -144,5 +147,6 @@ def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def _area(times: np.ndarray, survival: np.ndarray, start: float, stop: float) -> float:
     """Under the step curve, from start to stop."""
+    # the curve keeps its last value after the last time
     edges = np.clip(np.append(times, np.inf), start, stop)
     return float((survival * np.diff(edges)).sum())

@@ -12,6 +12,7 @@ def break_label(label: str, width: int) -> list[str]:
     What is longer than a line is broken after "=", "_", or before a "." or "-" that letters follow.
     """
     lines = [""]
+    # parts are between the marks at which a label may break
     part = "[^/+, ]"
     within = rf"{part}{{0,{width - 1}}}[=_]|{part}{{1,{width}}}(?=[.-][A-Za-z])"
     # alternatives in order of preference: a whole part that fits, a part cut at a mark, a part cut anywhere

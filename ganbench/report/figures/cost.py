@@ -36,6 +36,7 @@ def cost(results: Results) -> Figure:
         raise NothingToDraw("no time was recorded")
     by_variant = timed.groupby("variant", sort=False, observed=True)
     means = by_variant[list(_KINDS.values())].mean().assign(runs=by_variant.size())
+    # a missing evaluation time must not hide the training time
     total = means["seconds"] + means["evaluation_seconds"].fillna(0)
     total = total.sort_values(ascending=False, kind="stable")
     shown = ends([str(variant) for variant in total.index], ROWS)
@@ -84,6 +85,7 @@ def _chart(table: pd.DataFrame, shown: Sequence[str], labels: Mapping[str, str])
         y=row_axis(),
         x=alt.X("seconds:Q", stack="zero", title="mean seconds per run", axis=alt.Axis(tickCount=5)),
         color=alt.Color("what:N", scale=alt.Scale(domain=list(_KINDS)), legend=legend),
+        # by name, descending: training next to the axis, evaluation after it
         order=alt.Order("what:N", sort="descending"),
         opacity=dim(chosen),
         tooltip=tips(variant="variant:N", what="what:N", seconds="seconds:Q", runs="runs:Q"),

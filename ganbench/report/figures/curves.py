@@ -35,6 +35,7 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
     """
     found = tasks(results, metric)
     labels = labels_of(results)
+    # panels share one legend, which has room for about a dozen names
     each = LINES if len(found) < 3 else LINES // 3
     evaluations = averaged(results.evaluations)
     panels, shown, findings = [], [], []
@@ -50,6 +51,7 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
         findings.append((task, left_out(len(kept), len(task.summary), "final value")))
     if not panels:
         raise NothingToDraw("no metric was measured")
+    # each variant once, though several panels may show it
     lines = Lines(results.runs, panels, labels, dict.fromkeys(shown))
     sentences = [
         _at_the_end(bands, task, labels) + left
@@ -62,12 +64,17 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
 def gradient_norms(results: Results) -> Figure:
     """The gradient norm of each player over training."""
     return _probe(
-        results, "grad_norm", ("gradient-norms", "Gradient norms over training", "gradient norm"), decades=0.0
+        # 0 decades: norms are always on a logarithmic axis, since they span orders of magnitude
+        results,
+        "grad_norm",
+        ("gradient-norms", "Gradient norms over training", "gradient norm"),
+        decades=0.0,
     )
 
 
 def logit_gap(results: Results) -> Figure:
     """Mean logit of a judge on real minus that on fake samples: how clearly it separates them."""
+    # infinitely many decades: never a logarithmic axis, since gaps may be negative
     words = ("logit-gap", "Logit gap over training", "logit of real - logit of fake")
     return _probe(results, "logit_gap", words, decades=math.inf)
 
@@ -95,6 +102,7 @@ def _probe(results: Results, column: str, words: tuple[str, str, str], decades: 
 def _traces(results: Results, column: str) -> pd.DataFrame:
     """key, variant, step, player, value of the runs that have a row."""
     rows = results.curves((column,), points=POINTS).rename(columns={column: "value"})
+    # the trace of a stack may hold runs that are not among these results
     return rows[rows["key"].isin(results.runs["key"])].dropna(subset="value")
 
 

@@ -32,6 +32,7 @@ from ganbench.text import listed, plain_text, shorten
 
 POINTS = 300
 """Steps drawn of a trace."""
+# Runs of an outcome tried before it is left out: each may read a whole trace from disk.
 _TRIES = 5
 _ACCURACIES = ("real_accuracy", "fake_accuracy")
 _NORM = "gradient norm"
@@ -65,6 +66,7 @@ def examples(results: Results) -> Figure:
 def _example(results: Results, runs: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame] | None:
     """The run with the median onset, or the nearest one that left rows; and its rows."""
     ordered = runs.sort_values(["onset_step", "variant", "seed"])
+    # positions in order of distance from the median's
     nearest = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) // 2), kind="stable")
     for place in nearest[:_TRIES]:
         run = ordered.iloc[int(place)]
@@ -91,6 +93,7 @@ def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
     trace = _around(trace, run)
     if run["outcome"] == Outcome.SATURATED:
         columns = [name for name in _ACCURACIES if name in trace]
+        # only judges have accuracies: in the rows of generators they are missing
         judge = trace[trace[columns].notna().all(axis=1)]
         long = judge.melt(id_vars="step", value_vars=columns, var_name="series", value_name="value")
         return _long(
@@ -118,6 +121,7 @@ def _trace(results: Results, key: str) -> pd.DataFrame:
     for folder in results.folders:
         keys = list(folder.config().get("keys", ()))
         if key in keys and (table := folder.traces_table()) is not None:
+            # a trace names a run by its position in the stack
             own = table.filter(pc.equal(table.column("run"), keys.index(key)))
             frame: pd.DataFrame = own.to_pandas().sort_values("step", kind="stable")
             if len(frame):
@@ -128,9 +132,11 @@ def _trace(results: Results, key: str) -> pd.DataFrame:
 def _around(trace: pd.DataFrame, run: pd.Series) -> pd.DataFrame:
     """The steps around the evidence, at most `POINTS` of them."""
     first, last = _evidence(run)
+    # evidence of a single step still needs surroundings: a tenth of the run
     margin = max(last - first, 0.1 * float(run["budget"]))
     near = trace[(trace["step"] >= first - margin) & (trace["step"] <= last + margin)]
     steps = np.sort(near["step"].unique())
+    # thinned by steps and not by rows, so that all players keep the same ones
     kept = steps[:: max(1, -(-len(steps) // POINTS))]
     return near[near["step"].isin(kept)]
 
@@ -165,6 +171,7 @@ def _panel(
 ) -> alt.LayerChart:
     known = {"variant": str(run["variant"]), "seed": int(run["seed"]), "outcome": str(run["outcome"])}
     lines = _lines(rows, known, series, chosen)
+    # all panels obey one legend, so only one panel declares the selection
     if first:
         lines = lines.add_params(chosen)
     title = alt.TitleParams(
@@ -184,6 +191,7 @@ def _lines(rows: pd.DataFrame, known: dict[str, Any], series: list[str], chosen:
     ]
     dashes = [DASHES[i % len(DASHES)] for i in range(len(names))]
     legend = alt.Legend(title=None, columns=2, symbolType="stroke", symbolOpacity=1, symbolSize=320)
+    # a line alone would hide how few evaluations there are
     points = alt.OverlayMarkDef(size=14, filled=True) if len(rows) < 60 else False
     flat = alt.Chart(values(told)).transform_flatten(["step", "value"])
     run_tips = {"variant": "variant:N", "seed": "seed:O", "outcome": "outcome:N", "series": "series:N"}

@@ -68,6 +68,7 @@ class Lines:
         self.runs = runs[runs["variant"].isin(self.labels)].set_index("key")
         self.panels = panels
         self.bands = [self._bands(panel) for panel in panels]
+        # an equal share each; at least one, so that a band never stands alone
         each = max(1, RUNS // len(self.labels))
         shown = self.runs.sort_values("seed", kind="stable").groupby("variant", sort=False).head(each).index
         self.singles = [panel.rows[panel.rows["key"].isin(shown)] for panel in panels]
@@ -117,17 +118,20 @@ class Lines:
             title="step" if index == len(self.panels) - 1 else None,
             scale=alt.Scale(nice=False, zero=False),
         )
+        # empty=False: without a pointer no line stands out
         over = alt.selection_point(
             name=f"over{index}", fields=["run"], on="pointerover", clear=False, empty=False
         )
         area, middle = self._band_layers(bands, x, axis, chosen)
         single, dots, ends = self._run_layers(singles, x, axis, chosen, over)
         single = single.add_params(over, *([chosen] if index == 0 else []))
+        # later layers cover earlier ones: medians above seeds, marks above medians
         return layers(area, single, middle, ends, dots)
 
     def _band_layers(
         self, bands: pd.DataFrame, x: alt.X, axis: Mapping[str, Any], chosen: alt.Parameter
     ) -> tuple[alt.Chart, alt.Chart]:
+        # one row a curve with lists, unfolded in the browser: a label is stored once a curve, not once a point
         rows = [
             {
                 "variant": variant,
@@ -168,7 +172,10 @@ class Lines:
         base = alt.Chart(values(self._run_rows(singles)))
         base = base.encode(color=self._look["color"], description="spoken:N")
         flat = base.transform_flatten(["step", "value"]).encode(
-            x=x, y=alt.Y("value:Q", **axis), detail="run:N"
+            # `detail` keeps runs apart: seeds repeat between variants
+            x=x,
+            y=alt.Y("value:Q", **axis),
+            detail="run:N",
         )
         few = len(self.labels) <= FEW
         faint = alt.when(over).then(alt.value(1)).when(chosen, empty=few).then(alt.value(0.4))
@@ -205,6 +212,7 @@ class Lines:
                 "value": own["value"].tolist(),
             }
             if run["outcome"] != Outcome.FINISHED:
+                # thinned traces may have no row at the onset: the last one before it then
                 at = own[own["step"] <= run["onset_step"]] if pd.notna(run["onset_step"]) else own
                 end = (at if len(at) else own).iloc[-1]
                 row |= {"onset": int(end["step"]), "last": float(end["value"])}
@@ -223,15 +231,20 @@ def band(rows: pd.DataFrame, total: int, stopped: float) -> pd.DataFrame:
         stopped: the value of a run that has stopped (NaN: it does not count).
     """
     runs = [own.sort_values("step") for _, own in rows.groupby("key", sort=False, observed=True)]
+    # the grid is that of the run that went furthest, and of these the one with most steps
     steps = max((own["step"].to_numpy() for own in runs), key=lambda own: (own[-1], len(own)))
     grid = np.full((max(total, len(runs)), len(steps)), stopped)
+    # lines without a run stay at `stopped`: a run may have failed before its first row
     for line, own in zip(grid, runs, strict=False):
         at, value = own["step"].to_numpy(), own["value"].to_numpy(dtype=np.float64)
+        # between its steps a run keeps its last value
         alive = (steps >= at[0]) & (steps <= at[-1])
         line[alive] = value[np.searchsorted(at, steps[alive], side="right") - 1]
+    # numpy warns about columns of NaN only
     some = ~np.isnan(grid).all(axis=0)
     low, lower, upper, high = np.full((4, len(steps)), np.nan)
     if some.any():
+        # no interpolation: between two infinities it would be NaN
         low[some], lower[some] = np.nanquantile(grid[:, some], [0.25, 0.5], axis=0, method="lower")
         upper[some], high[some] = np.nanquantile(grid[:, some], [0.5, 0.75], axis=0, method="higher")
     found = {"step": steps, "low": low, "middle": (lower + upper) / 2, "high": high}

@@ -82,8 +82,10 @@ def _span(rows: pd.DataFrame, table: pd.DataFrame, column: str, name: str) -> st
 def logspaced(points: Iterable[float]) -> bool:
     """True if positive values are spaced by ratio rather than by difference."""
     known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
+    # two values have no pattern: a factor of ten or more counts as logarithmic
     if len(known) < 3 or known[0] <= 0:
         return bool(len(known) == 2 and known[0] > 0 and known[1] / known[0] >= 10)
+    # the spacing that varies less, relative to its mean, is the one that was meant
     ratios, steps = np.diff(np.log(known)), np.diff(known)
     return float(np.std(ratios) / np.mean(ratios)) < float(np.std(steps) / np.mean(steps))
 
@@ -96,6 +98,7 @@ def edges(points: Iterable[float], log: bool) -> dict[float, tuple[float, float]
         middles = np.array([at[0] - 0.5, at[0] + 0.5])
     else:
         between = (at[1:] + at[:-1]) / 2
+        # the outermost cells reach as far outwards as inwards
         middles = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
     if log:
         middles = np.exp(middles)
@@ -113,6 +116,7 @@ def _axis(points: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
 def _marks(points: Iterable[float]) -> list[float]:
     """At most nine of the values, for an axis."""
     known = sorted(float(point) for point in points)
+    # every second, third, ... value, so that distances stay even
     return known[:: max(1, -(-len(known) // 9))]
 
 
@@ -128,6 +132,7 @@ def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
                 **{name: row[name] for name in ("x", "y", "runs", "stable", "share")},
                 **{f"{name}_told": text for name, text in at.items()},
                 **{"left": left, "right": right, "bottom": low, "top": high},
+                # the geometric middle is in the middle of a cell on a logarithmic axis
                 "mx": math.sqrt(left * right) if log_x else (left + right) / 2,
                 "my": math.sqrt(low * high) if log_y else (low + high) / 2,
                 "text": f"{100 * row['share']:.0f}",
@@ -204,6 +209,7 @@ def sensitivity(results: Results) -> Figure:
         raise NothingToDraw(few)
     found = {name: results.stability_map(name) for name in swept}
     reach = {name: float(np.ptp(rows["share"])) for name, rows in found.items()}
+    # the option that matters most comes first
     order = sorted(swept, key=lambda name: -reach[name])
     ranges = [
         f"from {percent(rows['share'].min())} to {percent(rows['share'].max())} with {plain_text(name)}"

@@ -52,6 +52,7 @@ def comparisons(
         raise NothingToDraw("there are no two variants to compare")
     labels = labels_of(results)
     measured = listed([plain_text(name) for name in pairs["metric"].unique()])
+    # without a baseline the same variants are on both sides
     if set(pairs["variant"]) & set(pairs["other"]):
         title, order, by = f"Who beats whom by {measured}", _ranking(pairs), "mean effect"
         kept = ends(order, MOST)
@@ -79,14 +80,17 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing:
         won = []
         for row in clear.head(3).to_dict("records"):
             first, second = row["variant"], row["other"]
+            # an effect below 0.5 means that the second is better
             first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
             won.append(f"{labels[first]} beats {labels[second]} (corrected {p_equation(row['p_holm'])})")
         return f"{counted}: {listed(won)}."
     of = f"of {len(pairs)} comparisons" if len(pairs) > 1 else "of the comparison"
     least = f"the smallest Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
+    # to test while runs come in, and stop once p is small, is no test at that level
     if missing:
         return f"Nothing is called significant until every run of the suite has a result; {least}."
     if not pairs["reachable"].any():
+        # Holm multiplies the smallest p by the number of pairs
         possible = p_value(min(1.0, float(pairs["least_p"].min()) * len(pairs)))
         least += f", and with this few runs it cannot fall below {possible}"
     return f"No significant difference at n = {n} runs per variant: {least}."
@@ -94,6 +98,7 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing:
 
 def _ranking(pairs: pd.DataFrame) -> list[str]:
     """Variants by their mean effect, best first."""
+    # P(B better) = 1 - P(A better), because ties count half
     mirrored = pairs.assign(variant=pairs["other"], other=pairs["variant"], effect=1 - pairs["effect"])
     both = pd.concat([pairs, mirrored], ignore_index=True)
     means = both.groupby("variant", sort=False, observed=True)["effect"].mean()
@@ -134,7 +139,9 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     points = base.mark_point(size=80, strokeWidth=2).add_params(chosen)
     points = points.encode(x=alt.X("effect:Q", scale=scale), shape=_shape(), opacity=dim(chosen))
     texts = base.mark_text(align="left", dx=10, fontSize=10).encode(
-        x=alt.datum(1, scale=scale), text=alt.Text("p:N")
+        # right of the plot, where no interval reaches
+        x=alt.datum(1, scale=scale),
+        text=alt.Text("p:N"),
     )
     middle = alt.Chart(values([{"x": 0.5}])).mark_rule(strokeDash=[3, 3]).encode(x="x:Q")
     return layers(middle, spans, points, texts).properties(width="container", height=row_step(rows))
@@ -180,7 +187,10 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     )
     cells = base.mark_rect(strokeWidth=2).encode(
         color=alt.Color(
-            "effect:Q", scale=alt.Scale(domain=[0, 0.5, 1], range="diverging", interpolate="rgb"), legend=None
+            # rgb: the default, HCL, would pass through hues that are not in the theme
+            "effect:Q",
+            scale=alt.Scale(domain=[0, 0.5, 1], range="diverging", interpolate="rgb"),
+            legend=None,
         )
     )
     texts = base.mark_text(fontSize=10).encode(
@@ -198,4 +208,5 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
 def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
     own, other = places[pair["variant"]], places[pair["other"]]
     name = labels[pair["variant"]]
+    # numbers in place of names above the columns, where long names would overlap
     return {**_drawn(pair), "row": f"{wrap_label(name)}   {own + 1}", "order": own, "column": other + 1}

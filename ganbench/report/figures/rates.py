@@ -50,6 +50,7 @@ def failure_rates(results: Results) -> Figure:
     labels = labels_of(results)
     finding = _rates_finding(table, labels)
     kept = ends(table["variant"].tolist(), ROWS)
+    # tests cover all pairs, so they would name variants that a shortened chart leaves out
     if len(kept) == len(table) and table["failures"].any():
         finding += _tested(results, labels)
     finding += left_out(len(kept), len(table), "failure rate")
@@ -89,6 +90,7 @@ def _rates_finding(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Which variants failed most and least often."""
     runs, failures = int(table["runs"].sum()), int(table["failures"].sum())
     if not failures:
+        # the fewest runs have the widest interval: the bound then holds for all variants
         row = table.sort_values("runs", kind="stable").iloc[0]
         return (
             f"No run failed: 0 of {runs}; at {row['runs']} runs per variant, the true rate may still be "
@@ -123,6 +125,7 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
     differences = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]
+        # rates compared as whole numbers, without division
         if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
             more, less = less, more
         differences.append(f"{more} failed more often than {less} ({p_equation(row['p_failures_holm'])})")
@@ -170,6 +173,7 @@ def outcomes(results: Results) -> Figure:
     bars = base.mark_bar(stroke="black", strokeWidth=0.5, strokeOpacity=0.5).encode(
         color=alt.Color(
             "outcome:N",
+            # all outcomes, so that each has its colour in every report
             scale=alt.Scale(domain=list(OUTCOMES), range="ordinal"),
             legend=alt.Legend(
                 title=None,

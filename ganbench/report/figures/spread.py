@@ -56,6 +56,7 @@ def final_values(results: Results, metric: str | None = None) -> Figure:
     charts, tables, told = [], [], []
     for index, task in enumerate(found):
         order = task.best_first()
+        # charts of several metrics share the rows of one
         kept = ends(order, max(6, ROWS // len(found)))
         summary = task.summary.set_index("variant", drop=False).loc[order]
         runs = results.runs[results.runs["variant"].isin(kept)]
@@ -74,7 +75,10 @@ def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a run and lane. Failed runs keep their last value, which no statistic counts."""
     lanes = [
         runs[["variant", "seed", "outcome"]].assign(
-            when=when, kind="run", value=runs.get(f"{when}_{metric}", math.nan)
+            # there is no such column if no run lived to measure the metric
+            when=when,
+            kind="run",
+            value=runs.get(f"{when}_{metric}", math.nan),
         )
         for when in _LANES
     ]
@@ -153,6 +157,7 @@ def _chart(
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
         drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
+    # 44 pixels: a row has two lanes
     return layers(*drawn).properties(height=row_step(rows, 44))
 
 
@@ -200,8 +205,10 @@ def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
         return 0.0
     worst, best = (finite.min(), finite.max()) if direction == "higher" else (finite.max(), finite.min())
     if log:
+        # 8% of the axis, in decades
         return float(worst * (worst / best) ** 0.08)
     outwards = 1.0 if direction == "lower" else -1.0
+    # 8% of the spread; if all values are equal, of 1
     return float(worst + (worst - best or outwards) * 0.08)
 
 
@@ -228,6 +235,7 @@ def _row(
 
 def _run_row(row: dict[str, Any], edge: float) -> dict[str, Any]:
     failed = row["outcome"] != Outcome.FINISHED
+    # by seed and not at random: the same results give the same picture
     jitter = 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
     return {
         "who": f"seed {row['seed']:.0f}, {row['outcome']}",

@@ -91,6 +91,7 @@ def _figure(
     results: Results, event: _Event, curves: pd.DataFrame, marks: pd.DataFrame, tests: pd.DataFrame
 ) -> Figure:
     last = curves.groupby("variant", sort=False, observed=True)["survival"].last()
+    # the variant with the fewest survivors first
     order = [str(variant) for variant in last.sort_values(kind="stable").index]
     kept = ends(order, LINES)
     names = labels_of(results)
@@ -114,6 +115,7 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
         first, half = number(steps.min()), number(steps.median())
         when = f"the first by step {first}, half of them by {half}, the last {when}"
     text = f"{len(steps)} of {len(marks)} runs {did}, {when}"
+    # baselines, and variants without one, have no p
     known = tests[tests["p_holm"].notna()]
     if known.empty:
         return f"{text}."
@@ -134,6 +136,7 @@ def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     heights = []
     for variant, step in zip(marks["variant"], marks["step"], strict=True):
         at, height = steps[str(variant)]
+        # the curve drops at an event, so a mark at that step stands below the drop
         heights.append(float(height[np.searchsorted(at, step, side="right") - 1]))
     return marks.assign(survival=heights)
 
@@ -148,6 +151,7 @@ def _chart(
     curves, marks = (
         rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(shift)) for rows in (curves, marks)
     )
+    # the axis reaches beyond 0 and 1 by as much as lines are moved
     edge = gap + max(shift.values())
     axis: dict[str, Any] = {
         "scale": alt.Scale(domain=[-edge, 1 + edge], nice=False),

@@ -36,6 +36,7 @@ def failures_by_factor(results: Results) -> list[Figure]:
         groups = [_levels(factor, title, within, runs) for within, runs in _groups(factor, results.runs)]
         groups = [table for table in groups if table["failure_rate"].nunique() > 1]
         if groups:
+            # one sentence, about the group with most runs; the table has all groups
             largest = max(groups, key=lambda table: int(table["runs"].sum()))
             table, finding = pd.concat(groups, ignore_index=True), _finding(title, largest)
             found.append(Figure(f"failures-by-{title}", f"Failures by {title}", finding, None, table))
@@ -63,6 +64,7 @@ def failed_runs(results: Results) -> list[Figure]:
 
 def _groups(factor: str, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset and model, runs) where the factor varies within them and levels pool several variants."""
+    # failure rates on different data or models differ for reasons other than the factor
     others = [name for name in ("dataset", "model") if name != factor]
     for common, own in runs.groupby(others, sort=False, observed=True):
         if 1 < own[factor].nunique() < own["variant"].nunique():
@@ -94,6 +96,7 @@ def _against_last(table: pd.DataFrame) -> list[float]:
     """p of each level against the last one, times the number of pairs that could have been chosen."""
     counts = list(zip(table["failures"].tolist(), table["runs"].tolist(), strict=True))
     pairs = len(counts) * (len(counts) - 1) / 2
+    # equal counts have equal p, and the exact test is slow: each once
     p = {one: min(1.0, pairs * stats.rates_differ(*one, *counts[-1])) for one in set(counts[:-1])}
     return [*(p[one] for one in counts[:-1]), math.nan]
 
@@ -102,6 +105,7 @@ def _finding(title: str, table: pd.DataFrame) -> str:
     plural = f"{title}{'es' if title.endswith('s') else 's'}"
     worst, least = ties.worst(table), ties.least(table)
     p, onset = worst["p_against_least"].min(), worst["median_onset"].iloc[0]
+    # tied levels have different medians, of which none is that of all
     when = "" if pd.isna(onset) or len(worst) > 1 else f", half of these by step {onset:.0f}"
     return (
         f"Of the {plural} on {worst['within'].iloc[0]}, {_named(worst[title])} failed most, in "

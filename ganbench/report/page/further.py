@@ -66,5 +66,6 @@ def _slugs(metrics: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for metric in metrics:
         slug = re.sub("[^a-z0-9]+", "-", metric.lower()).strip("-") or "metric"
+        # names may differ in punctuation only, such as "fid" and "FID"
         found[metric] = f"{slug}-{len(found) + 1}" if slug in found.values() else slug
     return found

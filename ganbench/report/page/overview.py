@@ -24,6 +24,7 @@ _WHEN = ("final", "best")
 
 def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
     """(topic, [(sentence, id of the figure that shows it)])."""
+    # without failures the page has no such section to link to
     failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
     findings = [
         (
@@ -76,6 +77,7 @@ def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
         "failed": f"{row['failures']} of {row['runs']}",
         "rate": percent(row["failure_rate"]),
         "interval": f"{percent(row['failure_low'])}, {percent(row['failure_high'])}",
+        # percent; a tenth of it is less than a pixel of the bar
         "bar": {key: round(100 * row[f"failure_{key}"], 1) for key in ("rate", "low", "high")},
         "outcomes": row["outcomes"],
     }

@@ -35,6 +35,7 @@ def write_page(results: Results, folder: Path | str, warn: Callable[[str], objec
     """
     path = Path(folder) / NAME
     text = page_text(results, list(_drawn(results, warn)), list(further(results, warn)))
+    # written as it was hashed: other line ends would break the hashes of the scripts
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return path
 
@@ -67,6 +68,7 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
         sections=sections,
         further=beside,
         examples=examples(results),
+        # attributes hold positions: labels are long, and the data has each once
         position={name: {value: at for at, value in enumerate(found)} for name, found in choices.items()},
         data={
             "filters": choices,
@@ -91,6 +93,7 @@ def _choices(results: Results) -> dict[str, list[Any]]:
 def _drawing(figure: Figure) -> dict[str, Any]:
     """The data that the script draws a figure from: the chart without its rows, its rows, its table."""
     spec = figure.spec() if figure.chart is not None else None
+    # Altair moves all rows to "datasets"; packed by columns they take less space
     rows = spec.pop("datasets", {}) if spec else {}
     return {
         "spec": spec,
@@ -118,11 +121,13 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganbench.report.page"),
         autoescape=True,
+        # a misspelt name is an error and not an empty place on the page
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else plain_text(value),
     )
+    # <wbr> lets a browser break long labels after "/"
     environment.filters["breakable"] = lambda name: escape(plain_text(name)).replace("/", Markup("/<wbr>"))
     environment.filters["safe_json"] = lambda value: Markup(embedded.safe_json(value))
     return environment.get_template("report.html.j2")
@@ -132,6 +137,7 @@ def _policy(scripts: Sequence[str]) -> str:
     """The page may run its own two scripts and show embedded pictures. No network."""
     allowed = " ".join(embedded.source_hash(script) for script in scripts)
     return (
+        # style attributes place the bars of the summary, so inline styles are allowed
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )

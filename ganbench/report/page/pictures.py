@@ -17,7 +17,7 @@ MOST_RUNS = 12
 MOST_BYTES = 1_500_000
 LARGEST = 200_000
 """Bytes; larger pictures are not embedded."""
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG = b"\x89PNG\r\n\x1a\n"  # the signature of the format: nothing else is embedded
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ def examples(results: Results) -> list[Example]:
     """Failed runs, at most one per variant and outcome, all outcomes in turn, until the page is full."""
     runs, sheets = results.runs, results.sheets
     failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["key"].isin(sheets["key"])]
+    # seeds that fail alike look alike
     failed = failed.drop_duplicates(["variant", "outcome"])
+    # the first of each outcome, then the second of each, so that a rare outcome is not crowded out
     turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
     failed = failed.loc[turn.sort_values(kind="stable").index]
     onsets = onset_texts(results)
@@ -74,6 +76,7 @@ def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
     else:
         before = sheets[sheets["step"] < onset].tail(1).assign(what="before")
         after = sheets[sheets["step"] >= onset].head(1).assign(what="at the onset or just after")
+        # a run that stopped at its onset has the same sheet as "after" and "last"
         chosen = pd.concat([before, after, last]).drop_duplicates("step")
     for row in chosen.to_dict("records"):
         yield from _picture(row["path"], f"{row['what']}, step {row['step']:,}")
@@ -83,6 +86,7 @@ def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator
     """The last sheet of a run that finished: of the same variant, else of the same dataset."""
     own = runs[runs["variant"] == variant]
     alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == Outcome.FINISHED)]
+    # runs of the same variant first, since they differ in the seed only
     alike = alike.assign(other=alike["variant"] != variant).sort_values("other", kind="stable")
     for run in alike.head(1).to_dict("records"):
         last = sheets[sheets["key"] == run["key"]].sort_values("step").tail(1)
@@ -94,6 +98,7 @@ def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator
 def _picture(path: Path, caption: str) -> Iterator[Picture]:
     """Nothing if the file is gone, too large or not a PNG."""
     try:
+        # size first: a huge file is never read
         content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
     except OSError:
         return

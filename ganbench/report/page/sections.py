@@ -55,6 +55,7 @@ def answered(figures: Sequence[Figure]) -> list[Section]:
         for section in SECTIONS
     ]
     known = {name for section in SECTIONS for name in section.names}
+    # so that a new figure is never lost because no section names it
     other = [figure for figure in figures if figure.name not in known]
     if other:
         filled.append(Section("more", "More", "What else is there?", (), other))
