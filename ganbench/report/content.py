@@ -94,7 +94,9 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     yield str(config.get("steps", ""))
     yield str(config.get("batch", ""))
     optimizers = config.get("optimizer") or {}
-    texts = {player: _optimizer(one) for player, one in optimizers.items() if isinstance(one, Mapping)}
+    texts = {
+        player: _optimizer(options) for player, options in optimizers.items() if isinstance(options, Mapping)
+    }
     # players mostly share their settings: one text is enough then
     if len(set(texts.values())) == 1:
         yield next(iter(texts.values()))
@@ -104,7 +106,7 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     yield ", ".join(str(metric.get("name", "")) for metric in metrics)
 
 
-def _optimizer(options: Mapping[str, Any]) -> str:
+def _optimizer(options: Mapping[str, object]) -> str:
     """Its name, its learning rate, and every other option that differs from its default."""
     name = str(options.get("name", ""))
     defaults = _defaults(name)
@@ -119,7 +121,7 @@ def _optimizer(options: Mapping[str, Any]) -> str:
 
 
 @cache
-def _defaults(optimizer: str) -> dict[str, Any]:
+def _defaults(optimizer: str) -> dict[str, object]:
     """The default options of a built-in optimizer; empty for any other."""
     # imported late, because it takes 0.1 s and only settings need it
     from ganbench.components.base import options_of
@@ -128,13 +130,13 @@ def _defaults(optimizer: str) -> dict[str, Any]:
     return options_of(OPTIMIZERS[optimizer]()) if optimizer in OPTIMIZERS else {}
 
 
-def _setting(value: Any) -> str:
+def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_setting, value))}]"
     return setting(value) if isinstance(value, float) else str(value)
 
 
-def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def leaves(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """("a.b", text) of each leaf that is not None."""
     for key, item in value.items():
         if isinstance(item, Mapping):

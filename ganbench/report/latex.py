@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -34,7 +33,7 @@ _ESCAPES = str.maketrans(
 )
 
 
-def escape(value: Any) -> str:
+def escape(value: object) -> str:
     """One line of text that LaTeX prints literally. The fonts of pdfLaTeX have no emoji or other scripts."""
     text = plain_text(value).translate(_ESCAPES)
     return re.sub("(?<=-)-", "{}-", text)  # two hyphens would be a dash
@@ -94,7 +93,7 @@ def _row(cells: Sequence[str]) -> str:
     return "{}" + text if text.startswith(("[", "*")) else text
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: object) -> str:
     # by identity: pd.NA == anything is pd.NA, which has no truth value
     if cell is None or cell is pd.NA:
         return ""

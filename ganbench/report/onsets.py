@@ -22,24 +22,25 @@ def onset_texts(results: Results) -> dict[str, str]:
     """
     runs = results.runs
     failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["onset_step"].notna()].set_index("key")
-    seen = failed[seen_by_evaluation(failed)]
-    passed = _last_passed(results, seen)
+    by_evaluation = failed[seen_by_evaluation(failed)]
+    passed = _last_passed(results, by_evaluation)
     texts = {str(key): f"at step {step:,}" for key, step in failed["onset_step"].items()}
-    for key, step in zip(seen.index.astype(str), seen["onset_step"], strict=True):
+    for key, step in zip(by_evaluation.index.astype(str), by_evaluation["onset_step"], strict=True):
         before = passed.get(key)
         texts[key] = f"by step {step:,}" if before is None else f"between steps {before:,} and {step:,}"
     return texts
 
 
-def _last_passed(results: Results, seen: pd.DataFrame) -> dict[str, int]:
+def _last_passed(results: Results, by_evaluation: pd.DataFrame) -> dict[str, int]:
     """Key -> the last step before the onset at which the run was judged, and had not failed."""
-    found = results.evaluations.loc[results.evaluations["key"].isin(seen.index), ["key", "step"]]
-    found = found.join(seen[["onset_step", "budget"]], on="key")
+    rows = results.evaluations[["key", "step"]]
+    rows = rows[rows["key"].isin(by_evaluation.index)]
+    rows = rows.join(by_evaluation[["onset_step", "budget"]], on="key")
     # where the evaluation at the onset has no row, others may be gone too, and "between" could be wrong
-    shown = found.loc[found["step"] == found["onset_step"], "key"]
+    recorded = rows.loc[rows["step"] == rows["onset_step"], "key"]
     # an evaluation during warm-up cannot have passed, because it was not judged
-    judged = found["step"] >= _warmup(results) * found["budget"].astype(float)
-    passed = found[judged & (found["step"] < found["onset_step"]) & found["key"].isin(shown)]
+    judged = rows["step"] >= _warmup(results) * rows["budget"].astype(float)
+    passed = rows[judged & (rows["step"] < rows["onset_step"]) & rows["key"].isin(recorded)]
     return {str(key): int(step) for key, step in passed.groupby("key")["step"].max().items()}
 
 

@@ -28,7 +28,7 @@ def _weighted(values: np.ndarray, weigh: Callable[[int], np.ndarray]) -> np.ndar
         return np.full(ordered.shape[:-1], np.nan)
     weights = weigh(ordered.shape[-1])
     counted = np.flatnonzero(weights)  # 0 * inf would be NaN
-    # inf - inf, where both middle values failed in opposite directions, is NaN without a warning
+    # the median of -inf and inf is NaN, without a warning
     with np.errstate(invalid="ignore"):
         return np.asarray((ordered[..., counted] * weights[counted]).sum(axis=-1) / weights.sum())
 

@@ -43,7 +43,7 @@ def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def first_stretch(flags: np.ndarray, length: int) -> tuple[int, int] | None:
     """First and last index of the first run of at least `length` true flags."""
-    return next((found for found in stretches(flags) if found[1] - found[0] + 1 >= length), None)
+    return next((stretch for stretch in stretches(flags) if stretch[1] - stretch[0] + 1 >= length), None)
 
 
 def bridged(flags: np.ndarray, gap: int) -> np.ndarray:

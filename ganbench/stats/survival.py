@@ -77,8 +77,8 @@ def restricted_mean_interval(
         if dead and left > dead and at < horizon:
             variance += _area(times, survival, at, horizon) ** 2 * dead / (left * (left - dead))
     share = min(1.0, _area(times, survival, 0.0, horizon) / horizon)
-    seen = effective_number(share, variance / horizon**2 * n / (n - 1), n)
-    low, high = score_interval(share, max(seen, n), student(level, n - 1))
+    effective = effective_number(share, variance / horizon**2 * n / (n - 1), n)
+    low, high = score_interval(share, max(effective, n), student(level, n - 1))
     return Interval(low * horizon, high * horizon)
 
 
@@ -97,11 +97,11 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     groups = [(np.asarray(t, dtype=np.float64), np.asarray(e, dtype=bool)) for t, e in groups if len(t)]
     if len(groups) == 2 and math.comb(sum(len(t) for t, _ in groups), len(groups[0][0])) <= EXACT_UP_TO:
         return _log_rank_exact(*groups)
-    seen = [t[e] for t, e in groups]
+    event_times = [t[e] for t, e in groups]
     excess, covariance = np.zeros(len(groups)), np.zeros((len(groups), len(groups)))
-    for at in np.unique(np.concatenate([*seen, np.empty(0)])):
+    for at in np.unique(np.concatenate([*event_times, np.empty(0)])):
         at_risk = np.array([(t >= at).sum() for t, _ in groups], dtype=np.float64)
-        dead = np.array([(t == at).sum() for t in seen], dtype=np.float64)
+        dead = np.array([(t == at).sum() for t in event_times], dtype=np.float64)
         n, d = at_risk.sum(), dead.sum()
         share = at_risk / n
         excess += dead - d * share

@@ -81,7 +81,7 @@ class Figure:
         return spec if dark is None else spec | {"config": theme(dark)}
 
     # Jupyter calls this to show the last value of a cell
-    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+    def _repr_mimebundle_(self, *args: object, **kwargs: object) -> object:
         if self.chart is None:
             return {"text/plain": self.finding, "text/html": self.table.to_html(escape=True)}
         return self.chart._repr_mimebundle_(*args, **kwargs)
@@ -124,13 +124,13 @@ def tasks(results: Results, metric: str | None = None) -> list[Task]:
     return groups
 
 
-def values(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
+def values(rows: Iterable[Mapping[str, object]]) -> alt.InlineData:
     """Rows as inline data. Numbers are rounded; NaN and infinities become null."""
     return alt.InlineData(values=[{name: _plain(cell) for name, cell in row.items()} for row in rows])
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame."""
+    """The rows of a frame, each as column -> cell."""
     return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
 
 
@@ -139,7 +139,7 @@ def layers(*charts: alt.Chart) -> alt.LayerChart:
     return alt.LayerChart(layer=list(charts))
 
 
-def _plain(cell: Any) -> Any:
+def _plain(cell: object) -> object:
     if isinstance(cell, list | tuple):
         return [_plain(item) for item in cell]
     # by identity: pd.NA == anything is pd.NA, which has no truth value
@@ -201,7 +201,7 @@ def row_axis(field_name: str = "row") -> alt.Y:
     )
 
 
-def row_step(rows: Iterable[Mapping[str, Any]], least: int = ROW) -> alt.Step:
+def row_step(rows: Iterable[Mapping[str, object]], least: int = ROW) -> alt.Step:
     """The height of a row: room for the lines of the longest name."""
     lines = max((str(row["row"]).count("\n") + 1 for row in rows), default=1)
     return alt.Step(max(least, lines * _LINE + 6))

@@ -26,6 +26,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.results.pairing import Baseline
 from ganbench.text import listed, number, p_equation, p_value, plain_text, wrap_label
 
 MOST = 14
@@ -41,7 +42,7 @@ _TIPS = tips(
 
 
 def comparisons(
-    results: Results, metric: str | None = None, baseline: Any = None, alpha: float = 0.05
+    results: Results, metric: str | None = None, baseline: Baseline | None = None, alpha: float = 0.05
 ) -> Figure:
     """The probability that a run of one variant is better than a run of another, and whether it is not .5.
 
@@ -55,14 +56,14 @@ def comparisons(
     # without a baseline the same variants are on both sides
     if set(pairs["variant"]) & set(pairs["other"]):
         title, order, by = f"Who beats whom by {measured}", _ranking(pairs), "mean effect"
-        kept = ends(order, MOST)
+        selected = ends(order, MOST)
     else:
         title, by = f"Who beats the baseline by {measured}", "effect"
         order = pairs.sort_values("effect", ascending=False, kind="stable")["variant"].unique().tolist()
-        kept = [*ends(order, ROWS), *pairs["other"].unique()]
-    drawn = [variant for variant in order if variant in kept]
+        selected = [*ends(order, ROWS), *pairs["other"].unique()]
+    drawn = [variant for variant in order if variant in selected]
     finding = _finding(pairs, alpha, labels, results.missing) + left_out(len(drawn), len(order), by)
-    table = pairs[pairs["variant"].isin(kept) & pairs["other"].isin(kept)].reset_index(drop=True)
+    table = pairs[pairs["variant"].isin(selected) & pairs["other"].isin(selected)].reset_index(drop=True)
     chart = _matrix(table, drawn, labels) if by == "mean effect" else _forest(table, drawn, labels)
     return Figure("comparisons", title, finding, chart, table)
 
@@ -105,7 +106,7 @@ def _ranking(pairs: pd.DataFrame) -> list[str]:
     return [str(name) for name in means.sort_values(ascending=False, kind="stable").index]
 
 
-def _drawn(row: dict[str, Any]) -> dict[str, Any]:
+def _drawn(row: dict[str, Any]) -> dict[str, object]:
     """The fields of a pair that the chart uses: numbers, and the text of the tooltip."""
     return {
         **{
@@ -205,8 +206,8 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     return layers(cells, outlines, texts).properties(width="container", height=row_step(rows))
 
 
-def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
-    own, other = places[pair["variant"]], places[pair["other"]]
+def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, object]:
+    row, column = places[pair["variant"]], places[pair["other"]]
     name = labels[pair["variant"]]
     # numbers in place of names above the columns, where long names would overlap
-    return {**_drawn(pair), "row": f"{wrap_label(name)}   {own + 1}", "order": own, "column": other + 1}
+    return {**_drawn(pair), "row": f"{wrap_label(name)}   {row + 1}", "order": row, "column": column + 1}

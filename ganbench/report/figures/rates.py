@@ -49,13 +49,13 @@ def failure_rates(results: Results) -> Figure:
     table = summary[columns].sort_values("failure_rate", ascending=False, kind="stable", ignore_index=True)
     labels = labels_of(results)
     finding = _rates_finding(table, labels)
-    kept = ends(table["variant"].tolist(), ROWS)
+    drawn = ends(table["variant"].tolist(), ROWS)
     # tests cover all pairs, so they would name variants that a shortened chart leaves out
-    if len(kept) == len(table) and table["failures"].any():
+    if len(drawn) == len(table) and table["failures"].any():
         finding += _tested(results, labels)
-    finding += left_out(len(kept), len(table), "failure rate")
+    finding += left_out(len(drawn), len(table), "failure rate")
     finding = f"{finding} {unjudged(results)}".strip()
-    table = table[table["variant"].isin(kept)].reset_index(drop=True)
+    table = table[table["variant"].isin(drawn)].reset_index(drop=True)
     rows = [
         {**row, "row": wrap_label(labels[row["variant"]]), "order": index, "text": _of(row)}
         for index, row in enumerate(records(table))
@@ -149,11 +149,11 @@ def outcomes(results: Results) -> Figure:
     counts = runs.groupby(["variant", "outcome"], sort=False, observed=True).size()
     table = counts.rename("runs").reset_index()
     order = most_failures_first(runs)
-    kept = ends(order, ROWS)
-    finding = _outcomes_finding(runs["outcome"]) + left_out(len(kept), len(order), "failure rate")
-    table = table[table["variant"].isin(kept)].copy()
+    drawn = ends(order, ROWS)
+    finding = _outcomes_finding(runs["outcome"]) + left_out(len(drawn), len(order), "failure rate")
+    table = table[table["variant"].isin(drawn)].copy()
     table["share"] = table["runs"] / table.groupby("variant")["runs"].transform("sum")
-    table["order"] = table["variant"].map({variant: index for index, variant in enumerate(kept)})
+    table["order"] = table["variant"].map({variant: index for index, variant in enumerate(drawn)})
     table["place"] = table["outcome"].map({name: index for index, name in enumerate(OUTCOMES)})
     table = table.sort_values(["order", "place"], ignore_index=True)
     labels = labels_of(results)

@@ -35,7 +35,7 @@ def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, 
     ]
     return [
         ("Runs", [(_outcome(results), failures)]),
-        *((title, found) for title, found in findings if found),
+        *((title, sentences) for title, sentences in findings if sentences),
     ]
 
 
@@ -51,16 +51,16 @@ def _outcome(results: Results) -> str:
     return f"{failed} of {count} runs failed ({percent(failed / count)}, {spread})."
 
 
-def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
+def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
     """(title, rows as text) for each metric, in order of first appearance."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, object]]] = {}
     for row in summary.to_dict("records"):
         title = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else "no metric"
         groups.setdefault(title, []).append(_row(row))
     return list(groups.items())
 
 
-def value_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def value_row(row: Mapping[Any, Any]) -> dict[str, object]:
     """Final and best values of a variant as text."""
     return {
         "variant": row["variant"],
@@ -71,7 +71,7 @@ def value_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _row(row: Mapping[Any, Any]) -> dict[str, object]:
     return {
         **value_row(row),
         "failed": f"{row['failures']} of {row['runs']}",

@@ -14,7 +14,9 @@ from ganbench.report.onsets import onset_texts
 from ganbench.results import Results
 
 MOST_RUNS = 12
+"""Runs shown in pictures."""
 MOST_BYTES = 1_500_000
+"""Bytes of all pictures together, as base64."""
 LARGEST = 200_000
 """Bytes; larger pictures are not embedded."""
 _PNG = b"\x89PNG\r\n\x1a\n"  # the signature of the format: nothing else is embedded
@@ -50,22 +52,22 @@ def examples(results: Results) -> list[Example]:
     turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
     failed = failed.loc[turn.sort_values(kind="stable").index]
     onsets = onset_texts(results)
-    found: list[Example] = []
+    selected: list[Example] = []
     room = MOST_BYTES
     for run in failed.to_dict("records"):
-        own = sheets[sheets["key"] == run["key"]].sort_values("step")
-        if len(found) == MOST_RUNS:
+        sheets_of_run = sheets[sheets["key"] == run["key"]].sort_values("step")
+        if len(selected) == MOST_RUNS:
             break
         onset = None if pd.isna(run["onset_step"]) else int(run["onset_step"])
-        pictures = [*_around(own, onset), *_healthy(runs, sheets, run["variant"])]
+        pictures = [*_around(sheets_of_run, onset), *_healthy(runs, sheets, run["variant"])]
         room -= sum(len(picture.uri) for picture in pictures)
         if room < 0:
             break
         reason = "" if pd.isna(run["reason"]) else str(run["reason"])
         when = onsets.get(run["key"], "")
         if pictures:
-            found.append(Example(run["variant"], run["seed"], run["outcome"], when, reason, pictures))
-    return found
+            selected.append(Example(run["variant"], run["seed"], run["outcome"], when, reason, pictures))
+    return selected
 
 
 def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
@@ -84,8 +86,8 @@ def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
 
 def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator[Picture]:
     """The last sheet of a run that finished: of the same variant, else of the same dataset."""
-    own = runs[runs["variant"] == variant]
-    alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == Outcome.FINISHED)]
+    dataset = runs.loc[runs["variant"] == variant, "dataset"].iloc[0]
+    alike = runs[(runs["dataset"] == dataset) & (runs["outcome"] == Outcome.FINISHED)]
     # runs of the same variant first, since they differ in the seed only
     alike = alike.assign(other=alike["variant"] != variant).sort_values("other", kind="stable")
     for run in alike.head(1).to_dict("records"):
