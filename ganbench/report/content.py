@@ -27,7 +27,7 @@ the median and where more than a quarter of the runs failed. It is wide at 5 run
 
 
 def counts(results: Results) -> str:
-    """How many runs, variants and seeds."""
+    """A sentence with the numbers of runs, variants and seeds."""
     runs = results.runs
     variants, seeds = runs["variant"].nunique(), runs["seed"].nunique()
     parts = f": {plural(variants, 'variant')}, {plural(seeds, 'different seed')}" if len(runs) else ""

@@ -19,8 +19,8 @@ from ganbench.storage.atomic import plain
 from ganbench.text import break_label, listed, number, p_value, percent, plain_text, whole_names
 
 FORMATS = ("table", "md", "latex", "csv", "json")
-_LEAST = 14  # characters of a label, at least
-_GAP = 3  # between columns
+_LEAST = 14  # fewest characters of a label
+_GAP = 3  # characters that Rich puts between columns
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Listing:
     caption: str
 
     def text(self, form: str) -> str:
-        """As md, latex, csv or json."""
+        """The listing as text; `form` is "md", "latex", "csv" or "json"."""
         makers: dict[str, Callable[[], str]] = {
             "md": self._markdown,
             "latex": self._latex,
@@ -158,7 +158,7 @@ def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
 
 
 def leaderboard_listing(board: Leaderboard) -> Listing:
-    """A leaderboard to read."""
+    """A leaderboard as rows of text, with its notes."""
     rows = [
         [
             plain_text(row["variant"]),

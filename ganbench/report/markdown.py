@@ -177,12 +177,14 @@ def _environment(results: Results) -> str:
 
 
 def _reproduce(results: Results) -> str:
+    suite = f"{code(content.suite_command(results))} if an installed plugin provides it, else its file"
     command = results.lock.get("command")
+    source = f"Command: {code(str(command))}" if command else f"Suite: {suite}"
     seeds = content.seeds(results)
-    named = f"{code(content.suite_command(results))} if an installed plugin provides it, else its file"
+    trained = f"{source}; seeds {seeds}" if seeds else source
     lines = [
-        f"- {f'Command: {code(str(command))}' if command else f'Suite: {named}'}{'; seeds ' * bool(seeds)}"
-        f"{seeds}. Runs already in the results folder are not trained again: choose another with `--out`.",
+        f"- {trained}. Runs already in the results folder are not trained again: choose another with "
+        "`--out`.",
         "- `suite.lock.json` holds the resolved suite, defaults included.",
         f"- In Python: {code(content.python_line(results))}",
     ]

@@ -1,4 +1,4 @@
-"""When runs failed, in words that are no more exact than what the failure was seen by."""
+"""When runs failed, as text that is only as exact as the detection: a step, or a range of steps."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ganbench.results import Results
 
 
 def seen_by_evaluation(runs: pd.DataFrame) -> pd.Series:
-    """Which of these runs failed by what an evaluation showed, so at its step or some time before."""
+    """Flags of the runs whose failure an evaluation detected: it happened at that step or before."""
     return runs["seen_by"] == "evaluation"
 
 
 def onset_texts(results: Results) -> dict[str, str]:
-    """Key -> when the run failed, of each that failed at a known step.
+    """Key -> when the run failed, for each run that failed at a known step.
 
     "at step 327" where its trace shows it; "between steps 500 and 600" where the evaluation at 500 was judged
     and passed; "by step 500" where none before was judged.

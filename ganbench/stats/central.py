@@ -8,7 +8,7 @@ import numpy as np
 
 
 def median(values: np.ndarray) -> np.ndarray:
-    """Median over the last axis; infinite where the middle is. NaN where there is nothing."""
+    """Median over the last axis; infinite where the middle value is, NaN without values."""
     return _weighted(values, _middle)
 
 

@@ -1,4 +1,4 @@
-"""Many tests at once."""
+"""Correction of p-values for multiple tests."""
 
 from __future__ import annotations
 

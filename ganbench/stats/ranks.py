@@ -12,11 +12,11 @@ import numpy as np
 from ganbench.stats.intervals import Interval, effective_number, score_interval
 
 EXACT_UP_TO = 60
-"""Values of both sides together up to which the permutation distribution is counted out."""
+"""Largest number of values, both sides together, with an exact permutation distribution."""
 
 
 class RankTest(NamedTuple):
-    """What a rank test came to.
+    """The result of a rank test.
 
     Arguments:
         p: two-sided.
@@ -88,7 +88,7 @@ def _doubled_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def least_p(n: int, m: int) -> float:
-    """The least two-sided p-value that a rank test of n against m values can reach: they are fully apart."""
+    """The smallest two-sided p-value of a rank test of n against m values: with fully separated samples."""
     return min(1.0, 2 / math.comb(n + m, n)) if n and m else math.nan
 
 

@@ -1,4 +1,4 @@
-"""Two failure rates."""
+"""An exact test that two failure rates are equal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 
 EXACT_UP_TO = 100
-"""Cases of both sides together up to which Barnard's test is feasible."""
+"""Largest number of cases, both sides together, for Barnard's test; it takes too long beyond."""
 _RATES = np.linspace(0.0, 1.0, 2001)
-"""Among which the common rate that suits the null hypothesis best is sought."""
+"""Grid of common rates over which the p-value is maximised."""
 
 
 @cache

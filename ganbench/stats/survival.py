@@ -1,4 +1,4 @@
-"""Times to an event, of which some are censored."""
+"""Survival analysis: times to an event, some of them censored."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy as np
 from ganbench.stats.intervals import Interval, effective_number, score_interval, student, wilson
 
 EXACT_UP_TO = 200_000
-"""Divisions into two groups that are counted out: 10 of 20 are 184,756."""
+"""Most divisions into two groups that the exact test enumerates: 10 of 20 are 184,756."""
 
 
 class Survival(NamedTuple):
-    """A survival curve: one entry a time, from time 0; equal lengths."""
+    """A survival curve: arrays of equal length, with one entry per time, from time 0."""
 
     time: np.ndarray
     at_risk: np.ndarray
-    """How many were still under observation just before."""
+    """Runs still under observation just before this time."""
     events: np.ndarray
     survival: np.ndarray
     """Estimated share without the event after this time."""
@@ -128,7 +128,7 @@ def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarra
 
 @lru_cache(maxsize=16)
 def _divisions(total: int, n: int) -> np.ndarray:
-    """Every choice of n among `total`: one a row."""
+    """Every choice of n positions among `total`, one per row."""
     chosen = itertools.chain.from_iterable(itertools.combinations(range(total), n))
     return np.fromiter(chosen, dtype=np.intp).reshape(-1, n)
 
@@ -146,7 +146,7 @@ def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _area(times: np.ndarray, survival: np.ndarray, start: float, stop: float) -> float:
-    """Under the step curve, from start to stop."""
+    """The area under the step curve from start to stop."""
     # the curve keeps its last value after the last time
     edges = np.clip(np.append(times, np.inf), start, stop)
     return float((survival * np.diff(edges)).sum())

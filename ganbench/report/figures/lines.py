@@ -51,7 +51,7 @@ class Panel:
 
 
 class Lines:
-    """What a figure of lines draws.
+    """The bands and single lines of a figure, from the rows of its panels.
 
     Arguments:
         runs: one row a run: key, variant, seed, outcome, onset_step.

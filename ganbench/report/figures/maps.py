@@ -120,10 +120,10 @@ def _marks(points: Iterable[float]) -> list[float]:
     return ordered[:: max(1, -(-len(ordered) // 9))]
 
 
-def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
-    log_x, log_y = logspaced(table["x"]), logspaced(table["y"])
+def _cells(table: pd.DataFrame, x: str, y: str, log_x: bool, log_y: bool) -> list[dict[str, object]]:
+    """The cells of a map: their edges, their middles and their texts."""
     in_x, in_y = edges(table["x"], log_x), edges(table["y"], log_y)
-    rows = []
+    rows: list[dict[str, object]] = []
     for row in records(table):
         (left, right), (low, high) = in_x[float(row["x"])], in_y[float(row["y"])]
         at = {name: setting(row[name]) for name in ("x", "y")}
@@ -140,8 +140,14 @@ def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
                 "spoken": f"{x} {at['x']}, {y} {at['y']}: {row['stable']} of {row['runs']} finished",
             }
         )
+    return rows
+
+
+def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
+    """Two swept options: a cell for each pair of values, coloured by the share of finished runs."""
+    log_x, log_y = logspaced(table["x"]), logspaced(table["y"])
     (scale_x, axis_x), (scale_y, axis_y) = _axis(table["x"], log_x), _axis(table["y"], log_y)
-    base = alt.Chart(values(rows)).encode(
+    base = alt.Chart(values(_cells(table, x, y, log_x, log_y))).encode(
         description="spoken:N",
         tooltip=tips(
             x="x_text:N",

@@ -54,7 +54,8 @@ def comparisons(
     labels = labels_of(results)
     measured = listed([plain_text(name) for name in pairs["metric"].unique()])
     # without a baseline the same variants are on both sides
-    if set(pairs["variant"]) & set(pairs["other"]):
+    all_pairs = bool(set(pairs["variant"]) & set(pairs["other"]))
+    if all_pairs:
         title, order, by = f"Who beats whom by {measured}", _ranking(pairs), "mean effect"
         selected = ends(order, MOST)
     else:
@@ -64,7 +65,7 @@ def comparisons(
     drawn = [variant for variant in order if variant in selected]
     finding = _finding(pairs, alpha, labels, results.missing) + left_out(len(drawn), len(order), by)
     table = pairs[pairs["variant"].isin(selected) & pairs["other"].isin(selected)].reset_index(drop=True)
-    chart = _matrix(table, drawn, labels) if by == "mean effect" else _forest(table, drawn, labels)
+    chart = _matrix(table, drawn, labels) if all_pairs else _forest(table, drawn, labels)
     return Figure("comparisons", title, finding, chart, table)
 
 

@@ -56,6 +56,11 @@ def failure_rates(results: Results) -> Figure:
     finding += left_out(len(drawn), len(table), "failure rate")
     finding = f"{finding} {unjudged(results)}".strip()
     table = table[table["variant"].isin(drawn)].reset_index(drop=True)
+    return Figure("failure-rates", "Failure rates", finding, _rates_chart(table, labels), table)
+
+
+def _rates_chart(table: pd.DataFrame, labels: Mapping[str, str]) -> alt.LayerChart:
+    """One row a variant: its rate, the interval, and the counts at the right."""
     rows = [
         {**row, "row": wrap_label(labels[row["variant"]]), "order": index, "text": _of(row)}
         for index, row in enumerate(records(table))
@@ -78,8 +83,7 @@ def failure_rates(results: Results) -> Figure:
     )
     points = base.mark_point(filled=True, size=75, opacity=1).encode(x=alt.X("failure_rate:Q", scale=scale))
     texts = base.mark_text(align="left", dx=10).encode(x=alt.datum(1, scale=scale), text="text:N")
-    chart = layers(bars, points, texts).properties(width="container", height=row_step(rows))
-    return Figure("failure-rates", "Failure rates", finding, chart, table)
+    return layers(bars, points, texts).properties(width="container", height=row_step(rows))
 
 
 def _of(row: Mapping[Any, Any]) -> str:
@@ -156,7 +160,12 @@ def outcomes(results: Results) -> Figure:
     table["order"] = table["variant"].map({variant: index for index, variant in enumerate(drawn)})
     table["place"] = table["outcome"].map({name: index for index, name in enumerate(OUTCOMES)})
     table = table.sort_values(["order", "place"], ignore_index=True)
-    labels = labels_of(results)
+    chart = _outcomes_chart(table, labels_of(results))
+    return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
+
+
+def _outcomes_chart(table: pd.DataFrame, labels: Mapping[str, str]) -> alt.LayerChart:
+    """One bar a variant, in it one part an outcome."""
     rows = [
         {**row, "row": wrap_label(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
         for row in records(table)
@@ -189,8 +198,7 @@ def outcomes(results: Results) -> Figure:
     texts = texts.encode(
         x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="fitting:N", detail="outcome:N"
     )
-    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=row_step(rows))
-    return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
+    return layers(bars.add_params(chosen), texts).properties(width="container", height=row_step(rows))
 
 
 def _outcomes_finding(outcome: pd.Series) -> str:

@@ -48,7 +48,7 @@ def final_values(results: Results, metric: str | None = None) -> Figure:
     """Final and best value of each run, with interquartile means and 95% intervals."""
     metric_tasks = tasks(results, metric)
     if not metric_tasks:
-        raise NothingToDraw("no variant takes a metric")
+        raise NothingToDraw("no variant measures a metric")
     labels = labels_of(results)
     chosen = picked("when")
     charts, tables, findings = [], [], []
@@ -75,7 +75,7 @@ def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a run and lane. Failed runs keep their last value, which no statistic counts."""
     lanes = [
         runs[["variant", "seed", "outcome"]].assign(
-            # there is no such column if no run lived to measure the metric
+            # there is no such column if no run reached an evaluation of the metric
             when=when,
             kind="run",
             value=runs.get(f"{when}_{metric}", math.nan),
