@@ -65,7 +65,7 @@ def autocorrelation(values: np.ndarray) -> np.ndarray:
     if n == 0:
         return values
     time = np.arange(n) - (n - 1) / 2
-    # losses of diverging runs reach 1e200, whose squares overflow
+    # values of diverging runs may be near 1e200, whose squares overflow
     scale = np.abs(values).max()
     rest = (values - values.mean()) / (scale or 1.0)
     rest = rest - time * (time @ rest) / (time @ time or 1.0)

@@ -26,17 +26,17 @@ def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, 
     """(topic, [(sentence, id of the figure that shows it)])."""
     # without failures the page has no such section to link to
     failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
-    findings = [
-        (
-            s.title,
-            [(f.finding, f"figure-{f.name}") for name in HEADLINES for f in s.figures if f.name == name],
-        )
-        for s in sections
-    ]
+    findings = [(section.title, _findings(section)) for section in sections]
     return [
         ("Runs", [(_outcome(results), failures)]),
         *((title, sentences) for title, sentences in findings if sentences),
     ]
+
+
+def _findings(section: Section) -> list[tuple[str, str]]:
+    """(sentence, id) of the section's figures among `HEADLINES`, in that order."""
+    figures = (figure for name in HEADLINES for figure in section.figures if figure.name == name)
+    return [(figure.finding, f"figure-{figure.name}") for figure in figures]
 
 
 def _outcome(results: Results) -> str:
