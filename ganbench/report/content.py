@@ -27,7 +27,7 @@ the median and where more than a quarter of the runs failed. It is wide at 5 run
 
 
 def counts(results: Results) -> str:
-    """How many runs, variants and seeds."""
+    """A sentence with the numbers of runs, variants and seeds."""
     runs = results.runs
     variants, seeds = runs["variant"].nunique(), runs["seed"].nunique()
     parts = f": {plural(variants, 'variant')}, {plural(seeds, 'different seed')}" if len(runs) else ""
@@ -42,6 +42,7 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
         yield missing, f"and {is_} not in these tables."
     labels = labels_of(results)
     for name in ("device", "executor", "mapper"):
+        # strings: groups of a categorical column would include values that no run has
         users = results.runs.dropna(subset=name).astype({name: str}).groupby(name)["variant"].unique()
         if len(users) > 1:
             groups = "; ".join(
@@ -58,7 +59,9 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
 def unjudged(results: Results) -> str:
     """A sentence if no metric was measured that shows a collapse; empty if collapse could be judged."""
     verdict = results.lock.get("verdict") or {}
+    # a lock that states no thresholds means the defaults
     revealing = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
+    # plugins may name a metric with "_" where thresholds have "-"
     taken = {label: {name.replace("_", "-") for name in names} for label, names in results.metrics.items()}
     blind = [label for label, names in taken.items() if names.isdisjoint(revealing)]
     if not blind:
@@ -87,10 +90,14 @@ def notes(results: Results) -> Iterator[str]:
 
 def settings(config: Mapping[str, Any]) -> Iterator[str]:
     """Steps, batch, optimizer and metrics of a resolved variant, as text."""
+    # in the order of the columns of the tables that show them
     yield str(config.get("steps", ""))
     yield str(config.get("batch", ""))
     optimizers = config.get("optimizer") or {}
-    texts = {player: _optimizer(one) for player, one in optimizers.items() if isinstance(one, Mapping)}
+    texts = {
+        player: _optimizer(options) for player, options in optimizers.items() if isinstance(options, Mapping)
+    }
+    # players mostly share their settings: one text is enough then
     if len(set(texts.values())) == 1:
         yield next(iter(texts.values()))
     else:
@@ -99,34 +106,37 @@ def settings(config: Mapping[str, Any]) -> Iterator[str]:
     yield ", ".join(str(metric.get("name", "")) for metric in metrics)
 
 
-def _optimizer(options: Mapping[str, Any]) -> str:
+def _optimizer(options: Mapping[str, object]) -> str:
     """Its name, its learning rate, and every other option that differs from its default."""
     name = str(options.get("name", ""))
     defaults = _defaults(name)
     noted = {
         option: value
         for option, value in options.items()
+        # the learning rate is what readers compare first, so it appears even at its default
+        # `plain` on both sides: a lock read from JSON has lists where the defaults have tuples
         if option == "lr" or (option != "name" and plain(value) != plain(defaults.get(option)))
     }
     return " ".join([name, *(f"{option}={_setting(value)}" for option, value in noted.items())])
 
 
 @cache
-def _defaults(optimizer: str) -> dict[str, Any]:
+def _defaults(optimizer: str) -> dict[str, object]:
     """The default options of a built-in optimizer; empty for any other."""
+    # imported late, because it takes 0.1 s and only settings need it
     from ganbench.components.base import options_of
     from ganbench.components.optimizers import OPTIMIZERS
 
     return options_of(OPTIMIZERS[optimizer]()) if optimizer in OPTIMIZERS else {}
 
 
-def _setting(value: Any) -> str:
+def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_setting, value))}]"
     return setting(value) if isinstance(value, float) else str(value)
 
 
-def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def leaves(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """("a.b", text) of each leaf that is not None."""
     for key, item in value.items():
         if isinstance(item, Mapping):
@@ -153,6 +163,7 @@ def python_line(results: Results) -> str:
 
 def seeds(results: Results) -> str:
     """The seeds of the runs, or else of the suite; empty if neither is known."""
+    # before any run has ended only the suite knows its seeds
     used = results.runs["seed"].unique().tolist() or results.lock.get("seeds") or []
     return ", ".join(str(seed) for seed in sorted(used))
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 from ganbench.text import number, plain_text
 
+# `translate` takes one pass, so the braces and backslashes of a replacement are not escaped again.
 _ESCAPES = str.maketrans(
     {char: f"\\{char}" for char in "&%$#_{}"}
     | {
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        # in the default font encoding (OT1) these three print as other characters
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
+        # TeX turns straight quotes into curly ones
         '"': r"\textquotedbl{}",
         "`": r"\textasciigrave{}",
         "'": r"\textquotesingle{}",
@@ -31,7 +33,7 @@ _ESCAPES = str.maketrans(
 )
 
 
-def escape(value: Any) -> str:
+def escape(value: object) -> str:
     """One line of text that LaTeX prints literally. The fonts of pdfLaTeX have no emoji or other scripts."""
     text = plain_text(value).translate(_ESCAPES)
     return re.sub("(?<=-)-", "{}-", text)  # two hyphens would be a dash
@@ -75,9 +77,11 @@ def booktabs(
     body = [_row(cells) for cells in rows]
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _row(headers), r"\midrule", *body]
     lines += [r"\bottomrule", r"\end{tabular}"]
+    # the empty line ends the paragraph of the tabular, so that the notes stand below it
     if notes:
         lines += ["", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize", *notes, r"\end{minipage}"]
     if caption:
+        # \label after \caption, which sets the number that \ref prints
         heading = [rf"\caption{{{caption}}}", *([rf"\label{{{_key(label)}}}"] if label else [])]
         lines = [r"\begin{table}", r"\centering", *heading, *lines, r"\end{table}"]
     return "\n".join(lines) + "\n"
@@ -89,11 +93,13 @@ def _row(cells: Sequence[str]) -> str:
     return "{}" + text if text.startswith(("[", "*")) else text
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: object) -> str:
+    # by identity: pd.NA == anything is pd.NA, which has no truth value
     if cell is None or cell is pd.NA:
         return ""
     return escape(number(cell) if isinstance(cell, float) else cell)
 
 
 def _key(label: str) -> str:
+    # characters such as "#" and "%" would break \label
     return re.sub(r"[^A-Za-z0-9:.-]+", "-", label)

@@ -19,8 +19,8 @@ from ganbench.storage.atomic import plain
 from ganbench.text import break_label, listed, number, p_value, percent, plain_text, whole_names
 
 FORMATS = ("table", "md", "latex", "csv", "json")
-_LEAST = 14  # characters of a label, at least
-_GAP = 3  # between columns
+_LEAST = 14  # fewest characters of a label
+_GAP = 3  # characters that Rich puts between columns
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Listing:
     caption: str
 
     def text(self, form: str) -> str:
-        """As md, latex, csv or json."""
+        """The listing as text; `form` is "md", "latex", "csv" or "json"."""
         makers: dict[str, Callable[[], str]] = {
             "md": self._markdown,
             "latex": self._latex,
@@ -57,7 +57,9 @@ class Listing:
         """For a terminal of that width, 80 or more. If it is narrow, names go below each other."""
         taken = [max(map(len, column)) for column in zip(self.headers, *self._figures(), strict=True)]
         room = width - sum(taken) - _GAP * (len(self.headers) + len(self.names) - 1)
+        # names below each other take one column, which then gets all of the room
         side_by_side = room >= 2 * _LEAST * len(self.names) or len(self.names) == 1
+        # names of several lines need a rule between rows
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_lines=not side_by_side)
         table.caption_justify = "left"
         table.caption = Text("\n".join(self.notes))
@@ -69,6 +71,7 @@ class Listing:
         for row in self.rows:
             names, figures = row[: len(self.names)], row[len(self.names) :]
             broken = ["\n".join(break_label(name, each)) for name in names]
+            # Text, because Rich reads "[...]" in a str as markup, and labels contain brackets
             cells = [Text(name) for name in broken] if side_by_side else [_below(broken)]
             table.add_row(*cells, *(Text(figure) for figure in figures))
         return table
@@ -98,14 +101,17 @@ def _below(names: Sequence[str]) -> Text:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    # object first: a column of floats would turn None back into NaN, which JSON does not have
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def comparison_listing(frame: pd.DataFrame, alpha: float) -> Listing:
     """`Results.compare()` to read: each pair, the probability of being better, and p."""
+    # both columns at once: how far a label can be shortened depends on all others
     short = whole_names(list(dict.fromkeys([*frame["variant"], *frame["other"]])))
     short = {label: plain_text(name) for label, name in short.items()}
     others = list(dict.fromkeys(frame["other"]))
+    # a single baseline goes into a note, not into every row
     alone = len(others) == 1
     rows = []
     for row in frame.to_dict("records"):
@@ -152,10 +158,11 @@ def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
 
 
 def leaderboard_listing(board: Leaderboard) -> Listing:
-    """A leaderboard to read."""
+    """A leaderboard as rows of text, with its notes."""
     rows = [
         [
             plain_text(row["variant"]),
+            # a variant that misses a task has no rank
             "–" if pd.isna(row["rank"]) else str(row["rank"]),
             "–" if pd.isna(row["mean_rank"]) else f"{row['mean_rank']:.2f}",
             f"{row['tasks']} of {len(board.tasks)}",

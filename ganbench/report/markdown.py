@@ -30,8 +30,10 @@ def write_report(
     The page comes last: if it cannot be drawn, `warn` gets the reason, and the other files remain.
     """
     target = Path(folder)
+    # before any file is written: an error here leaves an earlier report whole
     text = report_text(results)
     writers: dict[str, Callable[[Path], object]] = {
+        # UTF-8 by name: it is not the default on Windows
         "report.md": lambda path: path.write_text(text, encoding="utf-8"),
         "summary.csv": lambda path: _csv(results.summary(), path),
         "runs.csv": lambda path: _csv(results.runs, path),
@@ -78,6 +80,7 @@ def report_text(results: Results) -> str:
 
 
 def _csv(frame: pd.DataFrame, path: Path) -> None:
+    # the same line ends, so the same bytes, on every platform
     frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
@@ -129,6 +132,7 @@ def _further(results: Results) -> Iterator[str]:
         ]
         for metric in metrics
         for row in results.summary(metric).to_dict("records")
+        # empty for variants that do not measure it
         if row["metric"]
     ]
     if rows:
@@ -145,6 +149,7 @@ def _failures(results: Results) -> str:
     failed = runs[runs["outcome"] != Outcome.FINISHED]
     unjudged = escape(content.unjudged(results))
     if failed.empty:
+        # where collapse could not be judged, "None." alone would promise too much
         return f"None. {unjudged}".strip() if len(runs) else "No run has ended yet."
     rows = [
         [
@@ -172,12 +177,14 @@ def _environment(results: Results) -> str:
 
 
 def _reproduce(results: Results) -> str:
+    suite = f"{code(content.suite_command(results))} if an installed plugin provides it, else its file"
     command = results.lock.get("command")
+    source = f"Command: {code(str(command))}" if command else f"Suite: {suite}"
     seeds = content.seeds(results)
-    named = f"{code(content.suite_command(results))} if an installed plugin provides it, else its file"
+    trained = f"{source}; seeds {seeds}" if seeds else source
     lines = [
-        f"- {f'Command: {code(str(command))}' if command else f'Suite: {named}'}{'; seeds ' * bool(seeds)}"
-        f"{seeds}. Runs already in the results folder are not trained again: choose another with `--out`.",
+        f"- {trained}. Runs already in the results folder are not trained again: choose another with "
+        "`--out`.",
         "- `suite.lock.json` holds the resolved suite, defaults included.",
         f"- In Python: {code(content.python_line(results))}",
     ]

@@ -11,5 +11,6 @@ _PARTS = ("dataset", "model", "loss", "techniques")
 
 def labels_of(results: Results) -> dict[str, str]:
     """Variant -> its short label."""
+    # with the names, because a name may contain "/", at which a label alone would be cut
     rows = results.runs.drop_duplicates("variant")[["variant", *_PARTS]].astype(str)
     return short_labels({variant: names for variant, *names in rows.to_numpy().tolist()})

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from ganbench.text import plain_text
 
+# "&", "<" and ">" as entities against raw HTML; "~", "$" and "@" are strike-through, formulas and
+# mentions on GitHub.
 _ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {char: f"\\{char}" for char in "\\`*_{}[]()#+!|~$@"}
 )

@@ -40,8 +40,10 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
     )
     table.add_column("variant", max_width=room)
     for header in columns:
+        # cells have their line ends already; Rich would break numbers anywhere
         table.add_column(header, no_wrap=True)
     for index, row in enumerate(rows):
+        # Text, because Rich reads "[...]" in a str as markup, and labels contain brackets
         label = Text("\n".join(break_label(plain_text(row["variant"]), room)))
         if not wide:
             below = f"{plain_text(row['metric'])}: {row['outcomes']}" if row["metric"] else row["outcomes"]
@@ -78,6 +80,7 @@ def _room(columns: Columns, width: int) -> int:
         max([len(header), *(len(line) for cell in cells for line in cell)])
         for header, cells in columns.items()
     ]
+    # in a terminal below 80 columns nothing may be left, and no label fits in 0
     return max(12, width - sum(taken) - _GAP * len(columns))
 
 
@@ -92,6 +95,7 @@ def _value(row: Mapping[Any, Any], when: str) -> list[str]:
 
 
 def _caption(frame: pd.DataFrame) -> Text:
+    # variants without a metric have no direction to explain
     measured = frame[frame["metric"] != ""].drop_duplicates("metric")
     pairs = zip(measured["metric"], measured["direction"], strict=True)
     better = ", ".join(f"{plain_text(metric)}: {direction} is better" for metric, direction in pairs)

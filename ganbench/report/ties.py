@@ -12,6 +12,7 @@ from ganbench.text import listed
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with the highest failure rate."""
+    # exact: equal fractions, such as 2/3 and 4/6, divide to the same float
     return table[table["failure_rate"] == table["failure_rate"].max()]
 
 

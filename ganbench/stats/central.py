@@ -8,7 +8,7 @@ import numpy as np
 
 
 def median(values: np.ndarray) -> np.ndarray:
-    """Median over the last axis; infinite where the middle is. NaN where there is nothing."""
+    """Median over the last axis; infinite where the middle value is, NaN without values."""
     return _weighted(values, _middle)
 
 
@@ -28,6 +28,7 @@ def _weighted(values: np.ndarray, weigh: Callable[[int], np.ndarray]) -> np.ndar
         return np.full(ordered.shape[:-1], np.nan)
     weights = weigh(ordered.shape[-1])
     counted = np.flatnonzero(weights)  # 0 * inf would be NaN
+    # the median of -inf and inf is NaN, without a warning
     with np.errstate(invalid="ignore"):
         return np.asarray((ordered[..., counted] * weights[counted]).sum(axis=-1) / weights.sum())
 

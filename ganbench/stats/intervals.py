@@ -29,6 +29,7 @@ def wilson(k: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's score interval of a rate, from k cases among n (Wilson 1927). (0, 1) for n = 0."""
     if not 0 <= k <= n:
         raise ValueError(f"there cannot be {k} cases among {n}")
+    # without observations every rate is possible
     if n == 0:
         return Interval(0.0, 1.0)
     return score_interval(k / n, n, NormalDist().inv_cdf(0.5 + level / 2))

@@ -12,11 +12,11 @@ import numpy as np
 from ganbench.stats.intervals import Interval, effective_number, score_interval
 
 EXACT_UP_TO = 60
-"""Values of both sides together up to which the permutation distribution is counted out."""
+"""Largest number of values, both sides together, with an exact permutation distribution."""
 
 
 class RankTest(NamedTuple):
-    """What a rank test came to.
+    """The result of a rank test.
 
     Arguments:
         p: two-sided.
@@ -53,6 +53,7 @@ def superiority_interval(x: np.ndarray, y: np.ndarray, level: float = 0.95) -> I
         return Interval(math.nan, math.nan)
     sides = (_placements(x, y) / y.size, _placements(y, x) / x.size)
     variance = sum(float(side.var(ddof=1)) / side.size for side in sides) if least > 1 else 0.0
+    # bounds, because the variance of a few placements is itself uncertain
     n = min(max(effective_number(effect, variance, least), least / 2), x.size + y.size)
     return score_interval(effect, n, NormalDist().inv_cdf(0.5 + level / 2))
 
@@ -87,10 +88,11 @@ def _doubled_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def least_p(n: int, m: int) -> float:
-    """The least two-sided p-value that a rank test of n against m values can reach: they are fully apart."""
+    """The smallest two-sided p-value of a rank test of n against m values: with fully separated samples."""
     return min(1.0, 2 / math.comb(n + m, n)) if n and m else math.nan
 
 
+# samples of equal sizes without ties have the same ranks, so pairs of variants share one distribution
 @lru_cache(maxsize=256)
 def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
     """Probability of each sum of n of the ranks, all choices being equally likely.
@@ -101,6 +103,7 @@ def _rank_sums(ranks: tuple[int, ...], n: int) -> np.ndarray:
     largest = sum(ranks[-n:])
     # choices[k, s]: in how many ways k of the ranks so far sum up to s; row by row as in the subset-sum
     # recurrence choices(k, s) = choices without the rank(k, s) + choices without it(k - 1, s - rank)
+    # floats: counts reach C(60, 30) = 1.2e17, and their rounding is far below any p that matters
     choices = np.zeros((n + 1, largest + 1))
     choices[0, 0] = 1.0
     for rank in ranks:

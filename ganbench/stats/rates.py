@@ -1,4 +1,4 @@
-"""Two failure rates."""
+"""An exact test that two failure rates are equal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 
 EXACT_UP_TO = 100
-"""Cases of both sides together up to which Barnard's test is feasible."""
+"""Largest number of cases, both sides together, for Barnard's test; it takes too long beyond."""
 _RATES = np.linspace(0.0, 1.0, 2001)
-"""Among which the common rate that suits the null hypothesis best is sought."""
+"""Grid of common rates over which the p-value is maximised."""
 
 
 @cache
@@ -24,13 +24,16 @@ def rates_differ(k: int, n: int, other_k: int, other_n: int) -> float:
 
     if not (0 <= k <= n and 0 <= other_k <= other_n):
         raise ValueError(f"there cannot be {k} cases among {n}, or {other_k} among {other_n}")
+    # equal rates, compared without division: every table is then at least as far apart
     if min(n, other_n) == 0 or k * other_n == other_k * n:
         return 1.0
     if n + other_n > EXACT_UP_TO:
         return float(fisher_exact([[k, other_k], [n - k, other_n - other_k]])[1])
     cases, other = np.arange(n + 1)[:, None], np.arange(other_n + 1)[:, None]
     score = _scores(n, other_n)
+    # 1e-9: scores that are equal on paper may differ in the last bit
     as_far = score >= score[k, other_k] - 1e-9
+    # for each common rate at once: the sum over all tables that are as far apart
     chances = binom.pmf(cases, n, _RATES) * (as_far @ binom.pmf(other, other_n, _RATES))
     return float(min(1.0, chances.sum(axis=0).max()))
 

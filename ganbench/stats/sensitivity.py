@@ -68,6 +68,7 @@ def marginal_effects(points: np.ndarray, stable: np.ndarray, values: np.ndarray)
     from scipy.stats import rankdata
 
     points, stable = np.asarray(points, dtype=np.float64), np.asarray(stable, dtype=np.float64)
+    # mid-ranks in (0, 1), so that an infinite value counts as worst and not as infinitely bad
     ranks = (rankdata(values) - 0.5) / len(points)
     _, cell = np.unique(points, axis=0, return_inverse=True)
     effects = []

@@ -21,6 +21,7 @@ def running_median(values: np.ndarray, window: int, history: int) -> np.ndarray:
     blocks = np.sort(values[: count * block].reshape(count, block), axis=1)[:, (block - 1) // 2]
     padded = np.concatenate([np.full(_BLOCKS - 1, np.nan), blocks])
     medians = _sorted_median(np.lib.stride_tricks.sliding_window_view(padded, _BLOCKS))
+    # the last block that is complete before each step
     before = np.arange(len(values)) // block - 1
     ready = before >= max(0, -(-history // block) - 1)
     out[ready] = medians[before[ready]]
@@ -42,7 +43,7 @@ def stretches(flags: np.ndarray) -> list[tuple[int, int]]:
 
 def first_stretch(flags: np.ndarray, length: int) -> tuple[int, int] | None:
     """First and last index of the first run of at least `length` true flags."""
-    return next((found for found in stretches(flags) if found[1] - found[0] + 1 >= length), None)
+    return next((stretch for stretch in stretches(flags) if stretch[1] - stretch[0] + 1 >= length), None)
 
 
 def bridged(flags: np.ndarray, gap: int) -> np.ndarray:
@@ -64,11 +65,13 @@ def autocorrelation(values: np.ndarray) -> np.ndarray:
     if n == 0:
         return values
     time = np.arange(n) - (n - 1) / 2
+    # values of diverging runs may be near 1e200, whose squares overflow
     scale = np.abs(values).max()
     rest = (values - values.mean()) / (scale or 1.0)
     rest = rest - time * (time @ rest) / (time @ time or 1.0)
     if float(rest @ rest) <= n * 1e-24:  # rounding
         return np.full(n, np.nan)
+    # padded to twice the length: otherwise the end of the series would correlate with its start
     power = np.abs(np.fft.rfft(rest, 2 * n)) ** 2
     products = np.fft.irfft(power, 2 * n)[:n] / np.arange(n, 0, -1)
     return np.asarray(products / products[0])

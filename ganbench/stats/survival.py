@@ -1,4 +1,4 @@
-"""Times to an event, of which some are censored."""
+"""Survival analysis: times to an event, some of them censored."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import numpy as np
 from ganbench.stats.intervals import Interval, effective_number, score_interval, student, wilson
 
 EXACT_UP_TO = 200_000
-"""Divisions into two groups that are counted out: 10 of 20 are 184,756."""
+"""Most divisions into two groups that the exact test enumerates: 10 of 20 are 184,756."""
 
 
 class Survival(NamedTuple):
-    """A survival curve: one entry a time, from time 0; equal lengths."""
+    """A survival curve: arrays of equal length, with one entry per time, from time 0."""
 
     time: np.ndarray
     at_risk: np.ndarray
-    """How many were still under observation just before."""
+    """Runs still under observation just before this time."""
     events: np.ndarray
     survival: np.ndarray
     """Estimated share without the event after this time."""
@@ -73,11 +73,12 @@ def restricted_mean_interval(
     times, at_risk, events, survival, _ = _table(time, event)
     n, variance = len(time), 0.0
     for at, left, dead in zip(times, at_risk, events, strict=True):
+        # once everyone has the event the curve is 0, and Greenwood's term would divide by 0
         if dead and left > dead and at < horizon:
             variance += _area(times, survival, at, horizon) ** 2 * dead / (left * (left - dead))
     share = min(1.0, _area(times, survival, 0.0, horizon) / horizon)
-    seen = effective_number(share, variance / horizon**2 * n / (n - 1), n)
-    low, high = score_interval(share, max(seen, n), student(level, n - 1))
+    effective = effective_number(share, variance / horizon**2 * n / (n - 1), n)
+    low, high = score_interval(share, max(effective, n), student(level, n - 1))
     return Interval(low * horizon, high * horizon)
 
 
@@ -96,16 +97,17 @@ def log_rank(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     groups = [(np.asarray(t, dtype=np.float64), np.asarray(e, dtype=bool)) for t, e in groups if len(t)]
     if len(groups) == 2 and math.comb(sum(len(t) for t, _ in groups), len(groups[0][0])) <= EXACT_UP_TO:
         return _log_rank_exact(*groups)
-    seen = [t[e] for t, e in groups]
+    event_times = [t[e] for t, e in groups]
     excess, covariance = np.zeros(len(groups)), np.zeros((len(groups), len(groups)))
-    for at in np.unique(np.concatenate([*seen, np.empty(0)])):
+    for at in np.unique(np.concatenate([*event_times, np.empty(0)])):
         at_risk = np.array([(t >= at).sum() for t, _ in groups], dtype=np.float64)
-        dead = np.array([(t == at).sum() for t in seen], dtype=np.float64)
+        dead = np.array([(t == at).sum() for t in event_times], dtype=np.float64)
         n, d = at_risk.sum(), dead.sum()
         share = at_risk / n
         excess += dead - d * share
         if n > 1:
             covariance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
+    # the excesses of all groups sum to 0, so the covariance is singular
     rank = np.linalg.matrix_rank(covariance)
     if rank == 0:
         return 1.0
@@ -120,12 +122,13 @@ def _log_rank_exact(group: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarra
     scores = event - hazard[np.searchsorted(times, time)]  # observed less expected
     n = len(group[0])
     sums = np.abs(scores[_divisions(len(time), n)].sum(axis=1))
+    # 1e-9: equal sums in another order of addition differ in the last bits
     return float((sums >= abs(scores[:n].sum()) - 1e-9).mean())
 
 
 @lru_cache(maxsize=16)
 def _divisions(total: int, n: int) -> np.ndarray:
-    """Every choice of n among `total`: one a row."""
+    """Every choice of n positions among `total`, one per row."""
     chosen = itertools.chain.from_iterable(itertools.combinations(range(total), n))
     return np.fromiter(chosen, dtype=np.intp).reshape(-1, n)
 
@@ -143,6 +146,7 @@ def _table(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _area(times: np.ndarray, survival: np.ndarray, start: float, stop: float) -> float:
-    """Under the step curve, from start to stop."""
+    """The area under the step curve from start to stop."""
+    # the curve keeps its last value after the last time
     edges = np.clip(np.append(times, np.inf), start, stop)
     return float((survival * np.diff(edges)).sum())

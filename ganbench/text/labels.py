@@ -35,6 +35,7 @@ def stack_label(labels: Sequence[str]) -> str:
     Arguments:
         labels: one for each of the stack's runs, so each label occurs once per seed.
     """
+    # without repeats, in order: the same suite always gets the same label
     first, *others = dict.fromkeys(labels)
     if not others:
         return first
@@ -114,6 +115,7 @@ def short_labels(variants: Mapping[str, Sequence[str]] | Sequence[str]) -> dict[
     """
     labels: dict[str, str] = {}
     for variant, name in whole_names(variants).items():
+        # each name on its own first, so that one long name does not push the others out
         parts = re.sub("[^/+, ]+", lambda part: shorten(part[0], PART), plain_text(name))
         label = shorten(parts or "unnamed", LONGEST)
         # cutting may have made two labels equal: number them

@@ -12,6 +12,7 @@ def break_label(label: str, width: int) -> list[str]:
     What is longer than a line is broken after "=", "_", or before a "." or "-" that letters follow.
     """
     lines = [""]
+    # parts are between the marks at which a label may break
     part = "[^/+, ]"
     within = rf"{part}{{0,{width - 1}}}[=_]|{part}{{1,{width}}}(?=[.-][A-Za-z])"
     # alternatives in order of preference: a whole part that fits, a part cut at a mark, a part cut anywhere
@@ -31,14 +32,14 @@ def wrap_label(label: str, width: int = 28) -> str:
 
 def listed(names: Sequence[str], limit: int = 3) -> str:
     """Such as "a, b and c", "a, b, c and 4 others"; empty for none."""
-    shown = list(names[:limit])
+    items = list(names[:limit])
     if len(names) > limit + 1:
-        shown.append(f"{len(names) - limit} others")
+        items.append(f"{len(names) - limit} others")
     elif len(names) > limit:  # "and 1 others" is longer than a name
-        shown.append(names[limit])
-    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
+        items.append(names[limit])
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
 
 
-def plural(count: int, what: str) -> str:
+def plural(count: int, noun: str) -> str:
     """Such as "1 run", "1,200 runs"."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"

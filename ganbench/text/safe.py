@@ -12,6 +12,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 
 def plain_text(value: object) -> str:
     """One line of text that cannot steer a terminal or a page; unsafe characters become a space."""
+    # a space, not nothing: words on both sides of a line end stay apart
     return _UNSAFE.sub(" ", str(value)).strip()
 
 
@@ -39,4 +40,5 @@ def slug(text: str, limit: int = 60) -> str:
     """A lower-case file name of a-z, 0-9 and "-", safe everywhere, from any text ("stack" from none)."""
     # NFKD splits "é" into "e" and its accent, so that only the accent is lost in ASCII
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    # cut before "-" is stripped: the cut may leave one at the end
     return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower())[:limit].strip("-") or "stack"

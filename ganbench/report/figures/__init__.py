@@ -42,6 +42,7 @@ def figures(results: Results, names: Iterable[str] = NAMES) -> list[Figure]:
     for name in names:
         try:
             drawn.append(_MAKERS[name](results))
+        # first, because it is a BadInput too
         except NothingToDraw:
             continue
         except BadInput as refused:  # such as values that cannot be compared: the report should say so
@@ -62,6 +63,7 @@ def figure(results: Results, name: str, **options: Any) -> Figure:
     """
     if name not in _MAKERS:
         raise BadInput(f"there is no figure {name!r}; {nearest(name, NAMES)}")
+    # the first parameter is `results`
     taken = list(inspect.signature(_MAKERS[name]).parameters)[1:]
     for option in options:
         if option not in taken:

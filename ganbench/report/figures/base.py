@@ -31,13 +31,14 @@ ROW_MARGIN = 215
 """Pixels that the names of variants take beside a chart."""
 ROW = 30
 """Height in pixels of a row: two lines of a name, and some air."""
+# Vega does not wrap text, but draws an array as lines: at most 36 characters, if possible ended by a mark.
 _LEGEND_LABEL = (
     "split(trim(replace(datum.label, regexp('(.{1,36}$|.{1,35}[/+, ]|.{36})', 'g'), '$1\\n')), '\\n')"
 )
 """Long names take several lines."""
 _LINE = 12
 """Height in pixels of a line of a name."""
-FAINT = 0.12
+FAINT = 0.12  # opacity of what is not chosen in the legend
 CROSS = "M-.7-.7L.7.7M.7-.7L-.7.7"
 """The mark of a failed run, as an SVG path."""
 
@@ -72,17 +73,21 @@ class Figure:
         """
         if self.chart is None:
             raise NothingToDraw(f"the figure {self.name!r} is a table")
+        # the tests validate every chart; the report need not do it again
         spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        # Altair's own config would override the theme of the page
         spec.pop("config", None)
         spec["description"] = f"{self.title}. {self.finding}"
         return spec if dark is None else spec | {"config": theme(dark)}
 
-    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+    # Jupyter calls this to show the last value of a cell
+    def _repr_mimebundle_(self, *args: object, **kwargs: object) -> object:
         if self.chart is None:
             return {"text/plain": self.finding, "text/html": self.table.to_html(escape=True)}
         return self.chart._repr_mimebundle_(*args, **kwargs)
 
 
+# no ==: a frame compared with another has no truth value
 @dataclass(frozen=True, eq=False)
 class Task:
     """Variants whose values are comparable: the same metric on the same data.
@@ -99,6 +104,7 @@ class Task:
 
     def best_first(self) -> list[str]:
         """Variants by their final values, then by how few of their runs failed."""
+        # too many failures make a value infinite in the worse direction, which sorts last either way
         sign = -1.0 if self.direction == "higher" else 1.0
         keyed = self.summary.assign(_final=sign * self.summary["final"])
         return keyed.sort_values(["_final", "failure_rate"], kind="stable")["variant"].tolist()
@@ -111,19 +117,20 @@ def tasks(results: Results, metric: str | None = None) -> list[Task]:
     on = results.runs.drop_duplicates("variant").set_index("variant")["dataset"]
     datasets = summary["variant"].map(on).fillna("").astype(str)
     groups = []
+    # not sorted: the suite's author chose the order
     for (name, dataset), rows in summary.groupby(["metric", datasets], sort=False):
         title = shorten(plain_text(f"{name} of {dataset}" if datasets.nunique() > 1 else name), 60)
         groups.append(Task(title, str(name), str(rows["direction"].iloc[0]), rows))
     return groups
 
 
-def values(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
+def values(rows: Iterable[Mapping[str, object]]) -> alt.InlineData:
     """Rows as inline data. Numbers are rounded; NaN and infinities become null."""
     return alt.InlineData(values=[{name: _plain(cell) for name, cell in row.items()} for row in rows])
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame."""
+    """The rows of a frame, each as column -> cell."""
     return [{str(name): cell for name, cell in row.items()} for row in frame.to_dict("records")]
 
 
@@ -132,11 +139,13 @@ def layers(*charts: alt.Chart) -> alt.LayerChart:
     return alt.LayerChart(layer=list(charts))
 
 
-def _plain(cell: Any) -> Any:
+def _plain(cell: object) -> object:
     if isinstance(cell, list | tuple):
         return [_plain(item) for item in cell]
+    # by identity: pd.NA == anything is pd.NA, which has no truth value
     if cell is None or cell is pd.NA:
         return None
+    # numpy scalars, which `json` cannot write
     if hasattr(cell, "item"):
         cell = cell.item()
     if isinstance(cell, float):
@@ -149,6 +158,7 @@ def rounded(number: float) -> float | int | None:
     if not math.isfinite(number):
         return None
     short = float(f"{number:.{DIGITS}g}")
+    # "1" is shorter than "1.0"; from 2**53, about 9e15, floats skip whole numbers
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
@@ -156,6 +166,7 @@ def ends(variants: Sequence[str], limit: int) -> list[str]:
     """The first and the last of them, `limit` in all."""
     if len(variants) <= limit:
         return list(variants)
+    # of an odd limit the first half gets one more
     head = (limit + 1) // 2
     return [*variants[:head], *variants[len(variants) - (limit - head) :]]
 
@@ -179,16 +190,18 @@ def row_axis(field_name: str = "row") -> alt.Y:
     """Variants as rows, by the field `order`; long names take several lines, around the row's middle."""
     lines = "split(datum.value, '\\n')"
     up = f"{-_LINE / 2:g} * (length({lines}) - 1)"
+    # only a condition's expression knows the label, datum.value; so its test is always true
     offset: Any = {"condition": {"test": "true", "expr": up}, "value": 0}
     return alt.Y(
         f"{field_name}:N",
         title=None,
+        # a row has several marks, so Vega-Lite needs an aggregate of their equal `order`
         sort=alt.EncodingSortField(field="order", op="min", order="ascending"),
         axis=alt.Axis(labelExpr=lines, labelLineHeight=_LINE, labelOffset=offset),
     )
 
 
-def row_step(rows: Iterable[Mapping[str, Any]], least: int = ROW) -> alt.Step:
+def row_step(rows: Iterable[Mapping[str, object]], least: int = ROW) -> alt.Step:
     """The height of a row: room for the lines of the longest name."""
     lines = max((str(row["row"]).count("\n") + 1 for row in rows), default=1)
     return alt.Step(max(least, lines * _LINE + 6))
@@ -200,6 +213,7 @@ def stacked(charts: Sequence[alt.LayerChart], margin: int = MARGIN) -> alt.TopLe
     Arguments:
         margin: pixels beside the charts that their axes take; a page reads it as `usermeta.margin`.
     """
+    # of several panels none can be as wide as its container: Vega-Lite allows that for one view only
     if len(charts) == 1:
         return charts[0].properties(width="container")
     return alt.vconcat(*charts, spacing=16, usermeta={"margin": margin})
@@ -237,6 +251,7 @@ def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
         symbolOpacity=1,
         symbolSize=320,
     )
+    # colours repeat after 8 and dashes after 5, so only the 41st line looks like the first
     dashes = [DASHES[i % len(DASHES)] for i in range(len(domain))]
     return {
         "color": alt.Color("label:N", scale=alt.Scale(domain=domain), legend=legend),
@@ -253,6 +268,7 @@ def _places(labels: Sequence[str], everyone: Sequence[str]) -> list[str]:
         while place in taken:
             place = (place + 1) % LOOKS
         taken[place] = label
+    # places below the highest one need some label, though nothing is drawn with it
     others = (label for label in everyone if label not in labels)
     return [taken[place] if place in taken else next(others) for place in range(max(taken) + 1)]
 
@@ -283,7 +299,9 @@ def value_axis(numbers: Iterable[float], title: str, decades: float = 2.0) -> di
     finite = [number for number in numbers if math.isfinite(number)]
     if not wide(finite, decades):
         return {"scale": alt.Scale(zero=False), "axis": alt.Axis(tickCount=5), "title": broken(title)}
+    # decades around the values; `wide` made sure that all are positive
     first, last = math.floor(math.log10(min(finite))), math.ceil(math.log10(max(finite)))
+    # powers of ten, at most 8 of them: more would overlap
     lines = [10.0**power for power in range(first, last + 1, max(1, (last - first) // 7))]
     axis = alt.Axis(values=lines, format="~g" if first > -4 and last < 6 else ".0e")
     return {"scale": alt.Scale(type="log", nice=last - first < 8), "axis": axis, "title": broken(title)}

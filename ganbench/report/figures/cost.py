@@ -36,13 +36,14 @@ def cost(results: Results) -> Figure:
         raise NothingToDraw("no time was recorded")
     by_variant = timed.groupby("variant", sort=False, observed=True)
     means = by_variant[list(_KINDS.values())].mean().assign(runs=by_variant.size())
+    # a missing evaluation time must not hide the training time
     total = means["seconds"] + means["evaluation_seconds"].fillna(0)
     total = total.sort_values(ascending=False, kind="stable")
-    shown = ends([str(variant) for variant in total.index], ROWS)
+    drawn = ends([str(variant) for variant in total.index], ROWS)
     labels = labels_of(results)
-    finding = _finding(timed, total, labels) + left_out(len(shown), len(total), "cost")
-    table = _table(means, shown)
-    return Figure("cost", "Cost", finding, _chart(table, shown, labels), table)
+    finding = _finding(timed, total, labels) + left_out(len(drawn), len(total), "cost")
+    table = _table(means, drawn)
+    return Figure("cost", "Cost", finding, _chart(table, drawn, labels), table)
 
 
 def _finding(timed: pd.DataFrame, total: pd.Series, labels: Mapping[str, str]) -> str:
@@ -60,21 +61,21 @@ def _finding(timed: pd.DataFrame, total: pd.Series, labels: Mapping[str, str]) -
     )
 
 
-def _table(means: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+def _table(means: pd.DataFrame, drawn: Sequence[str]) -> pd.DataFrame:
     """One row a variant and kind of time, in the order of `shown`."""
     long = (
         means.rename(columns={column: kind for kind, column in _KINDS.items()})
         .reset_index()
         .melt(id_vars=["variant", "runs"], var_name="what", value_name="seconds")
     )
-    places = {variant: index for index, variant in enumerate(shown)}
-    long = long[long["variant"].isin(shown)]
+    places = {variant: index for index, variant in enumerate(drawn)}
+    long = long[long["variant"].isin(drawn)]
     return long.sort_values("variant", key=lambda names: names.map(places), kind="stable", ignore_index=True)
 
 
-def _chart(table: pd.DataFrame, shown: Sequence[str], labels: Mapping[str, str]) -> alt.Chart:
+def _chart(table: pd.DataFrame, drawn: Sequence[str], labels: Mapping[str, str]) -> alt.Chart:
     rows = [
-        {**row, "row": wrap_label(labels[row["variant"]]), "order": shown.index(row["variant"])}
+        {**row, "row": wrap_label(labels[row["variant"]]), "order": drawn.index(row["variant"])}
         for row in records(table)
     ]
     chosen = picked("what")
@@ -84,6 +85,7 @@ def _chart(table: pd.DataFrame, shown: Sequence[str], labels: Mapping[str, str])
         y=row_axis(),
         x=alt.X("seconds:Q", stack="zero", title="mean seconds per run", axis=alt.Axis(tickCount=5)),
         color=alt.Color("what:N", scale=alt.Scale(domain=list(_KINDS)), legend=legend),
+        # by name, descending: training next to the axis, evaluation after it
         order=alt.Order("what:N", sort="descending"),
         opacity=dim(chosen),
         tooltip=tips(variant="variant:N", what="what:N", seconds="seconds:Q", runs="runs:Q"),

@@ -33,24 +33,26 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
 
     A run that has stopped counts as worst from then on, so a band may leave the picture.
     """
-    found = tasks(results, metric)
+    metric_tasks = tasks(results, metric)
     labels = labels_of(results)
-    each = LINES if len(found) < 3 else LINES // 3
+    # panels share one legend, which has room for about a dozen names
+    each = LINES if len(metric_tasks) < 3 else LINES // 3
     evaluations = averaged(results.evaluations)
-    panels, shown, findings = [], [], []
-    for task in found:
-        kept = ends(task.best_first(), each)
-        own = (evaluations["metric"] == task.metric) & evaluations["variant"].isin(task.summary["variant"])
-        rows = evaluations.loc[own, ["key", "variant", "step", "value"]]
+    panels, all_drawn, findings = [], [], []
+    for task in metric_tasks:
+        drawn = ends(task.best_first(), each)
+        rows = evaluations[evaluations["metric"] == task.metric]
+        rows = rows.loc[rows["variant"].isin(task.summary["variant"]), ["key", "variant", "step", "value"]]
         if rows.empty:
             continue
         worst = -math.inf if task.direction == "higher" else math.inf
         panels.append(Panel(task.name, f"{task.name} ({task.direction} is better)", rows, worst))
-        shown += kept
-        findings.append((task, left_out(len(kept), len(task.summary), "final value")))
+        all_drawn += drawn
+        findings.append((task, left_out(len(drawn), len(task.summary), "final value")))
     if not panels:
         raise NothingToDraw("no metric was measured")
-    lines = Lines(results.runs, panels, labels, dict.fromkeys(shown))
+    # each variant once, though several panels may show it
+    lines = Lines(results.runs, panels, labels, dict.fromkeys(all_drawn))
     sentences = [
         _at_the_end(bands, task, labels) + left
         for bands, (task, left) in zip(lines.bands, findings, strict=True)
@@ -62,12 +64,17 @@ def metric_curves(results: Results, metric: str | None = None) -> Figure:
 def gradient_norms(results: Results) -> Figure:
     """The gradient norm of each player over training."""
     return _probe(
-        results, "grad_norm", ("gradient-norms", "Gradient norms over training", "gradient norm"), decades=0.0
+        # 0 decades: norms are always on a logarithmic axis, since they span orders of magnitude
+        results,
+        "grad_norm",
+        ("gradient-norms", "Gradient norms over training", "gradient norm"),
+        decades=0.0,
     )
 
 
 def logit_gap(results: Results) -> Figure:
     """Mean logit of a judge on real minus that on fake samples: how clearly it separates them."""
+    # infinitely many decades: never a logarithmic axis, since gaps may be negative
     words = ("logit-gap", "Logit gap over training", "logit of real - logit of fake")
     return _probe(results, "logit_gap", words, decades=math.inf)
 
@@ -79,22 +86,23 @@ def _probe(results: Results, column: str, words: tuple[str, str, str], decades: 
         raise NothingToDraw(f"no trace of {column} was recorded")
     recorded = set(rows["variant"].unique())
     order = [variant for variant in most_failures_first(results.runs) if variant in recorded]
-    kept = ends(order, LINES)
+    drawn = ends(order, LINES)
     # strings, not categories: every group of rows would carry all categories, thousands of them
-    rows = rows[rows["variant"].isin(kept)].astype({"key": str, "variant": str, "player": str})
+    rows = rows[rows["variant"].isin(drawn)].astype({"key": str, "variant": str, "player": str})
     labels = labels_of(results)
     panels = [
-        Panel(str(player), f"{axis}, {plain_text(player)}", own, decades=decades)
-        for player, own in rows.groupby("player", sort=False, observed=True)
+        Panel(str(player), f"{axis}, {plain_text(player)}", rows_of_player, decades=decades)
+        for player, rows_of_player in rows.groupby("player", sort=False, observed=True)
     ]
-    lines = Lines(results.runs, panels, labels, kept)
-    finding = _reach(lines, axis) + left_out(len(kept), len(order), "failure rate")
+    lines = Lines(results.runs, panels, labels, drawn)
+    finding = _reach(lines, axis) + left_out(len(drawn), len(order), "failure rate")
     return Figure(name, title, finding, lines.chart(), lines.table(column))
 
 
 def _traces(results: Results, column: str) -> pd.DataFrame:
     """key, variant, step, player, value of the runs that have a row."""
     rows = results.curves((column,), points=POINTS).rename(columns={column: "value"})
+    # the trace of a stack may hold runs that are not among these results
     return rows[rows["key"].isin(results.runs["key"])].dropna(subset="value")
 
 
@@ -114,7 +122,7 @@ def _at_the_end(bands: pd.DataFrame, task: Task, labels: Mapping[str, str]) -> s
     )
 
 
-def _reach(lines: Lines, what: str) -> str:
+def _reach(lines: Lines, quantity: str) -> str:
     """The range of each panel's medians over training."""
     ranges = []
     for panel, bands in zip(lines.panels, lines.bands, strict=True):
@@ -122,10 +130,10 @@ def _reach(lines: Lines, what: str) -> str:
         if len(finite):
             ranges.append(f"{plain_text(panel.name)} from {number(finite.min())} to {number(finite.max())}")
     if not ranges:
-        return f"No finite {what} was recorded."
+        return f"No finite {quantity} was recorded."
     n = _counts(pd.concat([bands["n"] for bands in lines.bands]))
     return (
-        f"Median {what} over all variants and steps: {listed(ranges, limit=6)} "
+        f"Median {quantity} over all variants and steps: {listed(ranges, limit=6)} "
         f"(n = {n} runs; runs that had stopped are not counted)."
     )
 

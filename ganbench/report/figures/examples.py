@@ -32,6 +32,7 @@ from ganbench.text import listed, plain_text, shorten
 
 POINTS = 300
 """Steps drawn of a trace."""
+# Runs of an outcome tried before it is left out: each may read a whole trace from disk.
 _TRIES = 5
 _ACCURACIES = ("real_accuracy", "fake_accuracy")
 _NORM = "gradient norm"
@@ -44,8 +45,8 @@ def examples(results: Results) -> Figure:
         raise NothingToDraw("no run failed at a known step")
     drawn = [
         example
-        for _, own in failed.groupby("outcome", sort=True, observed=True)
-        if (example := _example(results, own))
+        for _, runs in failed.groupby("outcome", sort=True, observed=True)
+        if (example := _example(results, runs))
     ]
     if not drawn:
         raise NothingToDraw("no failed run left a trace")
@@ -65,6 +66,7 @@ def examples(results: Results) -> Figure:
 def _example(results: Results, runs: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame] | None:
     """The run with the median onset, or the nearest one that left rows; and its rows."""
     ordered = runs.sort_values(["onset_step", "variant", "seed"])
+    # positions in order of distance from the median's
     nearest = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) // 2), kind="stable")
     for place in nearest[:_TRIES]:
         run = ordered.iloc[int(place)]
@@ -91,6 +93,7 @@ def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
     trace = _around(trace, run)
     if run["outcome"] == Outcome.SATURATED:
         columns = [name for name in _ACCURACIES if name in trace]
+        # only judges have accuracies: in the rows of generators they are missing
         judge = trace[trace[columns].notna().all(axis=1)]
         long = judge.melt(id_vars="step", value_vars=columns, var_name="series", value_name="value")
         return _long(
@@ -101,7 +104,7 @@ def _rows(results: Results, run: pd.Series) -> pd.DataFrame:
     return _long(norms["step"], _NORM, norms["player"].astype(str), norms["grad_norm"])
 
 
-def _long(step: pd.Series, what: str, series: Any, value: pd.Series) -> pd.DataFrame:
+def _long(step: pd.Series, what: str, series: pd.Series | str, value: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({"what": what, "series": series, "step": step, "value": value}).reset_index(drop=True)
 
 
@@ -118,8 +121,9 @@ def _trace(results: Results, key: str) -> pd.DataFrame:
     for folder in results.folders:
         keys = list(folder.config().get("keys", ()))
         if key in keys and (table := folder.traces_table()) is not None:
-            own = table.filter(pc.equal(table.column("run"), keys.index(key)))
-            frame: pd.DataFrame = own.to_pandas().sort_values("step", kind="stable")
+            # a trace names a run by its position in the stack
+            rows = table.filter(pc.equal(table.column("run"), keys.index(key)))
+            frame: pd.DataFrame = rows.to_pandas().sort_values("step", kind="stable")
             if len(frame):
                 return frame
     return pd.DataFrame()
@@ -128,11 +132,13 @@ def _trace(results: Results, key: str) -> pd.DataFrame:
 def _around(trace: pd.DataFrame, run: pd.Series) -> pd.DataFrame:
     """The steps around the evidence, at most `POINTS` of them."""
     first, last = _evidence(run)
+    # evidence of a single step still needs surroundings: a tenth of the run
     margin = max(last - first, 0.1 * float(run["budget"]))
     near = trace[(trace["step"] >= first - margin) & (trace["step"] <= last + margin)]
     steps = np.sort(near["step"].unique())
-    kept = steps[:: max(1, -(-len(steps) // POINTS))]
-    return near[near["step"].isin(kept)]
+    # thinned by steps and not by rows, so that all players keep the same ones
+    drawn = steps[:: max(1, -(-len(steps) // POINTS))]
+    return near[near["step"].isin(drawn)]
 
 
 def _evidence(run: pd.Series) -> tuple[float, float]:
@@ -151,8 +157,8 @@ def _chart(
 
 
 def _axis(rows: pd.DataFrame) -> dict[str, Any]:
-    what = str(rows["what"].iloc[0])
-    return value_axis(rows["value"], plain_text(what), decades=0.0 if what == _NORM else 2.0)
+    quantity = str(rows["what"].iloc[0])
+    return value_axis(rows["value"], plain_text(quantity), decades=0.0 if quantity == _NORM else 2.0)
 
 
 def _panel(
@@ -163,29 +169,42 @@ def _panel(
     chosen: alt.Parameter,
     first: bool,
 ) -> alt.LayerChart:
-    known = {"variant": str(run["variant"]), "seed": int(run["seed"]), "outcome": str(run["outcome"])}
-    lines = _lines(rows, known, series, chosen)
+    run_fields: dict[str, object] = {
+        "variant": str(run["variant"]),
+        "seed": int(run["seed"]),
+        "outcome": str(run["outcome"]),
+    }
+    lines = _lines(rows, run_fields, series, chosen)
+    # all panels obey one legend, so only one panel declares the selection
     if first:
         lines = lines.add_params(chosen)
     title = alt.TitleParams(
         broken(f"{run['outcome']}: {labels[run['variant']]}, seed {run['seed']}"),
         subtitle=broken(shorten(plain_text(run["reason"]), 90)),
     )
-    drawn = layers(*_window(run, known), lines)
+    drawn = layers(*_window(run, run_fields), lines)
     return drawn.properties(title=title, height=150)
 
 
-def _lines(rows: pd.DataFrame, known: dict[str, Any], series: list[str], chosen: alt.Parameter) -> alt.Chart:
+def _lines(
+    rows: pd.DataFrame, run_fields: dict[str, object], series: list[str], chosen: alt.Parameter
+) -> alt.Chart:
     names = [shorten(plain_text(name), 40) for name in series]
     short = dict(zip(series, names, strict=True))
-    told = [
-        {**known, "series": short[str(name)], "step": own["step"].tolist(), "value": own["value"].tolist()}
-        for name, own in rows.groupby("series", sort=False, observed=True)
+    lines = [
+        {
+            **run_fields,
+            "series": short[str(name)],
+            "step": line["step"].tolist(),
+            "value": line["value"].tolist(),
+        }
+        for name, line in rows.groupby("series", sort=False, observed=True)
     ]
     dashes = [DASHES[i % len(DASHES)] for i in range(len(names))]
     legend = alt.Legend(title=None, columns=2, symbolType="stroke", symbolOpacity=1, symbolSize=320)
+    # a line alone would hide how few evaluations there are
     points = alt.OverlayMarkDef(size=14, filled=True) if len(rows) < 60 else False
-    flat = alt.Chart(values(told)).transform_flatten(["step", "value"])
+    flat = alt.Chart(values(lines)).transform_flatten(["step", "value"])
     run_tips = {"variant": "variant:N", "seed": "seed:O", "outcome": "outcome:N", "series": "series:N"}
     return flat.mark_line(strokeWidth=1.8, point=points).encode(
         x=alt.X("step:Q", title="step", scale=alt.Scale(nice=False, zero=False)),
@@ -198,10 +217,10 @@ def _lines(rows: pd.DataFrame, known: dict[str, Any], series: list[str], chosen:
     )
 
 
-def _window(run: pd.Series, known: dict[str, Any]) -> list[alt.Chart]:
+def _window(run: pd.Series, run_fields: dict[str, object]) -> list[alt.Chart]:
     """The steps over which the failure held, shaded, with a line where they begin."""
     start, end = _evidence(run)
-    base = alt.Chart(values([{**known, "first": start, "last": end}])).encode(
+    base = alt.Chart(values([{**run_fields, "first": start, "last": end}])).encode(
         x=alt.X("first:Q"), tooltip=tips(outcome="outcome:N", evidence_from="first:Q", to="last:Q")
     )
     window = base.mark_rect(opacity=0.9).encode(x2="last:Q")

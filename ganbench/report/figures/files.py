@@ -21,8 +21,10 @@ _SCALE = 3.0
 def sized(figure: Figure, width: int = WIDTH, dark: bool = False) -> dict[str, Any]:
     """The Vega-Lite spec of a picture `width` pixels wide, theme included."""
     spec = figure.spec(dark)
+    # a file has no container; "fit-x" counts axes and legend as part of the width
     if spec.get("width") == "container":
         return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    # panels get the width without their axes, and never less than 80 pixels
     spec["config"]["view"]["continuousWidth"] = max(80, width - spec["usermeta"]["margin"])
     return spec
 
@@ -54,6 +56,7 @@ def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: boo
     }
     if kind not in writers:
         raise BadInput(Problem(str(path), f"{kind!r} cannot be written; {nearest(kind, writers)}"))
+    # before the folder is made: a figure that cannot be drawn leaves nothing behind
     data = writers[kind]()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ class Panel:
 
 
 class Lines:
-    """What a figure of lines draws.
+    """The bands and single lines of a figure, from the rows of its panels.
 
     Arguments:
         runs: one row a run: key, variant, seed, outcome, onset_step.
@@ -68,18 +68,19 @@ class Lines:
         self.runs = runs[runs["variant"].isin(self.labels)].set_index("key")
         self.panels = panels
         self.bands = [self._bands(panel) for panel in panels]
+        # an equal share each; at least one, so that a band never stands alone
         each = max(1, RUNS // len(self.labels))
-        shown = self.runs.sort_values("seed", kind="stable").groupby("variant", sort=False).head(each).index
-        self.singles = [panel.rows[panel.rows["key"].isin(shown)] for panel in panels]
+        keys = self.runs.sort_values("seed", kind="stable").groupby("variant", sort=False).head(each).index
+        self.singles = [panel.rows[panel.rows["key"].isin(keys)] for panel in panels]
 
     def _bands(self, panel: Panel) -> pd.DataFrame:
         counts = self.runs["variant"].value_counts()
         rows = panel.rows[panel.rows["variant"].isin(self.labels)]
-        found = [
-            band(own, int(counts[str(variant)]), panel.stopped).assign(variant=str(variant))
-            for variant, own in rows.groupby("variant", sort=False, observed=True)
+        bands = [
+            band(rows_of_variant, int(counts[str(variant)]), panel.stopped).assign(variant=str(variant))
+            for variant, rows_of_variant in rows.groupby("variant", sort=False, observed=True)
         ]
-        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*_BAND, "variant"])
+        return pd.concat(bands, ignore_index=True) if bands else pd.DataFrame(columns=[*_BAND, "variant"])
 
     def table(self, column: str) -> pd.DataFrame:
         """The numbers drawn: quartiles of each variant, then the values of single runs."""
@@ -117,35 +118,38 @@ class Lines:
             title="step" if index == len(self.panels) - 1 else None,
             scale=alt.Scale(nice=False, zero=False),
         )
+        # empty=False: without a pointer no line stands out
         over = alt.selection_point(
             name=f"over{index}", fields=["run"], on="pointerover", clear=False, empty=False
         )
         area, middle = self._band_layers(bands, x, axis, chosen)
         single, dots, ends = self._run_layers(singles, x, axis, chosen, over)
         single = single.add_params(over, *([chosen] if index == 0 else []))
+        # later layers cover earlier ones: medians above seeds, marks above medians
         return layers(area, single, middle, ends, dots)
 
     def _band_layers(
         self, bands: pd.DataFrame, x: alt.X, axis: Mapping[str, Any], chosen: alt.Parameter
     ) -> tuple[alt.Chart, alt.Chart]:
+        # one row a curve with lists, unfolded in the browser: each label is stored once a curve
         rows = [
             {
                 "variant": variant,
                 "label": self.labels[str(variant)],
-                **{name: own[name].tolist() for name in _BAND},
+                **{name: curve[name].tolist() for name in _BAND},
             }
-            for variant, own in bands.groupby("variant", sort=False)
+            for variant, curve in bands.groupby("variant", sort=False)
         ]
         base = alt.Chart(values(rows)).transform_flatten(_BAND)
         base = base.encode(x=x, color=self._look["color"], description="label:N")
-        shown = alt.when(chosen, empty=len(self.labels) <= FEW).then(alt.value(0.18))
+        band_opacity = alt.when(chosen, empty=len(self.labels) <= FEW).then(alt.value(0.18))
         area = (
             base.transform_filter("isValid(datum.low) && isValid(datum.high)")
             .mark_area()
             .encode(
                 y=alt.Y("low:Q", **axis),
                 y2="high:Q",
-                opacity=shown.otherwise(alt.value(0.02)),
+                opacity=band_opacity.otherwise(alt.value(0.02)),
             )
         )
         middle = base.mark_line(strokeWidth=2.2).encode(
@@ -168,7 +172,10 @@ class Lines:
         base = alt.Chart(values(self._run_rows(singles)))
         base = base.encode(color=self._look["color"], description="spoken:N")
         flat = base.transform_flatten(["step", "value"]).encode(
-            x=x, y=alt.Y("value:Q", **axis), detail="run:N"
+            # `detail` keeps runs apart: seeds repeat between variants
+            x=x,
+            y=alt.Y("value:Q", **axis),
+            detail="run:N",
         )
         few = len(self.labels) <= FEW
         faint = alt.when(over).then(alt.value(1)).when(chosen, empty=few).then(alt.value(0.4))
@@ -188,25 +195,26 @@ class Lines:
         )
         return line, dots, ends
 
-    def _run_rows(self, singles: pd.DataFrame) -> list[dict[str, Any]]:
+    def _run_rows(self, singles: pd.DataFrame) -> list[dict[str, object]]:
         """One row a run: its curve as lists, and the step at which it failed, with its value there."""
         rows = []
         runs = self.runs.to_dict("index")
-        for index, (key, own) in enumerate(singles.groupby("key", sort=False, observed=True)):
+        for index, (key, curve) in enumerate(singles.groupby("key", sort=False, observed=True)):
             run = runs[str(key)]
-            row = {
+            row: dict[str, object] = {
                 "run": index,
                 "variant": str(run["variant"]),
                 "label": self.labels[str(run["variant"])],
                 "seed": int(run["seed"]),
                 "outcome": str(run["outcome"]),
                 "spoken": f"{self.labels[str(run['variant'])]}, seed {run['seed']}, {run['outcome']}",
-                "step": own["step"].tolist(),
-                "value": own["value"].tolist(),
+                "step": curve["step"].tolist(),
+                "value": curve["value"].tolist(),
             }
             if run["outcome"] != Outcome.FINISHED:
-                at = own[own["step"] <= run["onset_step"]] if pd.notna(run["onset_step"]) else own
-                end = (at if len(at) else own).iloc[-1]
+                # thinned traces may have no row at the onset: the last one before it then
+                at = curve[curve["step"] <= run["onset_step"]] if pd.notna(run["onset_step"]) else curve
+                end = (at if len(at) else curve).iloc[-1]
                 row |= {"onset": int(end["step"]), "last": float(end["value"])}
             rows.append(row)
         return rows
@@ -222,17 +230,22 @@ def band(rows: pd.DataFrame, total: int, stopped: float) -> pd.DataFrame:
         total: how many runs it has.
         stopped: the value of a run that has stopped (NaN: it does not count).
     """
-    runs = [own.sort_values("step") for _, own in rows.groupby("key", sort=False, observed=True)]
-    steps = max((own["step"].to_numpy() for own in runs), key=lambda own: (own[-1], len(own)))
+    runs = [run.sort_values("step") for _, run in rows.groupby("key", sort=False, observed=True)]
+    # the grid is that of the run that went furthest, and of these the one with most steps
+    steps = max((run["step"].to_numpy() for run in runs), key=lambda at: (at[-1], len(at)))
     grid = np.full((max(total, len(runs)), len(steps)), stopped)
-    for line, own in zip(grid, runs, strict=False):
-        at, value = own["step"].to_numpy(), own["value"].to_numpy(dtype=np.float64)
+    # lines without a run stay at `stopped`: a run may have failed before its first row
+    for line, run in zip(grid, runs, strict=False):
+        at, value = run["step"].to_numpy(), run["value"].to_numpy(dtype=np.float64)
+        # between its steps a run keeps its last value
         alive = (steps >= at[0]) & (steps <= at[-1])
         line[alive] = value[np.searchsorted(at, steps[alive], side="right") - 1]
+    # numpy warns about columns of NaN only
     some = ~np.isnan(grid).all(axis=0)
     low, lower, upper, high = np.full((4, len(steps)), np.nan)
     if some.any():
+        # no interpolation: between two infinities it would be NaN
         low[some], lower[some] = np.nanquantile(grid[:, some], [0.25, 0.5], axis=0, method="lower")
         upper[some], high[some] = np.nanquantile(grid[:, some], [0.5, 0.75], axis=0, method="higher")
-    found = {"step": steps, "low": low, "middle": (lower + upper) / 2, "high": high}
-    return pd.DataFrame(found | {"n": (~np.isnan(grid)).sum(axis=0)})
+    columns = {"step": steps, "low": low, "middle": (lower + upper) / 2, "high": high}
+    return pd.DataFrame(columns | {"n": (~np.isnan(grid)).sum(axis=0)})

@@ -81,25 +81,28 @@ def _span(rows: pd.DataFrame, table: pd.DataFrame, column: str, name: str) -> st
 
 def logspaced(points: Iterable[float]) -> bool:
     """True if positive values are spaced by ratio rather than by difference."""
-    known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
-    if len(known) < 3 or known[0] <= 0:
-        return bool(len(known) == 2 and known[0] > 0 and known[1] / known[0] >= 10)
-    ratios, steps = np.diff(np.log(known)), np.diff(known)
+    distinct = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
+    # two values have no pattern: a factor of ten or more counts as logarithmic
+    if len(distinct) < 3 or distinct[0] <= 0:
+        return bool(len(distinct) == 2 and distinct[0] > 0 and distinct[1] / distinct[0] >= 10)
+    # the spacing that varies less, relative to its mean, is the one that was meant
+    ratios, steps = np.diff(np.log(distinct)), np.diff(distinct)
     return float(np.std(ratios) / np.mean(ratios)) < float(np.std(steps) / np.mean(steps))
 
 
 def edges(points: Iterable[float], log: bool) -> dict[float, tuple[float, float]]:
     """Each value -> the ends of its cell: half-way to its neighbours, geometrically on a log scale."""
-    known = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
-    at = np.log(known) if log else known
+    distinct = np.sort(np.unique(np.array(list(points), dtype=np.float64)))
+    at = np.log(distinct) if log else distinct
     if len(at) == 1:
         middles = np.array([at[0] - 0.5, at[0] + 0.5])
     else:
         between = (at[1:] + at[:-1]) / 2
+        # the outermost cells reach as far outwards as inwards
         middles = np.concatenate([[2 * at[0] - between[0]], between, [2 * at[-1] - between[-1]]])
     if log:
         middles = np.exp(middles)
-    return {float(v): (float(a), float(b)) for v, (a, b) in zip(known, pairwise(middles), strict=True)}
+    return {float(v): (float(a), float(b)) for v, (a, b) in zip(distinct, pairwise(middles), strict=True)}
 
 
 def _axis(points: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
@@ -112,36 +115,44 @@ def _axis(points: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
 
 def _marks(points: Iterable[float]) -> list[float]:
     """At most nine of the values, for an axis."""
-    known = sorted(float(point) for point in points)
-    return known[:: max(1, -(-len(known) // 9))]
+    ordered = sorted(float(point) for point in points)
+    # every second, third, ... value, so that distances stay even
+    return ordered[:: max(1, -(-len(ordered) // 9))]
 
 
-def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
-    log_x, log_y = logspaced(table["x"]), logspaced(table["y"])
+def _cells(table: pd.DataFrame, x: str, y: str, log_x: bool, log_y: bool) -> list[dict[str, object]]:
+    """The cells of a map: their edges, their middles and their texts."""
     in_x, in_y = edges(table["x"], log_x), edges(table["y"], log_y)
-    rows = []
+    rows: list[dict[str, object]] = []
     for row in records(table):
         (left, right), (low, high) = in_x[float(row["x"])], in_y[float(row["y"])]
         at = {name: setting(row[name]) for name in ("x", "y")}
         rows.append(
             {
                 **{name: row[name] for name in ("x", "y", "runs", "stable", "share")},
-                **{f"{name}_told": text for name, text in at.items()},
+                **{f"{name}_text": text for name, text in at.items()},
                 **{"left": left, "right": right, "bottom": low, "top": high},
+                # the geometric middle is in the middle of a cell on a logarithmic axis
                 "mx": math.sqrt(left * right) if log_x else (left + right) / 2,
                 "my": math.sqrt(low * high) if log_y else (low + high) / 2,
                 "text": f"{100 * row['share']:.0f}",
-                "told": f"{row['stable']} of {row['runs']}",
+                "finished": f"{row['stable']} of {row['runs']}",
                 "spoken": f"{x} {at['x']}, {y} {at['y']}: {row['stable']} of {row['runs']} finished",
             }
         )
+    return rows
+
+
+def _map(table: pd.DataFrame, x: str, y: str) -> alt.LayerChart:
+    """Two swept options: a cell for each pair of values, coloured by the share of finished runs."""
+    log_x, log_y = logspaced(table["x"]), logspaced(table["y"])
     (scale_x, axis_x), (scale_y, axis_y) = _axis(table["x"], log_x), _axis(table["y"], log_y)
-    base = alt.Chart(values(rows)).encode(
+    base = alt.Chart(values(_cells(table, x, y, log_x, log_y))).encode(
         description="spoken:N",
         tooltip=tips(
-            x="x_told:N",
-            y="y_told:N",
-            finished="told:N",
+            x="x_text:N",
+            y="y_text:N",
+            finished="finished:N",
             share="share:Q",
         ),
     )
@@ -170,9 +181,9 @@ def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
     log = logspaced(table["x"])
     marks = _marks(table["x"].unique())
     rows = [
-        {**row, "told": told, "x_told": at, "spoken": f"{x} {at}: {told} finished"}
+        {**row, "finished": finished, "x_text": x_text, "spoken": f"{x} {x_text}: {finished} finished"}
         for row in records(table)
-        for told, at in [(f"{row['stable']} of {row['runs']}", setting(row["x"]))]
+        for finished, x_text in [(f"{row['stable']} of {row['runs']}", setting(row["x"]))]
     ]
     axis = alt.X(
         "x:Q",
@@ -186,7 +197,7 @@ def _curve(table: pd.DataFrame, x: str) -> alt.LayerChart:
     base = alt.Chart(values(rows)).encode(
         x=axis,
         description="spoken:N",
-        tooltip=tips(x="x_told:N", finished="told:N", share="share:Q", low="low:Q", high="high:Q"),
+        tooltip=tips(x="x_text:N", finished="finished:N", share="share:Q", low="low:Q", high="high:Q"),
     )
     spans = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", scale=scale, axis=percents, title=title), y2="high:Q"
@@ -202,18 +213,19 @@ def sensitivity(results: Results) -> Figure:
     if len(swept) < 2:
         few = "a single option was swept: see the stability map" if swept else "no option was swept"
         raise NothingToDraw(few)
-    found = {name: results.stability_map(name) for name in swept}
-    reach = {name: float(np.ptp(rows["share"])) for name, rows in found.items()}
+    tables = {name: results.stability_map(name) for name in swept}
+    reach = {name: float(np.ptp(rows["share"])) for name, rows in tables.items()}
+    # the option that matters most comes first
     order = sorted(swept, key=lambda name: -reach[name])
     ranges = [
         f"from {percent(rows['share'].min())} to {percent(rows['share'].max())} with {plain_text(name)}"
-        for name, rows in ((name, found[name]) for name in order)
+        for name, rows in ((name, tables[name]) for name in order)
     ]
     finding = (
         f"The share of runs that finished ranges {listed(ranges, limit=len(ranges))}, each option taken "
         "alone, over all values of the others."
     )
-    table = pd.concat([found[name].assign(option=name) for name in order], ignore_index=True)
+    table = pd.concat([tables[name].assign(option=name) for name in order], ignore_index=True)
     table = table[["option", "x", "runs", "stable", "share", "low", "high"]].rename(columns={"x": "value"})
-    chart = stacked([_curve(found[name], name).properties(height=200) for name in order])
+    chart = stacked([_curve(tables[name], name).properties(height=200) for name in order])
     return Figure("sensitivity", "Effect of each swept option", finding, chart, table)

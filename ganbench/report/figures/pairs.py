@@ -26,6 +26,7 @@ from ganbench.report.figures.base import (
 )
 from ganbench.report.names import labels_of
 from ganbench.results import Results
+from ganbench.results.pairing import Baseline
 from ganbench.text import listed, number, p_equation, p_value, plain_text, wrap_label
 
 MOST = 14
@@ -41,7 +42,7 @@ _TIPS = tips(
 
 
 def comparisons(
-    results: Results, metric: str | None = None, baseline: Any = None, alpha: float = 0.05
+    results: Results, metric: str | None = None, baseline: Baseline | None = None, alpha: float = 0.05
 ) -> Figure:
     """The probability that a run of one variant is better than a run of another, and whether it is not .5.
 
@@ -52,17 +53,19 @@ def comparisons(
         raise NothingToDraw("there are no two variants to compare")
     labels = labels_of(results)
     measured = listed([plain_text(name) for name in pairs["metric"].unique()])
-    if set(pairs["variant"]) & set(pairs["other"]):
+    # without a baseline the same variants are on both sides
+    all_pairs = bool(set(pairs["variant"]) & set(pairs["other"]))
+    if all_pairs:
         title, order, by = f"Who beats whom by {measured}", _ranking(pairs), "mean effect"
-        kept = ends(order, MOST)
+        selected = ends(order, MOST)
     else:
         title, by = f"Who beats the baseline by {measured}", "effect"
         order = pairs.sort_values("effect", ascending=False, kind="stable")["variant"].unique().tolist()
-        kept = [*ends(order, ROWS), *pairs["other"].unique()]
-    drawn = [variant for variant in order if variant in kept]
+        selected = [*ends(order, ROWS), *pairs["other"].unique()]
+    drawn = [variant for variant in order if variant in selected]
     finding = _finding(pairs, alpha, labels, results.missing) + left_out(len(drawn), len(order), by)
-    table = pairs[pairs["variant"].isin(kept) & pairs["other"].isin(kept)].reset_index(drop=True)
-    chart = _matrix(table, drawn, labels) if by == "mean effect" else _forest(table, drawn, labels)
+    table = pairs[pairs["variant"].isin(selected) & pairs["other"].isin(selected)].reset_index(drop=True)
+    chart = _matrix(table, drawn, labels) if all_pairs else _forest(table, drawn, labels)
     return Figure("comparisons", title, finding, chart, table)
 
 
@@ -79,14 +82,17 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing:
         won = []
         for row in clear.head(3).to_dict("records"):
             first, second = row["variant"], row["other"]
+            # an effect below 0.5 means that the second is better
             first, second = (first, second) if row["effect"] >= 0.5 else (second, first)
             won.append(f"{labels[first]} beats {labels[second]} (corrected {p_equation(row['p_holm'])})")
         return f"{counted}: {listed(won)}."
     of = f"of {len(pairs)} comparisons" if len(pairs) > 1 else "of the comparison"
     least = f"the smallest Holm-corrected p {of} is {p_value(float(pairs['p_holm'].min()))}"
+    # to test while runs come in, and stop once p is small, is no test at that level
     if missing:
         return f"Nothing is called significant until every run of the suite has a result; {least}."
     if not pairs["reachable"].any():
+        # Holm multiplies the smallest p by the number of pairs
         possible = p_value(min(1.0, float(pairs["least_p"].min()) * len(pairs)))
         least += f", and with this few runs it cannot fall below {possible}"
     return f"No significant difference at n = {n} runs per variant: {least}."
@@ -94,13 +100,14 @@ def _finding(pairs: pd.DataFrame, alpha: float, labels: dict[str, str], missing:
 
 def _ranking(pairs: pd.DataFrame) -> list[str]:
     """Variants by their mean effect, best first."""
+    # P(B better) = 1 - P(A better), because ties count half
     mirrored = pairs.assign(variant=pairs["other"], other=pairs["variant"], effect=1 - pairs["effect"])
     both = pd.concat([pairs, mirrored], ignore_index=True)
     means = both.groupby("variant", sort=False, observed=True)["effect"].mean()
     return [str(name) for name in means.sort_values(ascending=False, kind="stable").index]
 
 
-def _drawn(row: dict[str, Any]) -> dict[str, Any]:
+def _drawn(row: dict[str, Any]) -> dict[str, object]:
     """The fields of a pair that the chart uses: numbers, and the text of the tooltip."""
     return {
         **{
@@ -134,7 +141,9 @@ def _forest(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     points = base.mark_point(size=80, strokeWidth=2).add_params(chosen)
     points = points.encode(x=alt.X("effect:Q", scale=scale), shape=_shape(), opacity=dim(chosen))
     texts = base.mark_text(align="left", dx=10, fontSize=10).encode(
-        x=alt.datum(1, scale=scale), text=alt.Text("p:N")
+        # right of the plot, where no interval reaches
+        x=alt.datum(1, scale=scale),
+        text=alt.Text("p:N"),
     )
     middle = alt.Chart(values([{"x": 0.5}])).mark_rule(strokeDash=[3, 3]).encode(x="x:Q")
     return layers(middle, spans, points, texts).properties(width="container", height=row_step(rows))
@@ -180,7 +189,10 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     )
     cells = base.mark_rect(strokeWidth=2).encode(
         color=alt.Color(
-            "effect:Q", scale=alt.Scale(domain=[0, 0.5, 1], range="diverging", interpolate="rgb"), legend=None
+            # rgb: the default, HCL, would pass through hues that are not in the theme
+            "effect:Q",
+            scale=alt.Scale(domain=[0, 0.5, 1], range="diverging", interpolate="rgb"),
+            legend=None,
         )
     )
     texts = base.mark_text(fontSize=10).encode(
@@ -195,7 +207,8 @@ def _matrix(table: pd.DataFrame, order: list[str], labels: dict[str, str]) -> al
     return layers(cells, outlines, texts).properties(width="container", height=row_step(rows))
 
 
-def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, Any]:
-    own, other = places[pair["variant"]], places[pair["other"]]
+def _cell(pair: dict[str, Any], places: dict[str, int], labels: dict[str, str]) -> dict[str, object]:
+    row, column = places[pair["variant"]], places[pair["other"]]
     name = labels[pair["variant"]]
-    return {**_drawn(pair), "row": f"{wrap_label(name)}   {own + 1}", "order": own, "column": other + 1}
+    # numbers in place of names above the columns, where long names would overlap
+    return {**_drawn(pair), "row": f"{wrap_label(name)}   {row + 1}", "order": row, "column": column + 1}

@@ -49,12 +49,18 @@ def failure_rates(results: Results) -> Figure:
     table = summary[columns].sort_values("failure_rate", ascending=False, kind="stable", ignore_index=True)
     labels = labels_of(results)
     finding = _rates_finding(table, labels)
-    kept = ends(table["variant"].tolist(), ROWS)
-    if len(kept) == len(table) and table["failures"].any():
+    drawn = ends(table["variant"].tolist(), ROWS)
+    # tests cover all pairs, so they would name variants that a shortened chart leaves out
+    if len(drawn) == len(table) and table["failures"].any():
         finding += _tested(results, labels)
-    finding += left_out(len(kept), len(table), "failure rate")
+    finding += left_out(len(drawn), len(table), "failure rate")
     finding = f"{finding} {unjudged(results)}".strip()
-    table = table[table["variant"].isin(kept)].reset_index(drop=True)
+    table = table[table["variant"].isin(drawn)].reset_index(drop=True)
+    return Figure("failure-rates", "Failure rates", finding, _rates_chart(table, labels), table)
+
+
+def _rates_chart(table: pd.DataFrame, labels: Mapping[str, str]) -> alt.LayerChart:
+    """One row a variant: its rate, the interval, and the counts at the right."""
     rows = [
         {**row, "row": wrap_label(labels[row["variant"]]), "order": index, "text": _of(row)}
         for index, row in enumerate(records(table))
@@ -77,8 +83,7 @@ def failure_rates(results: Results) -> Figure:
     )
     points = base.mark_point(filled=True, size=75, opacity=1).encode(x=alt.X("failure_rate:Q", scale=scale))
     texts = base.mark_text(align="left", dx=10).encode(x=alt.datum(1, scale=scale), text="text:N")
-    chart = layers(bars, points, texts).properties(width="container", height=row_step(rows))
-    return Figure("failure-rates", "Failure rates", finding, chart, table)
+    return layers(bars, points, texts).properties(width="container", height=row_step(rows))
 
 
 def _of(row: Mapping[Any, Any]) -> str:
@@ -89,6 +94,7 @@ def _rates_finding(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Which variants failed most and least often."""
     runs, failures = int(table["runs"].sum()), int(table["failures"].sum())
     if not failures:
+        # the fewest runs have the widest interval: the bound then holds for all variants
         row = table.sort_values("runs", kind="stable").iloc[0]
         return (
             f"No run failed: 0 of {runs}; at {row['runs']} runs per variant, the true rate may still be "
@@ -123,6 +129,7 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
     differences = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]
+        # rates compared as whole numbers, without division
         if row["failures"] * row["n_other"] < row["failures_other"] * row["n"]:
             more, less = less, more
         differences.append(f"{more} failed more often than {less} ({p_equation(row['p_failures_holm'])})")
@@ -146,14 +153,19 @@ def outcomes(results: Results) -> Figure:
     counts = runs.groupby(["variant", "outcome"], sort=False, observed=True).size()
     table = counts.rename("runs").reset_index()
     order = most_failures_first(runs)
-    kept = ends(order, ROWS)
-    finding = _outcomes_finding(runs["outcome"]) + left_out(len(kept), len(order), "failure rate")
-    table = table[table["variant"].isin(kept)].copy()
+    drawn = ends(order, ROWS)
+    finding = _outcomes_finding(runs["outcome"]) + left_out(len(drawn), len(order), "failure rate")
+    table = table[table["variant"].isin(drawn)].copy()
     table["share"] = table["runs"] / table.groupby("variant")["runs"].transform("sum")
-    table["order"] = table["variant"].map({variant: index for index, variant in enumerate(kept)})
+    table["order"] = table["variant"].map({variant: index for index, variant in enumerate(drawn)})
     table["place"] = table["outcome"].map({name: index for index, name in enumerate(OUTCOMES)})
     table = table.sort_values(["order", "place"], ignore_index=True)
-    labels = labels_of(results)
+    chart = _outcomes_chart(table, labels_of(results))
+    return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
+
+
+def _outcomes_chart(table: pd.DataFrame, labels: Mapping[str, str]) -> alt.LayerChart:
+    """One bar a variant, in it one part an outcome."""
     rows = [
         {**row, "row": wrap_label(labels[row["variant"]]), "text": f"{row['runs']} {row['outcome']}"}
         for row in records(table)
@@ -170,6 +182,7 @@ def outcomes(results: Results) -> Figure:
     bars = base.mark_bar(stroke="black", strokeWidth=0.5, strokeOpacity=0.5).encode(
         color=alt.Color(
             "outcome:N",
+            # all outcomes, so that each has its colour in every report
             scale=alt.Scale(domain=list(OUTCOMES), range="ordinal"),
             legend=alt.Legend(
                 title=None,
@@ -185,8 +198,7 @@ def outcomes(results: Results) -> Figure:
     texts = texts.encode(
         x=alt.X("share:Q", stack="zero", bandPosition=0.5), text="fitting:N", detail="outcome:N"
     )
-    chart = layers(bars.add_params(chosen), texts).properties(width="container", height=row_step(rows))
-    return Figure("outcomes", "How runs ended", finding, chart, table.drop(columns=["order", "place"]))
+    return layers(bars.add_params(chosen), texts).properties(width="container", height=row_step(rows))
 
 
 def _outcomes_finding(outcome: pd.Series) -> str:

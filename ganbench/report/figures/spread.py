@@ -40,33 +40,34 @@ from ganbench.text import listed, number, wrap_label
 _LANES = {"final": 0.28, "best": 0.72}
 """Where in a variant's row the two stand, 0 its top and 1 its foot."""
 _GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 spread any number of seeds evenly over a lane
-_RUN_TIPS = tips(variant="variant:N", seed="seed:O", outcome="outcome:N", when="when:N", value="told:N")
-_COLUMNS = [
-    *("metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "statistic"),
-]
+_RUN_TIPS = tips(variant="variant:N", seed="seed:O", outcome="outcome:N", when="when:N", value="value_text:N")
+_COLUMNS = ["metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "statistic"]
 
 
 def final_values(results: Results, metric: str | None = None) -> Figure:
     """Final and best value of each run, with interquartile means and 95% intervals."""
-    found = tasks(results, metric)
-    if not found:
-        raise NothingToDraw("no variant takes a metric")
+    metric_tasks = tasks(results, metric)
+    if not metric_tasks:
+        raise NothingToDraw("no variant measures a metric")
     labels = labels_of(results)
     chosen = picked("when")
-    charts, tables, told = [], [], []
-    for index, task in enumerate(found):
+    charts, tables, findings = [], [], []
+    for index, task in enumerate(metric_tasks):
         order = task.best_first()
-        kept = ends(order, max(6, ROWS // len(found)))
+        # charts of several metrics share the rows of one
+        drawn = ends(order, max(6, ROWS // len(metric_tasks)))
         summary = task.summary.set_index("variant", drop=False).loc[order]
-        runs = results.runs[results.runs["variant"].isin(kept)]
-        rows = [_points(runs, task.metric), _estimates(summary.loc[kept])]
+        runs = results.runs[results.runs["variant"].isin(drawn)]
+        rows = [_points(runs, task.metric), _estimates(summary.loc[drawn])]
         table = pd.concat(rows, ignore_index=True).assign(metric=task.name)[_COLUMNS]
-        charts.append(_chart(table, task, kept, labels, chosen, first=index == 0))
+        charts.append(_chart(table, task, drawn, labels, chosen, first=index == 0))
         tables.append(table)
-        told.append(_finding(summary, task.name, labels) + left_out(len(kept), len(order), "final value"))
+        findings.append(
+            _finding(summary, task.name, labels) + left_out(len(drawn), len(order), "final value")
+        )
     chart = stacked(charts, ROW_MARGIN)
-    title = f"Final and best {listed([task.name for task in found])}"
-    finding = " ".join(told) + " See Comparisons for significance tests."
+    title = f"Final and best {listed([task.name for task in metric_tasks])}"
+    finding = " ".join(findings) + " See Comparisons for significance tests."
     return Figure("final-values", title, finding, chart, pd.concat(tables, ignore_index=True))
 
 
@@ -74,7 +75,10 @@ def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a run and lane. Failed runs keep their last value, which no statistic counts."""
     lanes = [
         runs[["variant", "seed", "outcome"]].assign(
-            when=when, kind="run", value=runs.get(f"{when}_{metric}", math.nan)
+            # there is no such column if no run reached an evaluation of the metric
+            when=when,
+            kind="run",
+            value=runs.get(f"{when}_{metric}", math.nan),
         )
         for when in _LANES
     ]
@@ -129,9 +133,8 @@ def _chart(
     finite = _shown(table[finished])
     edge = _edge(finite, wide(finite), task.direction)
     places = {variant: index for index, variant in enumerate(order)}
-    least = (
-        finite.min() if wide(finite) else -math.inf
-    )  # an interval may end at 0, where a logarithmic axis cannot
+    # an interval may end at 0, where a logarithmic axis cannot
+    least = finite.min() if wide(finite) else -math.inf
     rows = [_row(row, edge, least, places, labels) for row in records(table)]
     base = alt.Chart(values(rows)).encode(
         y=row_axis(),
@@ -153,6 +156,7 @@ def _chart(
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
         drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
+    # 44 pixels: a row has two lanes
     return layers(*drawn).properties(height=row_step(rows, 44))
 
 
@@ -177,11 +181,11 @@ def _failed(base: alt.Chart, x: alt.X) -> alt.Chart:
 
 
 def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Chart]:
-    told = tips(variant="variant:N", when="when:N", estimate="told:N", interval="span:N", n="n:Q")
+    tooltip = tips(variant="variant:N", when="when:N", estimate="value_text:N", interval="span:N", n="n:Q")
     estimate = base.transform_filter("datum.kind === 'estimate'")
-    spans = estimate.mark_rule(strokeWidth=2).encode(x=x, x2="x2:Q", tooltip=told)
+    spans = estimate.mark_rule(strokeWidth=2).encode(x=x, x2="x2:Q", tooltip=tooltip)
     middles = estimate.transform_filter("isValid(datum.middle)").mark_tick(thickness=3, height=13)
-    return [spans, middles.encode(x=alt.X("middle:Q", scale=scale), tooltip=told)]
+    return [spans, middles.encode(x=alt.X("middle:Q", scale=scale), tooltip=tooltip)]
 
 
 def _edge_layers(edge: float, direction: str) -> list[alt.Chart]:
@@ -200,14 +204,16 @@ def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
         return 0.0
     worst, best = (finite.min(), finite.max()) if direction == "higher" else (finite.max(), finite.min())
     if log:
+        # 8% of the axis, in decades
         return float(worst * (worst / best) ** 0.08)
     outwards = 1.0 if direction == "lower" else -1.0
+    # 8% of the spread; if all values are equal, of 1
     return float(worst + (worst - best or outwards) * 0.08)
 
 
 def _row(
     row: dict[str, Any], edge: float, least: float, places: dict[str, int], labels: dict[str, str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The fields of a run or an estimate that the chart uses.
 
     Arguments:
@@ -218,16 +224,17 @@ def _row(
         **{name: row[name] for name in ("variant", "when", "kind", "outcome", "n")},
         "row": wrap_label(labels[row["variant"]]),
         "order": places[row["variant"]],
-        "told": number(float(row["value"])),
+        "value_text": number(float(row["value"])),
         "failed": False,
     }
     specific = _run_row(row, edge) if row["kind"] == "run" else _estimate_row(row, edge, least)
-    spoken = f"{labels[row['variant']]}, {row['when']}, {specific.pop('who')}: {common['told']}"
+    spoken = f"{labels[row['variant']]}, {row['when']}, {specific.pop('who')}: {common['value_text']}"
     return common | specific | {"spoken": spoken}
 
 
-def _run_row(row: dict[str, Any], edge: float) -> dict[str, Any]:
+def _run_row(row: dict[str, Any], edge: float) -> dict[str, object]:
     failed = row["outcome"] != Outcome.FINISHED
+    # by seed and not at random: the same results give the same picture
     jitter = 0.4 * ((float(row["seed"]) * _GOLDEN) % 1.0 - 0.5)
     return {
         "who": f"seed {row['seed']:.0f}, {row['outcome']}",
@@ -238,7 +245,7 @@ def _run_row(row: dict[str, Any], edge: float) -> dict[str, Any]:
     }
 
 
-def _estimate_row(row: dict[str, Any], edge: float, least: float) -> dict[str, Any]:
+def _estimate_row(row: dict[str, Any], edge: float, least: float) -> dict[str, object]:
     low, high = float(row["low"]), float(row["high"])
     start, stop = (edge if math.isinf(end) else max(end, least) for end in (low, high))
     return {

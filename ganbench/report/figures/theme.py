@@ -75,6 +75,7 @@ def theme(dark: bool = False) -> dict[str, Any]:
             "frame": "group",
             "offset": 6,
         },
+        # pixels of a chart with several panels, until a page or file sets its own
         "view": {"stroke": None, "continuousWidth": 260, "continuousHeight": 200},
         "range": {
             **{"category": look["category"], "ordinal": look["outcome"]},

@@ -67,8 +67,8 @@ def time_to_threshold(results: Results, metric: str | None = None, threshold: fl
     """The share of runs that has not reached a value of a metric yet; failed runs never do."""
     metric = metric or (results.lock.get("compare") or {}).get("metric")
     if threshold is None or metric is None:
-        what = "a metric and a threshold" if metric is None else "a threshold"
-        raise NothingToDraw(Problem("time-to-threshold", f"needs {what}: which value is good enough?"))
+        needed = "a metric and a threshold" if metric is None else "a threshold"
+        raise NothingToDraw(Problem("time-to-threshold", f"needs {needed}: which value is good enough?"))
     try:
         threshold = float(threshold)
     except ValueError:
@@ -91,15 +91,16 @@ def _figure(
     results: Results, event: _Event, curves: pd.DataFrame, marks: pd.DataFrame, tests: pd.DataFrame
 ) -> Figure:
     last = curves.groupby("variant", sort=False, observed=True)["survival"].last()
+    # the variant with the fewest survivors first
     order = [str(variant) for variant in last.sort_values(kind="stable").index]
-    kept = ends(order, LINES)
+    drawn = ends(order, LINES)
     names = labels_of(results)
     marks = marks[marks["variant"].isin(order)].astype({"step": "float64"})
     finding = _finding(tests, event.did, marks, names) + event.note
-    finding += left_out(len(kept), len(order), "share at the end")
-    curves = curves[curves["variant"].isin(kept)]
-    marks = _on_curve(marks[marks["variant"].isin(kept)], curves)
-    chart = _chart(curves, marks, kept, names, event)
+    finding += left_out(len(drawn), len(order), "share at the end")
+    curves = curves[curves["variant"].isin(drawn)]
+    marks = _on_curve(marks[marks["variant"].isin(drawn)], curves)
+    chart = _chart(curves, marks, drawn, names, event)
     table = pd.concat([curves.assign(kind="curve"), marks.assign(kind="run")], ignore_index=True)
     return Figure(event.name, event.title, finding, chart, table)
 
@@ -114,10 +115,11 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
         first, half = number(steps.min()), number(steps.median())
         when = f"the first by step {first}, half of them by {half}, the last {when}"
     text = f"{len(steps)} of {len(marks)} runs {did}, {when}"
-    known = tests[tests["p_holm"].notna()]
-    if known.empty:
+    # baselines, and variants without one, have no p
+    tested = tests[tests["p_holm"].notna()]
+    if tested.empty:
         return f"{text}."
-    clear = known[known["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
+    clear = tested[tested["p_holm"] <= 0.05].sort_values("p_holm", kind="stable")
     if clear.empty:
         return f"{text}; no variant differs significantly from its baseline (log-rank, Holm-corrected)."
     names = [f"{labels[variant]} ({p_equation(p)})" for variant, p in clear[["variant", "p_holm"]].to_numpy()]
@@ -128,12 +130,13 @@ def _finding(tests: pd.DataFrame, did: str, marks: pd.DataFrame, labels: dict[st
 def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The runs with the height of their variant's curve at their step."""
     steps = {
-        str(variant): (own["step"].to_numpy(dtype=np.float64), own["survival"].to_numpy())
-        for variant, own in curves.groupby("variant", sort=False, observed=True)
+        str(variant): (curve["step"].to_numpy(dtype=np.float64), curve["survival"].to_numpy())
+        for variant, curve in curves.groupby("variant", sort=False, observed=True)
     }
     heights = []
     for variant, step in zip(marks["variant"], marks["step"], strict=True):
         at, height = steps[str(variant)]
+        # the curve drops at an event, so a mark at that step stands below the drop
         heights.append(float(height[np.searchsorted(at, step, side="right") - 1]))
     return marks.assign(survival=heights)
 
@@ -148,6 +151,7 @@ def _chart(
     curves, marks = (
         rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(shift)) for rows in (curves, marks)
     )
+    # the axis reaches beyond 0 and 1 by as much as lines are moved
     edge = gap + max(shift.values())
     axis: dict[str, Any] = {
         "scale": alt.Scale(domain=[-edge, 1 + edge], nice=False),
@@ -173,14 +177,14 @@ def _curve_layers(
 ) -> tuple[alt.Chart, alt.Chart]:
     """The interval and the curve of each variant."""
     rows = [
-        {"variant": variant, "label": labels[str(variant)], **{name: own[name].tolist() for name in _STEPS}}
-        for variant, own in curves.groupby("variant", sort=False, observed=True)
+        {"variant": variant, "label": labels[str(variant)], **{name: curve[name].tolist() for name in _STEPS}}
+        for variant, curve in curves.groupby("variant", sort=False, observed=True)
     ]
     base = alt.Chart(values(rows)).transform_flatten(_STEPS)
     base = base.encode(x=_step_axis(), color=look["color"], description="label:N")
-    shown = alt.when(chosen, empty=len(labels) <= FEW).then(alt.value(0.18))
+    band_opacity = alt.when(chosen, empty=len(labels) <= FEW).then(alt.value(0.18))
     band = base.mark_area(interpolate="step-after").encode(
-        y=alt.Y("low:Q", **axis), y2="high:Q", opacity=shown.otherwise(alt.value(0))
+        y=alt.Y("low:Q", **axis), y2="high:Q", opacity=band_opacity.otherwise(alt.value(0))
     )
     numbers = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(

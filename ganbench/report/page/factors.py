@@ -31,15 +31,16 @@ def failures_by_factor(results: Results) -> list[Figure]:
     failed least, by an exact test for two rates (Barnard 1945) with Bonferroni's correction over all pairs
     of the group, since the extremes were chosen after looking.
     """
-    found = []
+    figures = []
     for factor, title in FACTORS.items():
         groups = [_levels(factor, title, within, runs) for within, runs in _groups(factor, results.runs)]
         groups = [table for table in groups if table["failure_rate"].nunique() > 1]
         if groups:
+            # one sentence, about the group with most runs; the table has all groups
             largest = max(groups, key=lambda table: int(table["runs"].sum()))
             table, finding = pd.concat(groups, ignore_index=True), _finding(title, largest)
-            found.append(Figure(f"failures-by-{title}", f"Failures by {title}", finding, None, table))
-    return found
+            figures.append(Figure(f"failures-by-{title}", f"Failures by {title}", finding, None, table))
+    return figures
 
 
 def failed_runs(results: Results) -> list[Figure]:
@@ -63,10 +64,11 @@ def failed_runs(results: Results) -> list[Figure]:
 
 def _groups(factor: str, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """(dataset and model, runs) where the factor varies within them and levels pool several variants."""
+    # failure rates on different data or models differ for reasons other than the factor
     others = [name for name in ("dataset", "model") if name != factor]
-    for common, own in runs.groupby(others, sort=False, observed=True):
-        if 1 < own[factor].nunique() < own["variant"].nunique():
-            yield "/".join(plain_text(name) for name in common), own
+    for common, runs_within in runs.groupby(others, sort=False, observed=True):
+        if 1 < runs_within[factor].nunique() < runs_within["variant"].nunique():
+            yield "/".join(plain_text(name) for name in common), runs_within
 
 
 def _levels(factor: str, title: str, within: str, runs: pd.DataFrame) -> pd.DataFrame:
@@ -81,8 +83,8 @@ def _levels(factor: str, title: str, within: str, runs: pd.DataFrame) -> pd.Data
             "runs": counts["size"].to_numpy(dtype=int),
             "failures": counts["sum"].to_numpy(dtype=int),
             "failure_rate": (counts["sum"] / counts["size"]).to_numpy(dtype=float),
-            "failure_low": [one.low for one in intervals],
-            "failure_high": [one.high for one in intervals],
+            "failure_low": [interval.low for interval in intervals],
+            "failure_high": [interval.high for interval in intervals],
             "first_onset": onsets.min().to_numpy(),
             "median_onset": onsets.median().to_numpy(),
         }
@@ -94,14 +96,16 @@ def _against_last(table: pd.DataFrame) -> list[float]:
     """p of each level against the last one, times the number of pairs that could have been chosen."""
     counts = list(zip(table["failures"].tolist(), table["runs"].tolist(), strict=True))
     pairs = len(counts) * (len(counts) - 1) / 2
-    p = {one: min(1.0, pairs * stats.rates_differ(*one, *counts[-1])) for one in set(counts[:-1])}
-    return [*(p[one] for one in counts[:-1]), math.nan]
+    # equal counts have equal p, and the exact test is slow: each once
+    p = {count: min(1.0, pairs * stats.rates_differ(*count, *counts[-1])) for count in set(counts[:-1])}
+    return [*(p[count] for count in counts[:-1]), math.nan]
 
 
 def _finding(title: str, table: pd.DataFrame) -> str:
     plural = f"{title}{'es' if title.endswith('s') else 's'}"
     worst, least = ties.worst(table), ties.least(table)
     p, onset = worst["p_against_least"].min(), worst["median_onset"].iloc[0]
+    # tied levels have different medians, of which none is that of all
     when = "" if pd.isna(onset) or len(worst) > 1 else f", half of these by step {onset:.0f}"
     return (
         f"Of the {plural} on {worst['within'].iloc[0]}, {_named(worst[title])} failed most, in "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ganbench.report.content import further_metrics
 from ganbench.report.figures import Figure, NothingToDraw, figure
@@ -31,7 +30,7 @@ class Further:
     id: str
     metric: str
     direction: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, object]]
     figure: Figure | None
     open: bool
 
@@ -63,8 +62,9 @@ def _curves(results: Results, metric: str, slug: str, warn: Callable[[str], obje
 
 def _slugs(metrics: Sequence[str]) -> dict[str, str]:
     """Metric -> a unique name of letters, digits and hyphens."""
-    found: dict[str, str] = {}
+    slugs: dict[str, str] = {}
     for metric in metrics:
         slug = re.sub("[^a-z0-9]+", "-", metric.lower()).strip("-") or "metric"
-        found[metric] = f"{slug}-{len(found) + 1}" if slug in found.values() else slug
-    return found
+        # names may differ in case or punctuation only, such as "fid" and "FID"
+        slugs[metric] = f"{slug}-{len(slugs) + 1}" if slug in slugs.values() else slug
+    return slugs

@@ -24,18 +24,19 @@ _WHEN = ("final", "best")
 
 def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
     """(topic, [(sentence, id of the figure that shows it)])."""
+    # without failures the page has no such section to link to
     failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
-    findings = [
-        (
-            s.title,
-            [(f.finding, f"figure-{f.name}") for name in HEADLINES for f in s.figures if f.name == name],
-        )
-        for s in sections
-    ]
+    findings = [(section.title, _findings(section)) for section in sections]
     return [
         ("Runs", [(_outcome(results), failures)]),
-        *((title, found) for title, found in findings if found),
+        *((title, sentences) for title, sentences in findings if sentences),
     ]
+
+
+def _findings(section: Section) -> list[tuple[str, str]]:
+    """(sentence, id) of the section's figures among `HEADLINES`, in that order."""
+    figures = (figure for name in HEADLINES for figure in section.figures if figure.name == name)
+    return [(figure.finding, f"figure-{figure.name}") for figure in figures]
 
 
 def _outcome(results: Results) -> str:
@@ -50,16 +51,16 @@ def _outcome(results: Results) -> str:
     return f"{failed} of {count} runs failed ({percent(failed / count)}, {spread})."
 
 
-def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, Any]]]]:
+def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
     """(title, rows as text) for each metric, in order of first appearance."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, object]]] = {}
     for row in summary.to_dict("records"):
         title = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else "no metric"
         groups.setdefault(title, []).append(_row(row))
     return list(groups.items())
 
 
-def value_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def value_row(row: Mapping[Any, Any]) -> dict[str, object]:
     """Final and best values of a variant as text."""
     return {
         "variant": row["variant"],
@@ -70,12 +71,13 @@ def value_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _row(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _row(row: Mapping[Any, Any]) -> dict[str, object]:
     return {
         **value_row(row),
         "failed": f"{row['failures']} of {row['runs']}",
         "rate": percent(row["failure_rate"]),
         "interval": f"{percent(row['failure_low'])}, {percent(row['failure_high'])}",
+        # percent; a tenth of it is less than a pixel of the bar
         "bar": {key: round(100 * row[f"failure_{key}"], 1) for key in ("rate", "low", "high")},
         "outcomes": row["outcomes"],
     }

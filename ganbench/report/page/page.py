@@ -35,6 +35,7 @@ def write_page(results: Results, folder: Path | str, warn: Callable[[str], objec
     """
     path = Path(folder) / NAME
     text = page_text(results, list(_drawn(results, warn)), list(further(results, warn)))
+    # written as it was hashed: other line ends would break the hashes of the scripts
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return path
 
@@ -50,11 +51,11 @@ def _drawn(results: Results, warn: Callable[[str], object]) -> Iterator[Figure]:
 
 def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Further] = ()) -> str:
     """The whole page, with these figures and these further metrics."""
-    shown = [*drawn, *failures_by_factor(results), *failed_runs(results)]
+    in_sections = [*drawn, *failures_by_factor(results), *failed_runs(results)]
     scripts = [
         embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
     ]
-    sections = answered(shown)
+    sections = answered(in_sections)
     choices = _choices(results)
     return _template().render(
         name=results.name,
@@ -67,13 +68,17 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
         sections=sections,
         further=beside,
         examples=examples(results),
-        position={name: {value: at for at, value in enumerate(found)} for name, found in choices.items()},
+        # attributes hold positions: labels are long, and the data has each once
+        position={name: {value: at for at, value in enumerate(values)} for name, values in choices.items()},
         data={
             "filters": choices,
             "runs": embedded.packed(results.runs[list(_FILTERS)]),
             "themes": {"light": theme(False), "dark": theme(True)},
         },
-        drawings={one.name: _drawing(one) for one in [*shown, *(o.figure for o in beside if o.figure)]},
+        drawings={
+            figure.name: _drawing(figure)
+            for figure in [*in_sections, *(metric.figure for metric in beside if metric.figure)]
+        },
         reproduce=_reproduce(results),
         warnings=results.warnings,
         style=Markup(embedded.own_text("style", ".css")),
@@ -84,22 +89,23 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
 
 def _choices(results: Results) -> dict[str, list[Any]]:
     """Filters of the page: column of the runs -> its values."""
-    found = {name: list(dict.fromkeys(results.runs[name].tolist())) for name in _FILTERS}
-    return found | {"seed": sorted(found["seed"])}
+    choices = {name: list(dict.fromkeys(results.runs[name].tolist())) for name in _FILTERS}
+    return choices | {"seed": sorted(choices["seed"])}
 
 
-def _drawing(figure: Figure) -> dict[str, Any]:
+def _drawing(figure: Figure) -> dict[str, object]:
     """The data that the script draws a figure from: the chart without its rows, its rows, its table."""
     spec = figure.spec() if figure.chart is not None else None
+    # Altair moves all rows to "datasets"; packed by columns they take less space
     rows = spec.pop("datasets", {}) if spec else {}
     return {
         "spec": spec,
-        "rows": {name: embedded.packed_rows(found) for name, found in rows.items()},
+        "rows": {name: embedded.packed_rows(dataset) for name, dataset in rows.items()},
         "table": embedded.packed(figure.table),
     }
 
 
-def _reproduce(results: Results) -> dict[str, Any]:
+def _reproduce(results: Results) -> dict[str, object]:
     lock = embedded.safe_json(plain(results.lock))
     return {
         "command": results.lock.get("command") or "",
@@ -118,11 +124,13 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganbench.report.page"),
         autoescape=True,
+        # a misspelt name is an error and not an empty place on the page
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else plain_text(value),
     )
+    # <wbr> lets a browser break long labels after "/"
     environment.filters["breakable"] = lambda name: escape(plain_text(name)).replace("/", Markup("/<wbr>"))
     environment.filters["safe_json"] = lambda value: Markup(embedded.safe_json(value))
     return environment.get_template("report.html.j2")
@@ -132,6 +140,7 @@ def _policy(scripts: Sequence[str]) -> str:
     """The page may run its own two scripts and show embedded pictures. No network."""
     allowed = " ".join(embedded.source_hash(script) for script in scripts)
     return (
+        # style attributes place the bars of the summary, so inline styles are allowed
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )

@@ -14,10 +14,12 @@ from ganbench.report.onsets import onset_texts
 from ganbench.results import Results
 
 MOST_RUNS = 12
+"""Runs shown in pictures."""
 MOST_BYTES = 1_500_000
+"""Bytes of all pictures together, as base64."""
 LARGEST = 200_000
 """Bytes; larger pictures are not embedded."""
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG = b"\x89PNG\r\n\x1a\n"  # the signature of the format: nothing else is embedded
 
 
 @dataclass(frozen=True)
@@ -44,26 +46,28 @@ def examples(results: Results) -> list[Example]:
     """Failed runs, at most one per variant and outcome, all outcomes in turn, until the page is full."""
     runs, sheets = results.runs, results.sheets
     failed = runs[(runs["outcome"] != Outcome.FINISHED) & runs["key"].isin(sheets["key"])]
+    # seeds that fail alike look alike
     failed = failed.drop_duplicates(["variant", "outcome"])
+    # the first of each outcome, then the second of each, so that a rare outcome is not crowded out
     turn = failed.groupby("outcome", sort=False, observed=True).cumcount()
     failed = failed.loc[turn.sort_values(kind="stable").index]
     onsets = onset_texts(results)
-    found: list[Example] = []
+    selected: list[Example] = []
     room = MOST_BYTES
     for run in failed.to_dict("records"):
-        own = sheets[sheets["key"] == run["key"]].sort_values("step")
-        if len(found) == MOST_RUNS:
+        sheets_of_run = sheets[sheets["key"] == run["key"]].sort_values("step")
+        if len(selected) == MOST_RUNS:
             break
         onset = None if pd.isna(run["onset_step"]) else int(run["onset_step"])
-        pictures = [*_around(own, onset), *_healthy(runs, sheets, run["variant"])]
+        pictures = [*_around(sheets_of_run, onset), *_healthy(runs, sheets, run["variant"])]
         room -= sum(len(picture.uri) for picture in pictures)
         if room < 0:
             break
         reason = "" if pd.isna(run["reason"]) else str(run["reason"])
         when = onsets.get(run["key"], "")
         if pictures:
-            found.append(Example(run["variant"], run["seed"], run["outcome"], when, reason, pictures))
-    return found
+            selected.append(Example(run["variant"], run["seed"], run["outcome"], when, reason, pictures))
+    return selected
 
 
 def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
@@ -74,6 +78,7 @@ def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
     else:
         before = sheets[sheets["step"] < onset].tail(1).assign(what="before")
         after = sheets[sheets["step"] >= onset].head(1).assign(what="at the onset or just after")
+        # a run that stopped at its onset has the same sheet as "after" and "last"
         chosen = pd.concat([before, after, last]).drop_duplicates("step")
     for row in chosen.to_dict("records"):
         yield from _picture(row["path"], f"{row['what']}, step {row['step']:,}")
@@ -81,8 +86,9 @@ def _around(sheets: pd.DataFrame, onset: int | None) -> Iterator[Picture]:
 
 def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator[Picture]:
     """The last sheet of a run that finished: of the same variant, else of the same dataset."""
-    own = runs[runs["variant"] == variant]
-    alike = runs[(runs["dataset"] == own["dataset"].iloc[0]) & (runs["outcome"] == Outcome.FINISHED)]
+    dataset = runs.loc[runs["variant"] == variant, "dataset"].iloc[0]
+    alike = runs[(runs["dataset"] == dataset) & (runs["outcome"] == Outcome.FINISHED)]
+    # runs of the same variant first, since they differ in the seed only
     alike = alike.assign(other=alike["variant"] != variant).sort_values("other", kind="stable")
     for run in alike.head(1).to_dict("records"):
         last = sheets[sheets["key"] == run["key"]].sort_values("step").tail(1)
@@ -94,6 +100,7 @@ def _healthy(runs: pd.DataFrame, sheets: pd.DataFrame, variant: str) -> Iterator
 def _picture(path: Path, caption: str) -> Iterator[Picture]:
     """Nothing if the file is gone, too large or not a PNG."""
     try:
+        # size first: a huge file is never read
         content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
     except OSError:
         return

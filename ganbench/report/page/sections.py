@@ -54,8 +54,9 @@ def answered(figures: Sequence[Figure]) -> list[Section]:
         replace(section, figures=[f for name in section.names for f in figures if f.name == name])
         for section in SECTIONS
     ]
-    known = {name for section in SECTIONS for name in section.names}
-    other = [figure for figure in figures if figure.name not in known]
+    assigned = {name for section in SECTIONS for name in section.names}
+    # so that a new figure is never lost because no section names it
+    other = [figure for figure in figures if figure.name not in assigned]
     if other:
         filled.append(Section("more", "More", "What else is there?", (), other))
     return [section for section in filled if section.figures]
