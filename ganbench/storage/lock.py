@@ -18,8 +18,8 @@ from ganbench.errors import BadInput, Problem
 class FolderLock:
     """Keeps a second ganbench process out of a results folder: `with FolderLock(root): ...`.
 
-    A lock left by a dead process of this host is taken over at once. One of another host cannot be
-    looked at, so it is taken over when it has not been refreshed for `stale_after` seconds.
+    A lock left by a dead process of this host is taken over at once. Whether a process of another host
+    lives cannot be seen here: its lock is taken over when it was not refreshed for `stale_after` seconds.
     """
 
     def __init__(self, root: Path, stale_after: float = 6 * 3600.0) -> None:
@@ -43,6 +43,7 @@ class FolderLock:
         raise BadInput(Problem(str(folder), f"cannot be locked; remove {self.path} and start again"))
 
     def __exit__(self, *_: object) -> None:
+        # only our own: another host may have taken over a lock that looked stale
         if self._token in (_read_text(self.path) or ""):
             self.path.unlink(missing_ok=True)
 
@@ -64,6 +65,7 @@ class FolderLock:
         pid = os.getpid()
         holder = {"pid": pid, "born": _born(pid), "host": socket.gethostname(), "token": self._token}
         try:
+            # O_EXCL: of processes that try at once, the file system lets one create the file
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
@@ -83,7 +85,8 @@ class FolderLock:
             holder = json.loads(seen)
             pid, born, host = int(holder["pid"]), holder["born"], str(holder["host"])
         except (ValueError, TypeError, KeyError):
-            # Half a lock: its owner is writing it just now, or was killed while writing.
+            # Half a lock: its owner is writing it just now, or was killed while writing. Ten seconds are
+            # ample for one line.
             return "a process that is just starting", age < min(10.0, self.stale_after)
         here = host == socket.gethostname()
         held = not _dead(pid, born) if here else age < self.stale_after
@@ -119,6 +122,7 @@ def _born(pid: int) -> str | None:
     """
     stat = _read_text(Path(f"/proc/{pid}/stat"))
     fields = stat.rpartition(")")[2].split() if stat else []  # the name before ")" may hold blanks
+    # proc(5) counts from 1, and these begin with its field 3, the state: [19] is its field 22, starttime
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None
 
 
