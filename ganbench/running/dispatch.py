@@ -77,10 +77,11 @@ class Dispatcher:
                 return event
 
     def _failed(self, event: Failed, folder: StackFolder) -> Finished:
+        # rows first: where the state says that a stack crashed, its rows are there
         rows = failed_rows(folder, event.outcome, event.reason)
         folder.write_runs(rows)
         folder.write_status({**folder.status(), "state": "crashed", "reason": event.reason})
-        if event.traceback:
+        if event.traceback:  # "" where the worker died: it could send none
             self.tracebacks.setdefault(event.reason, folder.write_traceback(event.traceback))
         return Finished(event.stack, rows)
 

@@ -41,6 +41,8 @@ class Live:
 
     def event(self, event: SessionEvent, config: StackConfig) -> None:
         """Something happened to the stack of that config."""
+        # The file has wall-clock time, for another process reads it. Intervals are measured by the monotonic
+        # clock, which does not jump when the time is set.
         name, now = event.stack, time.time()
         match event:
             case Started(step=step, steps=steps):
@@ -55,7 +57,7 @@ class Live:
             case Finished(rows=runs) if name in self._training:
                 self._move(name, max(row["steps"] for row in runs), config)
                 del self._training[name]
-            case Finished() | Split() | Stopped():
+            case Finished() | Split() | Stopped():  # may have failed before it started
                 self._training.pop(name, None)
         moved = isinstance(event, Progress | Evaluated)
         if not moved or time.monotonic() - self._written > SECONDS:
@@ -66,6 +68,7 @@ class Live:
         self._path.unlink(missing_ok=True)
 
     def _move(self, name: str, step: int, config: StackConfig) -> None:
+        # never back: where all runs failed, their rows end before the chunk that the stack had reached
         steps = max(0, step - self._training[name]["step"])
         self._training[name]["step"] += steps
         self._run_steps += steps * len(config["keys"])
@@ -112,6 +115,7 @@ def costs(suite: SuiteLock) -> dict[str, float]:
         for key in stack["keys"]
         if by_key.get(key)
     }
+    # A run that no stack of the lock lists counts as an average one.
     usual = sum(known.values()) / len(known) if known else 1.0
     return {key: known.get(key, usual) for key in by_key}
 

@@ -149,8 +149,8 @@ class GpuRecord(TypedDict):
 class Environment(TypedDict):
     """A stack's env.json: the software and machine of its training.
 
-    `packages` has versions, `flags` environment variables. `commit` is that of a checkout of ganbench, None where it is
-    installed; `gpu` is None on a CPU.
+    `packages` has versions, `flags` environment variables. `commit` is that of a checkout of ganbench,
+    None where it is installed; `gpu` is None on a CPU.
     """
 
     ganbench: str
