@@ -163,9 +163,9 @@ def test_refusals(root, tmp_path):
 
     other = tmp_path / "notes.txt"
     other.write_text("mine")
-    assert "is no archive" in refusal(root, "-o", other)
+    assert "is not an archive" in refusal(root, "-o", other)
     assert other.read_text() == "mine"
-    assert "is no archive" in refusal(root, "-o", tmp_path)
+    assert "is not an archive" in refusal(root, "-o", tmp_path)
     assert "no such folder" in refusal(tmp_path / "tay")
     assert "cannot be written" in refusal(root, "-o", tmp_path / "no" / "a.zip")
     with FolderLock(root):
@@ -299,10 +299,10 @@ FORGERIES = {
     forge_seed: {"keys": "toy-loss/plain seed 7"},
     forge_source: {"keys": "is not that of its configuration"},
     forge_label: {"rows": "loss is not as configured"},
-    forge_late_evaluation: {"rows": "steps that there are not"},
-    forge_shorter: {"complete": "toy-loss/plain lacks"},
+    forge_late_evaluation: {"rows": "steps that do not exist"},
+    forge_shorter: {"complete": "toy-loss/plain is missing"},
     forge_thresholds: {"verdicts": "saturated by its traces, not finished"},
-    forge_short_trace: {"verdicts": "what it was judged from is not there"},
+    forge_short_trace: {"verdicts": "behind its verdicts are incomplete"},
     forge_trace: {"tables": "traces have no column 'loss'"},
     forge_configuration: {"keys": "not as ganbench writes it", "rows": "not as ganbench writes it"},
 }
