@@ -151,7 +151,7 @@ def _end(found: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
     if column not in mates or column not in again:
         return ""
     values = mates[column].dropna().to_numpy(dtype=np.float64)
-    values, value = values[np.isfinite(values)], float(again.loc[two.row["key"], column])
+    values, value = values[np.isfinite(values)], float(cast("float", again.loc[two.row["key"], column]))
     spread = float(np.ptp(values)) if len(values) else 0.0
     # as far out as the range is wide; of one or two runs, the range says nothing
     if len(values) < 3 or not np.isfinite(value) or values.min() - spread <= value <= values.max() + spread:

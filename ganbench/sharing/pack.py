@@ -109,7 +109,7 @@ def pack(
         path,
         digest,
         runs,
-        bytes_written,
+        size,
         tuple(left_out),
         plugins_left_out,
         suite_left_out=SUITE not in files,

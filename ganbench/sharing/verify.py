@@ -291,6 +291,15 @@ def same(row: Mapping[str, object], again: Mapping[str, object], columns: tuple[
         row: the archive's. One of an earlier version has no `FACTS` to agree with; its sentences must agree.
         again: the row of the same run here.
     """
-    unrecorded = {column for column in FACTS if pd.isna(row.get(column))}
+    unrecorded = {column for column in FACTS if _is_null(row.get(column))}
     pairs = [(row.get(column), again.get(column)) for column in columns if column not in unrecorded]
-    return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in pairs)
+    return all(_equal(a, b) for a, b in pairs)
+
+
+def _equal(a: object, b: object) -> bool:
+    # null first: in pandas, NA == 3 is neither true nor false
+    return _is_null(a) == _is_null(b) and (_is_null(a) or a == b)
+
+
+def _is_null(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell != cell  # NaN alone differs from itself

@@ -355,7 +355,7 @@ HOSTILE: dict[str, tuple[list[tuple[zipfile.ZipInfo, bytes]], str]] = {
     "no JSON": ([(entry("manifest.json"), b"\xff{")], "cannot be read"),
     "deep": ([(entry("manifest.json"), b"[" * 10**5)], "cannot be read"),
     "a list": ([(entry("manifest.json"), b"[]")], "cannot be read"),
-    "another format": ([(entry("manifest.json"), manifest(format="x"))], "no archive that"),
+    "another format": ([(entry("manifest.json"), manifest(format="x"))], "not an archive that"),
     "later": ([(entry("manifest.json"), manifest(schema=9))], "later version"),
     "empty": ([(entry("manifest.json"), manifest())], "does not hold"),
     "not listed": (
@@ -403,7 +403,7 @@ def test_overlapping_files(published, tmp_path):
 def test_a_file_that_is_no_zip_is_bad_input(tmp_path):
     for name, content in {"a.zip": b"", "b.zip": b"PK\x03\x04 no more", "c.zip": b"text"}.items():
         (tmp_path / name).write_bytes(content)
-        assert "no archive that `ganbench pack` made" in refused(tmp_path / name)
+        assert "not an archive that `ganbench pack` made" in refused(tmp_path / name)
     assert "no such file" in refused(tmp_path / "none.zip")
     assert "no archive" in refused(tmp_path)
 
