@@ -38,7 +38,7 @@ from ganbench.errors import BadInput
     show_default=True,
     help="Width in pixels.",
 )
-@click.option("--dark", is_flag=True, help="Light on a dark background.")
+@click.option("--dark", is_flag=True, help="Draw on a dark background.")
 def figure(
     name: str, folders: tuple[Path, ...], out: Path | None, width: int, dark: bool, **options: Any
 ) -> int:
@@ -51,6 +51,7 @@ def figure(
     from ganbench.report.figures import write_figure
     from ganbench.results import load
 
+    # only what was given: a figure refuses options that it does not have
     given = {option: value for option, value in options.items() if value is not None}
     if not math.isfinite(given.get("threshold", 0.0)):
         raise BadInput(f"--threshold: {given['threshold']:g} is not a value that a run can reach")

@@ -28,7 +28,7 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
 
     load(folder)  # raises BadInput if there are no results
     judged = judge_folder(folder, overrides, reset)
-    write_report(load(folder), folder)
+    write_report(load(folder), folder)  # loaded anew: judging has changed the rows on disk
     if as_json:
         click.echo(json.dumps(summary(judged), indent=1))
     else:

@@ -14,13 +14,13 @@ import click
     "path",
     metavar="ARCHIVE",
     type=click.Path(path_type=Path),
-    help="Default: DIR's name plus .zip, here.",
+    help="The file to write. Default: DIR's name plus .zip, in the current folder.",
 )
 @click.option(
     "--thin",
     type=click.IntRange(2),
     metavar="STEPS",
-    help="Keep only STEPS steps of each trace. Runs cannot be judged again from it.",
+    help="Keep only STEPS steps of each trace, from which runs cannot be judged again.",
 )
 @click.option("--sheets", is_flag=True, help="Include the sample sheets.")
 @click.option(

@@ -79,10 +79,7 @@ def pack(
         raise BadInput(Problem(printable(str(root)), f"has no {LOCK_NAME}; give the folder of one suite"))
     path = Path(f"{root.resolve().name}.zip") if path is None else path
     _check_target(path)
-    # The lock is looked at, not taken: results may lie where this user may only read.
-    who, held = FolderLock(root).holder() or ("", False)
-    if held:
-        raise BadInput(Problem(printable(str(root)), f"is in use by {who}; wait for it to end"))
+    _refuse_if_used(root)
     ended, left_out = _stacks(root)
     if not ended:
         raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
@@ -105,15 +102,7 @@ def pack(
     except OSError as error:
         raise BadInput(Problem(printable(str(path)), f"cannot be written ({error.strerror})")) from None
     size = path.stat().st_size
-    return Packed(
-        path,
-        digest,
-        runs,
-        size,
-        tuple(left_out),
-        plugins_left_out,
-        suite_left_out=SUITE not in files,
-    )
+    return Packed(path, digest, runs, size, tuple(left_out), plugins_left_out, SUITE not in files)
 
 
 def _check_target(path: Path) -> None:
@@ -123,6 +112,14 @@ def _check_target(path: Path) -> None:
     if path.is_dir() or (path.exists() and not zipfile.is_zipfile(path)):
         what = "exists and is not an archive; choose another file with -o"
         raise BadInput(Problem(printable(str(path)), what))
+
+
+def _refuse_if_used(root: Path) -> None:
+    """Raise BadInput where a process trains the results."""
+    # The lock is looked at, not taken: results may lie where this user may only read.
+    who, held = FolderLock(root).holder() or ("", False)
+    if held:
+        raise BadInput(Problem(printable(str(root)), f"is in use by {who}; wait for it to end"))
 
 
 def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
