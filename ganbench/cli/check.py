@@ -44,7 +44,9 @@ _RECENT = 10_000  # bytes at the end of the events that most likely contain the 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, options: tuple[str, ...], skip: tuple[str, ...], timeout: float, as_json: bool) -> int:
-    """Check a component, or all components of a plugin, distribution or file, by the rules of their kinds.
+    """Check one component, or all of a plugin, distribution or file.
+
+    Each must follow the rules of its kind.
 
     Exit codes: 0 nothing failed, 1 a check failed, 2 nothing has that name.
     """
@@ -68,12 +70,12 @@ def run_checks(name: str, settings: Mapping[str, Any], timeout: float) -> list[E
     # a process that ends before its first check died while it loaded the component
     at = {"component": name, "check": "loads"}
     for event in events:
-        what = event.pop("event")
-        if what == "bad input":
+        event_kind = event.pop("event")
+        if event_kind == "bad input":
             raise BadInput(printable("; ".join(event["problems"]), 1000))
-        if what == "check":
+        if event_kind == "check":
             at = event
-        elif what == "finding":
+        elif event_kind == "finding":
             findings.append(event)
     if ended:
         finding = {
@@ -118,12 +120,12 @@ def _events(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[lis
 def _ends(process: subprocess.Popen[bytes], report: IO[str], timeout: float) -> bool:
     """Wait for the end, showing the current check. False if nothing is reported for `timeout` seconds."""
     size, since = -1, 0.0  # -1 is no size, so that the first round sets the time
-    with Console(stderr=True).status("") as shown:
+    with Console(stderr=True).status("") as status:
         while process.poll() is None:
             size, before = os.fstat(report.fileno()).st_size, size
             if size != before:
                 since = time.monotonic()
-                shown.update(Text(_latest(report, size), overflow="ellipsis", no_wrap=True))
+                status.update(Text(_latest(report, size), overflow="ellipsis", no_wrap=True))
             if time.monotonic() - since > timeout:
                 return False
             time.sleep(0.05)
@@ -144,9 +146,9 @@ def _ended(code: int, errors: IO[bytes]) -> str:
     """How the process ended, with its last line of output."""
     errors.seek(0, os.SEEK_END)
     errors.seek(max(0, errors.tell() - 2000))  # bytes: enough for a last line, however much was printed
-    said = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+    last_line = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"the process exited with {code}" if code >= 0 else f"the process was killed by {_signal(-code)}"
-    return f"{how}: {said}" if said else how
+    return f"{how}: {last_line}" if last_line else how
 
 
 def _signal(number: int) -> str:
@@ -167,14 +169,14 @@ def _print(findings: Sequence[Event]) -> None:
     """Each component: the names of passed checks, then everything else in full."""
     width = min(100, shutil.get_terminal_size((80, 24)).columns)
     for component in dict.fromkeys(finding["component"] for finding in findings):
-        own = [finding for finding in findings if finding["component"] == component]
+        results = [finding for finding in findings if finding["component"] == component]
         click.secho(printable(component), bold=True)
-        passed = [finding["check"] for finding in own if finding["outcome"] == "passed"]
+        passed = [finding["check"] for finding in results if finding["outcome"] == "passed"]
         _entry("passed", ", ".join(passed), width)
-        for reason in dict.fromkeys(f["seen"] for f in own if f["outcome"] == "not tried"):
-            names = [f["check"] for f in own if f["outcome"] == "not tried" and f["seen"] == reason]
+        for reason in dict.fromkeys(f["seen"] for f in results if f["outcome"] == "not tried"):
+            names = [f["check"] for f in results if f["outcome"] == "not tried" and f["seen"] == reason]
             _entry("not tried", f"{', '.join(names)}: {reason}", width)
-        for finding in own:
+        for finding in results:
             if finding["outcome"] in ("remark", "failed"):
                 _print_one(finding, width)
     counts = {outcome: sum(f["outcome"] == outcome for f in findings) for outcome in _COLOURS}

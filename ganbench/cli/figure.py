@@ -15,7 +15,7 @@ from ganbench.errors import BadInput
 
 @click.command()
 @click.argument("name")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option(
     "-o",
     "--out",
@@ -42,7 +42,7 @@ from ganbench.errors import BadInput
 def figure(
     name: str, folders: tuple[Path, ...], out: Path | None, width: int, dark: bool, **options: Any
 ) -> int:
-    """Write the figure NAME of the results in FOLDERS to a file, and print its finding.
+    """Write the figure NAME of the results in DIR... to a file, and print its finding.
 
     Figures: failure-rates, outcomes, final-values, comparisons, survival, time-to-threshold, metric-curves,
     gradient-norms, logit-gap, examples, stability-map, sensitivity, cost.

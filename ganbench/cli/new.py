@@ -19,7 +19,9 @@ import click
     help="The folder to create it in. Default: the current one.",
 )
 def new(kind: str, name: str, parent: Path) -> None:
-    """Create a small, complete plugin with one component of KIND, called NAME, in the folder NAME.
+    """Create a small, complete plugin.
+
+    It has one component of KIND, called NAME, and lies in the folder NAME.
 
     KIND is model, loss, technique, dataset, metric, extractor, executor, logger or suite.
     """

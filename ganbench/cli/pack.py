@@ -20,7 +20,7 @@ import click
     "--thin",
     type=click.IntRange(2),
     metavar="STEPS",
-    help="Keep only STEPS steps of each trace, from which runs cannot be judged again.",
+    help="Keep only STEPS steps of each trace. Thinned traces cannot be judged again.",
 )
 @click.option("--sheets", is_flag=True, help="Include the sample sheets.")
 @click.option(

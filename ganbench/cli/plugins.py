@@ -83,11 +83,11 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
 
     catalogue = discover(files)
     # components of different kinds may share a name
-    found = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
-    if not found:
+    matches = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
+    if not matches:
         every = {name for known in catalogue.components.values() for name in known}
         raise BadInput(f"there is no component {name!r}; {nearest(name, every)}")
-    described = [describe(registered) for registered in found.values()]
+    described = [describe(registered) for registered in matches.values()]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
 def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json: bool, **options: Any) -> int:
-    """Train SUITE (a name, see `ganbench suites`, or a file) and report.
+    """Train SUITE, a file or a name that `ganbench suites` lists, and report.
 
     Runs that are already trained are kept; an interrupted suite resumes where it stopped.
     """

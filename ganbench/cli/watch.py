@@ -30,7 +30,7 @@ WIDE = 120
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--once", is_flag=True, help="Print one frame and exit, as without a terminal.")
 @click.option(
     "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, metavar="SECONDS",
@@ -38,7 +38,7 @@ WIDE = 120
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one frame as JSON.")
 def watch(folder: Path, once: bool, interval: float, as_json: bool) -> int:
-    """Show the progress of the suite in FOLDER, from any terminal, while `ganbench run` trains it.
+    """Show the progress of the suite in DIR, from any terminal, while `ganbench run` trains it.
 
     It only reads files. It ends with the suite, or on Ctrl-C.
     """

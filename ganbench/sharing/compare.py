@@ -39,7 +39,7 @@ class Compared:
     detail: str
 
 
-def compare(found: Verified, there: StackFolder, here: StackFolder, why_not_exact: str) -> list[Compared]:
+def compare(verified: Verified, there: StackFolder, here: StackFolder, why_not_exact: str) -> list[Compared]:
     """Each run of the stack `here` with the same run of the stack `there`.
 
     Arguments:
@@ -55,7 +55,7 @@ def compare(found: Verified, there: StackFolder, here: StackFolder, why_not_exac
         fault = rows[0].differs(rows[1])
         exact = not fault
         if fault and why_not_exact:
-            fault = _start(*rows) or _end(found, rows[0], rows[1], here)
+            fault = _start(*rows) or _end(verified, rows[0], rows[1], here)
             detail = fault or f"agrees as far as it can ({why_not_exact})"
         else:
             detail = fault or "equal bit for bit"
@@ -77,7 +77,7 @@ class _Frames:
             frame[frame["run"] == run].drop(columns="run") for frame in (self._evals, self._traces)
         )
         point = [name for name in _POINT if name in evals]
-        # text again: each part of a trace has its own categories of players
+        # text again: categories of two stacks may differ, and then compare as unequal
         trace = traces.astype({"player": str}).set_index(["step", "player"]).sort_index()
         row = cast("RunRow", self._runs.iloc[run].to_dict())
         return _Rows(row, evals.set_index(point).sort_index(), trace, self._on_gpu)
@@ -135,14 +135,14 @@ def _start(one: _Rows, two: _Rows) -> str:
     return f"its losses differ from the first {FIRST} steps on: it is not the same run"
 
 
-def _end(found: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
+def _end(verified: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
     """Why the end is none that a run of the variant has in the archive; empty where it is."""
-    published = load(found.folder).runs
+    published = load(verified.folder).runs
     # runs that differ in the seed alone: any of their ends is one that this run may have
     mates = published[published["variant"] == one.row["variant"]]
     if two.row["outcome"] not in set(mates["outcome"]):
         return f"it {two.row['outcome']} here, which no run of the variant did there"
-    lock = lock_in(found.folder)
+    lock = lock_in(verified.folder)
     column = f"final_{(lock.get('compare') or {}).get('metric')}"
     # `load` computes final values, by the lock of the suite
     root = here.path.parent.parent

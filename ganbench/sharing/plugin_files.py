@@ -89,7 +89,7 @@ def naming(suite: bytes, folder: Path, packed: Mapping[str, bytes]) -> bytes:
         packed: name in the archive -> content.
     """
     try:
-        text = suite.decode("utf-8-sig")  # editors on Windows write a byte-order mark, which TOML refuses
+        text = suite.decode("utf-8-sig")  # some editors write a byte-order mark, which TOML refuses
         before = tomllib.loads(text)
         named = [_packed_name(folder / name, packed) or name for name in before.get("plugins", ())]
     except (ValueError, TypeError, RecursionError):

@@ -47,17 +47,17 @@ class Sampled:
         return [f"{config['labels'][run]} seed {config['seeds'][run]}" for run in self.runs]
 
 
-def sample(found: Verified, count: int) -> list[Sampled]:
+def sample(verified: Verified, count: int) -> list[Sampled]:
     """`count` of the runs that have a result, drawn by the archive's digest: nobody chooses them."""
     trained = [
         (key, folder, run)
-        for folder in found.stacks
+        for folder in verified.stacks
         for run, (key, outcome) in enumerate(folder.runs()[["key", "outcome"]].itertuples(index=False))
         if Outcome(outcome).has_result
     ]
     # By key: names of folders, which a packer could choose, must not decide which runs are drawn.
     trained.sort(key=lambda entry: entry[0])
-    generator = np.random.default_rng(int(found.digest, 16))
+    generator = np.random.default_rng(int(verified.digest, 16))
     # the start of a permutation: a larger count draws the same runs and more
     drawn = sorted(generator.permutation(len(trained))[:count])
     groups: dict[str, Sampled] = {}
@@ -68,7 +68,7 @@ def sample(found: Verified, count: int) -> list[Sampled]:
 
 
 def retrain(
-    found: Verified,
+    verified: Verified,
     count: int,
     scratch: Path,
     catalogue: Catalogue,
@@ -86,15 +86,15 @@ def retrain(
     untried: dict[str, list[str]] = {}
     refused: dict[str, list[str]] = {}
     again: dict[str, tuple[Sampled, StackFolder]] = {}
-    sampled_runs = sample(found, count)
+    sampled_runs = sample(verified, count)
     for sampled in sampled_runs:
         config = sampled.folder.config()
         try:
-            reason = obstacle(config, found.folder, catalogue, identities, plugin_files)
+            reason = obstacle(config, verified.folder, catalogue, identities, plugin_files)
             if reason:
                 untried.setdefault(reason, []).extend(sampled.labels())
                 continue
-            folder = _prepared(sampled, scratch, found, catalogue, settings)
+            folder = _prepared(sampled, scratch, verified, catalogue, settings)
         except Exception as error:  # the configuration is anybody's
             refused.setdefault(f"not trained ({type(error).__name__}: {error})", []).extend(sampled.labels())
         else:
@@ -106,8 +106,8 @@ def retrain(
             refused.setdefault(f"failed here: {failed[name]}", []).extend(sampled.labels())
         else:
             _judge(folder, sampled.folder.config()["verdict"])
-            compared += compare(found, sampled.folder, folder, same_engine(sampled.folder, folder))
-    return [_check(refused, compared), *_untried(untried), *unsampled(found, sampled_runs)], compared
+            compared += compare(verified, sampled.folder, folder, same_engine(sampled.folder, folder))
+    return [_check(refused, compared), *_untried(untried), *unsampled(verified, sampled_runs)], compared
 
 
 def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
@@ -123,7 +123,7 @@ def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> d
 
 
 def _prepared(
-    sampled: Sampled, scratch: Path, found: Verified, catalogue: Catalogue, settings: Settings
+    sampled: Sampled, scratch: Path, verified: Verified, catalogue: Catalogue, settings: Settings
 ) -> StackFolder:
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
@@ -137,7 +137,7 @@ def _prepared(
     alike = all(there.get(name) == here.get(name) for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs
-    suite_verdict = lock_in(found.folder).get("suite_verdict", config["verdict"])
+    suite_verdict = lock_in(verified.folder).get("suite_verdict", config["verdict"])
     part = part_of({**config, "engine": engine, "verdict": completed(suite_verdict)}, runs)
     folder = StackFolder.create(scratch, config["label"], canonical({"keys": part["keys"], "engine": engine}))
     folder.write_config(part)
@@ -213,11 +213,11 @@ def _untried(untried: Mapping[str, Sequence[str]]) -> Iterator[Check]:
         yield Check("not tried", None, f"{_runs(len(labels))} not tried: {why}", tuple(labels))
 
 
-def unsampled(found: Verified, sampled: Sequence[Sampled]) -> Iterator[Check]:
+def unsampled(verified: Verified, sampled: Sequence[Sampled]) -> Iterator[Check]:
     """A check for each single-file plugin none of whose runs is in the sample."""
     reached = {path.name for path in needed(stack.folder.config() for stack in sampled).values()}
     counts: Counter[str] = Counter()
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config = folder.config()
         counts.update(dict.fromkeys({path.name for path in needed([config]).values()}, len(config["keys"])))
     for name, count in sorted(counts.items()):

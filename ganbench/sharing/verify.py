@@ -98,20 +98,20 @@ def verify(path: Path, folder: Path, trust: Sequence[str] = ()) -> Verified:
     Raises BadInput where it is not an archive, or not a safe one.
     """
     with Archive(path) as archive:
-        found = Verified(path, archive.digest, archive.manifest, folder, tuple(trust))
+        verified = Verified(path, archive.digest, archive.manifest, folder, tuple(trust))
         altered = archive.unpack(folder)
         count = len(archive.manifest["files"])
-    found.checks.append(
+    verified.checks.append(
         _result("checksums", [f"{name} does not match its checksum" for name in altered], f"{count} files")
     )
     if not altered:
-        found.checks += _checks(found)
-    return found
+        verified.checks += _checks(verified)
+    return verified
 
 
-def _checks(found: Verified) -> Iterator[Check]:
+def _checks(verified: Verified) -> Iterator[Check]:
     """Each stops the later ones only where it finds tables that cannot be read."""
-    tables = _guarded("tables", lambda: _tables(found))
+    tables = _guarded("tables", lambda: _tables(verified))
     yield tables
     if tables.ok:
         for name, check in (
@@ -121,7 +121,7 @@ def _checks(found: Verified) -> Iterator[Check]:
             ("complete", _complete),
             ("verdicts", _verdicts),
         ):
-            yield _guarded(name, partial(check, found))
+            yield _guarded(name, partial(check, verified))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
@@ -137,15 +137,15 @@ def _result(name: str, faults: list[str], passed: str) -> Check:
     return Check(name, not faults, "; ".join(faults[:SHOWN]) + more if faults else passed)
 
 
-def _tables(found: Verified) -> Check:
+def _tables(verified: Verified) -> Check:
     """Every file can be read, within the memory that there is."""
     # Sizes first: a table beyond the memory would kill this process when it is read.
-    faults = [f"{f.path.name}: {why}" for f in found.stacks if (why := oversized(f.path))]
-    listed = {name.split("/")[1] for name in found.manifest["files"] if name.startswith("stacks/")}
-    faults += [f"{name} has no configuration" for name in listed - {f.path.name for f in found.stacks}]
+    faults = [f"{f.path.name}: {why}" for f in verified.stacks if (why := oversized(f.path))]
+    listed = {name.split("/")[1] for name in verified.manifest["files"] if name.startswith("stacks/")}
+    faults += [f"{name} has no configuration" for name in listed - {f.path.name for f in verified.stacks}]
     if not faults:
-        faults = [fault for folder in found.stacks for fault in _table_faults(folder, found.folder)]
-    return _result("tables", faults, f"{len(found.stacks)} stacks can be read")
+        faults = [fault for folder in verified.stacks for fault in _table_faults(folder, verified.folder)]
+    return _result("tables", faults, f"{len(verified.stacks)} stacks can be read")
 
 
 def _table_faults(folder: StackFolder, root: Path) -> Iterator[str]:
@@ -163,19 +163,19 @@ def _table_faults(folder: StackFolder, root: Path) -> Iterator[str]:
             yield f"{folder.path.name}: {name} have no column {min(missing)!r}"
 
 
-def _keys(found: Verified) -> Check:
+def _keys(verified: Verified) -> Check:
     """Every run's key is that of its configuration."""
     faults: list[str] = []
     checked, unrecorded = 0, 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config = folder.config()
         if "identity" not in config:
             unrecorded += len(config["keys"])
             continue
         faults += _key_faults(config)
         checked += len(config["keys"])
-    for row in lock_in(found.folder).get("failed", ()):
-        variant = _variant(found, row["label"])
+    for row in lock_in(verified.folder).get("failed", ()):
+        variant = _variant(verified, row["label"])
         # {}: parts that do not fit together have no identity, so that only variant and seed make the key
         if variant is not None and run_key(variant, row["seed"], {}) != row["key"]:
             faults.append(f"{row['label']} seed {row['seed']}: its key is not that of its configuration")
@@ -185,16 +185,18 @@ def _keys(found: Verified) -> Check:
     return _result("keys", faults, f"{checked} keys follow from configuration, data, versions and sources")
 
 
-def _plugins(found: Verified) -> Check:
+def _plugins(verified: Verified) -> Check:
     """The archive's single-file plugins are those that the runs were trained with."""
-    there, wanted = held(found.folder), needed(folder.config() for folder in found.stacks)
+    there, wanted = held(verified.folder), needed(folder.config() for folder in verified.stacks)
     if not there and not wanted:
         return Check("plugins", True, "none is a single file")
     faults = [f"{name} is not what the runs were trained with" for name in there if there[name] not in wanted]
     absent = [path.name for digest, path in wanted.items() if digest not in there.values()]
     if absent and not faults:
         return Check("plugins", None, f"not in it: {', '.join(sorted(absent))}")
-    executed = f"executed, for you trust it: {', '.join(found.trust)}" if found.trust else "not executed"
+    executed = (
+        f"executed, for you trust it: {', '.join(verified.trust)}" if verified.trust else "not executed"
+    )
     return _result("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
 
 
@@ -210,15 +212,15 @@ def _key_faults(config: StackConfig) -> Iterator[str]:
             yield f"{label} seed {seed}: its key is not that of its configuration"
 
 
-def _variant(found: Verified, label: str) -> VariantConfig | None:
-    variants = lock_in(found.folder).get("variants", ())
+def _variant(verified: Verified, label: str) -> VariantConfig | None:
+    variants = lock_in(verified.folder).get("variants", ())
     return next((one["config"] for one in variants if one["label"] == label), None)
 
 
-def _rows(found: Verified) -> Check:
+def _rows(verified: Verified) -> Check:
     """Rows agree with the configurations of their runs, and evaluations belong to existing runs and steps."""
     faults, count = [], 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config, runs = folder.config(), folder.runs()
         count += len(runs)
         for column, wanted in _expected(config).items():
@@ -246,10 +248,10 @@ def _expected(config: StackConfig) -> dict[str, list[str] | list[int]]:
     }
 
 
-def _complete(found: Verified) -> Check:
+def _complete(verified: Verified) -> Check:
     """Every run of the suite is in the archive."""
-    lock = lock_in(found.folder)
-    there = {key for folder in found.stacks for key in folder.runs()["key"]}
+    lock = lock_in(verified.folder)
+    there = {key for folder in verified.stacks for key in folder.runs()["key"]}
     there |= {row["key"] for row in lock.get("failed", ())}
     keys = lock["keys"]
     names = zip(keys, lock["labels"], strict=True)
@@ -259,16 +261,16 @@ def _complete(found: Verified) -> Check:
     return _result("complete", faults, f"all {len(keys)} runs of the suite are there{more}")
 
 
-def _verdicts(found: Verified) -> Check:
+def _verdicts(verified: Verified) -> Check:
     """Verdicts follow from traces and evaluations by the thresholds of the lock."""
-    if found.manifest["traces"] != "whole":
+    if verified.manifest["traces"] != "whole":
         return Check("verdicts", None, "the traces are thinned: verdicts cannot be taken again from them")
-    lock = lock_in(found.folder)
+    lock = lock_in(verified.folder)
     thresholds = completed(lock["verdict"])
     faults, count = [], 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         if folder.status().get("state") != "finished":
-            continue  # crashed: its verdict comes from no trace
+            continue  # crashed or cut off: no trace gave its verdict
         before = folder.runs()
         after = judged_again(folder, thresholds)
         if after is None:

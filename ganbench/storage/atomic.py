@@ -40,7 +40,7 @@ def read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
     """(object, "") or (None, reason); the reason is empty where there is no such file."""
     try:
         text = path.read_text(encoding="utf-8")
-        # Half characters arise only from escapes such as "\ud800": without one, the walk is saved.
+        # Lone surrogates come only from escapes such as "\ud800": without one, the walk is saved.
         value = _without_surrogates(json.loads(text)) if "\\ud" in text.lower() else json.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
@@ -58,7 +58,7 @@ def _without_surrogates(value: object) -> object:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """The value as JSON has it: numpy becomes Python, non-finite numbers None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

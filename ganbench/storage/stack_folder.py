@@ -210,7 +210,12 @@ class StackFolder:
             with safe_open(path, framework="numpy") as file:
                 meta: CheckpointMeta = json.loads((file.metadata() or {})[_META])
                 return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:  # KeyError: not of ganbench
+        except (
+            SafetensorError,
+            OSError,
+            KeyError,
+            ValueError,
+        ) as error:  # KeyError: metadata of another program
             self._warn(path.name, error)
             return None
 
