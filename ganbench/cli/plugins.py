@@ -85,22 +85,23 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
     # components of different kinds may share a name
     matches = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
     if not matches:
-        every = {name for known in catalogue.components.values() for name in known}
-        raise BadInput(f"there is no component {name!r}; {nearest(name, every)}")
+        names = {name for known in catalogue.components.values() for name in known}
+        raise BadInput(f"there is no component {name!r}; {nearest(name, names)}")
     described = [describe(registered) for registered in matches.values()]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
-    for one in described:
-        label = printable(f"{one['kind']} {one['name']}")
+    for component in described:
+        label = printable(f"{component['kind']} {component['name']}")
         # styled after wrapping, which would count the escape codes as characters
-        click.echo(_wrapped(f"{label}  ({one['owner']})").replace(label, click.style(label, bold=True), 1))
-        for line in ["", *_lines(one["doc"]), ""]:
+        heading = _wrapped(f"{label}  ({component['owner']})")
+        click.echo(heading.replace(label, click.style(label, bold=True), 1))
+        for line in ["", *_lines(component["doc"]), ""]:
             click.echo(_wrapped(line, hanging=0))
-        for option in one["options"]:
+        for option in component["options"]:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
             click.echo(_wrapped(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
-        for fact, value in one["facts"].items():
+        for fact, value in component["facts"].items():
             text = value if isinstance(value, str) else json.dumps(value)
             click.echo(_wrapped(f"  {fact}: {text}"))
 

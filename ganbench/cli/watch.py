@@ -67,10 +67,10 @@ def _follow(follower: Follower, console: Console, interval: float) -> None:
     from rich.live import Live
 
     # no refreshing thread: a frame changes only when the files are read again
-    with Live(console=console, auto_refresh=False) as shown:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             frame = follower.frame()
-            shown.update(picture(frame, console.width, console.height), refresh=True)
+            live.update(picture(frame, console.width, console.height), refresh=True)
             if frame.state in ("finished", "stopped"):
                 return
             time.sleep(interval)
@@ -100,11 +100,11 @@ def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
     if frame.training:
         parts += [Text(), _stacks(frame.training[:rows], frame.metric, width)]
     if left := frame.training[rows:]:
-        count = sum(one.runs for one in left)
+        count = sum(stack.runs for stack in left)
         parts.append(_line(f"and {len(left)} more stacks in training ({count} runs)"))
     if groups[:lines]:
         parts += [Text(), _failures(groups[:lines], width)]
-    if left_out := sum(len(own) for _, _, own in groups[lines:]):
+    if left_out := sum(len(failures) for _, _, failures in groups[lines:]):
         parts.append(_line(f"and {left_out} more failed runs"))
     parts += warnings
     return Group(*parts, *([] if height is None else [Text()]))  # where the terminal echoes Ctrl-C
@@ -180,13 +180,13 @@ def _stacks(training: Sequence[Training], metric: str, width: int) -> Table:
     if wide:
         table.add_column("evaluated", justify="right", no_wrap=True)
     table.add_column("median (range)", no_wrap=True, ratio=7 if wide else 4)
-    for one, label in zip(training, drop_shared_start([one.label for one in training]), strict=True):
-        more = f" +{one.variants - 1} variants" if one.variants > 1 else ""
-        left = "" if one.seconds_left is None else duration(one.seconds_left)
-        step = f"{one.step:,} of {one.steps:,}" if wide else f"{one.step / one.steps:.0%}"
-        at = [("" if one.evaluated is None else f"{one.evaluated:,}")] if wide else []
-        values = metrics(one.metrics, metric, 3 if wide else 1)
-        cells = (_safe(label) + more, str(one.runs), step, left, *at, values)
+    for stack, label in zip(training, drop_shared_start([stack.label for stack in training]), strict=True):
+        more = f" +{stack.variants - 1} variants" if stack.variants > 1 else ""
+        left = "" if stack.seconds_left is None else duration(stack.seconds_left)
+        step = f"{stack.step:,} of {stack.steps:,}" if wide else f"{stack.step / stack.steps:.0%}"
+        at = [("" if stack.evaluated is None else f"{stack.evaluated:,}")] if wide else []
+        values = metrics(stack.metrics, metric, 3 if wide else 1)
+        cells = (_safe(label) + more, str(stack.runs), step, left, *at, values)
         table.add_row(*map(Text, cells))
     return table
 
@@ -195,8 +195,8 @@ def metrics(values: Mapping[str, Sequence[float | None]], first: str, count: int
     """Such as "modes 7 (5 to 8), fid 31.2 (30 to 33)": `count` of them, `first` before the others."""
     texts = []
     # False sorts before True, and sorting is stable: `first`, then the others in their order
-    for metric, some in sorted(values.items(), key=lambda item: item[0] != first)[:count]:
-        least, median, greatest = (_number(value) for value in some)
+    for metric, triple in sorted(values.items(), key=lambda item: item[0] != first)[:count]:
+        least, median, greatest = (_number(value) for value in triple)
         texts.append(f"{_safe(metric)} {median}" + ("" if least == greatest else f" ({least} to {greatest})"))
     return ", ".join(texts)
 
@@ -213,10 +213,10 @@ def _failures(groups: Sequence[tuple[str, str, list[Failure]]], width: int) -> T
     if width >= WIDE:
         table.add_column("reason of the first", no_wrap=True, ratio=4)
     labels = drop_shared_start([variant for _, variant, _ in groups])
-    for (outcome, _, own), label in zip(groups, labels, strict=True):
-        when = _span([failure.step for failure in own if failure.step is not None])
-        seeds = " ".join(str(failure.seed) for failure in own)
-        cells = (f"{len(own)} {_safe(outcome)}", _safe(label), seeds, when, _safe(own[0].reason))
+    for (outcome, _, failures), label in zip(groups, labels, strict=True):
+        when = _span([failure.step for failure in failures if failure.step is not None])
+        seeds = " ".join(str(failure.seed) for failure in failures)
+        cells = (f"{len(failures)} {_safe(outcome)}", _safe(label), seeds, when, _safe(failures[0].reason))
         # the reason is left out where its column is
         table.add_row(*map(Text, cells[: len(table.columns)]))
     return table
@@ -236,7 +236,7 @@ def _grouped(failures: Sequence[Failure]) -> list[tuple[str, str, list[Failure]]
     for failure in failures:
         groups.setdefault((failure.outcome, failure.variant), []).append(failure)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [(*key, sorted(own, key=lambda failure: failure.seed)) for key, own in ordered]
+    return [(*key, sorted(members, key=lambda failure: failure.seed)) for key, members in ordered]
 
 
 def _table(width: int) -> Table:

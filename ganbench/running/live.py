@@ -109,15 +109,15 @@ def costs(suite: SuiteLock) -> dict[str, float]:
     """Run key -> predicted seconds of one of its steps, on one core; equal for all where unknown."""
     steps = {variant["label"]: variant["config"]["steps"] for variant in suite["variants"]}
     by_key = {key: steps[label] for key, label in zip(suite["keys"], suite["labels"], strict=True)}
-    known = {
+    predicted = {
         key: stack["seconds"] / len(stack["keys"]) / by_key[key]
         for stack in suite["stacks"]
         for key in stack["keys"]
         if by_key.get(key)
     }
     # A run that no stack of the lock lists counts as an average one.
-    usual = sum(known.values()) / len(known) if known else 1.0
-    return {key: known.get(key, usual) for key in by_key}
+    average = sum(predicted.values()) / len(predicted) if predicted else 1.0
+    return {key: predicted.get(key, average) for key in by_key}
 
 
 def spread(rows: Sequence[ObservedRow]) -> dict[str, list[float]]:
@@ -127,4 +127,6 @@ def spread(rows: Sequence[ObservedRow]) -> dict[str, list[float]]:
         value = row["value"]  # of a metric that breaks it may be anything
         if row["weights"] == "raw" and isinstance(value, Real) and not math.isnan(value):
             values.setdefault(row["metric"], []).append(float(value))
-    return {metric: [min(some), float(np.median(some)), max(some)] for metric, some in values.items()}
+    return {
+        metric: [min(numbers), float(np.median(numbers)), max(numbers)] for metric, numbers in values.items()
+    }

@@ -64,9 +64,9 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
     """
     with FolderLock(root):
         lock = lock_in(root)
-        now = lock.get("verdict") or {}
-        own = lock.pop(_OWN, now)
-        thresholds = completed(own if reset else now, overrides)
+        current = lock.get("verdict") or {}
+        suite_thresholds = lock.pop(_OWN, current)
+        thresholds = completed(suite_thresholds if reset else current, overrides)
         judged, written = Judged(thresholds), []
         for folder in stack_folders(root):
             before = folder.runs()
@@ -79,8 +79,8 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
                 judged.compare(before, rows)
                 written.append((folder, rows))
         lock["verdict"] = thresholds
-        if thresholds != completed(own):
-            lock[_OWN] = own
+        if thresholds != completed(suite_thresholds):
+            lock[_OWN] = suite_thresholds
         # The lock first: after a kill from here on, judging again finds the thresholds in it.
         write_lock(root, lock)
         for folder, rows in written:
@@ -114,9 +114,9 @@ def still_own(root: Path, verdict: Mapping[str, OptionValue]) -> dict[str, dict[
 def completed(verdict: Mapping[str, OptionValue], overrides: Sequence[str] = ()) -> dict[str, OptionValue]:
     """All thresholds: those stored, with overrides, and defaults for what is not stored."""
     # Names that this version has no threshold for, of another version's results, are dropped.
-    known = {item.name for item in fields(Thresholds)}
+    names = {item.name for item in fields(Thresholds)}
     document: dict[str, dict[str, OptionValue]] = {
-        "verdict": {k: v for k, v in verdict.items() if k in known}
+        "verdict": {k: v for k, v in verdict.items() if k in names}
     }
     problems = []
     for text in overrides:
@@ -126,8 +126,8 @@ def completed(verdict: Mapping[str, OptionValue], overrides: Sequence[str] = ())
                 problems.append(
                     Problem(f"--set {text}", "only thresholds can be set: verdict.<name>=<value>")
                 )
-            elif path[1] not in known:
-                choice = nearest(path[1], known, limit=len(known))
+            elif path[1] not in names:
+                choice = nearest(path[1], names, limit=len(names))
                 problems.append(Problem(f"--set {text}", f"unknown threshold; {choice}"))
         except BadInput as error:
             problems += error.problems

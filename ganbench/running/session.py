@@ -70,9 +70,10 @@ class Session:
 
     def _suite(self) -> SuiteLock:
         """The resolved suite as the folder keeps it."""
-        kept = still_own(self.root, self.plan.suite.verdict)
+        suite_thresholds = still_own(self.root, self.plan.suite.verdict)
         planned = self.plan.lock(lock_in(self.root).get("stacks", ()))
-        return cast(SuiteLock, {**planned, **kept, "command": shlex.join(["ganbench", *sys.argv[1:]])})
+        command = shlex.join(["ganbench", *sys.argv[1:]])
+        return cast(SuiteLock, {**planned, **suite_thresholds, "command": command})
 
     def _rejudge(self) -> None:
         """Verdicts of earlier runs by the thresholds that the suite has now."""

@@ -140,12 +140,12 @@ class Follower:
         training: list[Training] = []
         if now:
             running = {name: entry for name, entry in now["training"].items() if name in left}
-            training = [_training(name, left[name][0], one, now["time"]) for name, one in running.items()]
-        frozen = [failure for name, one in running.items() for failure in _frozen(left[name][0], one)]
+            training = [_training(name, left[name][0], stack, now["time"]) for name, stack in running.items()]
+        frozen = [failure for name, stack in running.items() for failure in _frozen(left[name][0], stack)]
         rate, seconds_left = _pace(now, suite, left, running) if now else (None, None)
         if seconds_left is not None:
             # at least that of the slowest stack: the pace of all assumes that work can be shared
-            seconds_left = max([seconds_left, *(one.seconds_left or 0.0 for one in training)])
+            seconds_left = max([seconds_left, *(stack.seconds_left or 0.0 for stack in training)])
         return Frame(
             state=_state(holder, len(ended) >= len(suite["keys"])),
             folder=str(self.root),
@@ -154,7 +154,7 @@ class Follower:
             command=suite.get("command", ""),
             runs=len(suite["keys"]),
             ended=len(ended),
-            in_training=sum(one.runs for one in training),
+            in_training=sum(stack.runs for stack in training),
             waiting_stacks=len(left) - len(running),
             seconds=now["time"] - now["began"] if now and now["began"] else None,
             seconds_left=seconds_left,

@@ -100,58 +100,60 @@ class _Rows:
             ("the trace", self.trace.loc[steps], other.trace.loc[steps]),
             ("the evaluations", self.values, other.values),
         )
-        for name, one, two in pairs:
-            if not one.equals(two[one.columns]):
-                return f"{name} differ{'s' if name == 'the trace' else ''}{_where(one, two)}"
+        for name, theirs, ours in pairs:
+            if not theirs.equals(ours[theirs.columns]):
+                return f"{name} differ{'s' if name == 'the trace' else ''}{_where(theirs, ours)}"
         if not same(self.row, other.row, (*VERDICT, "steps")):
             return f"it {self.row['outcome']} there and {other.row['outcome']} here"
         return ""
 
 
-def _where(one: pd.DataFrame, two: pd.DataFrame) -> str:
+def _where(theirs: pd.DataFrame, ours: pd.DataFrame) -> str:
     """Where two frames differ first, in words."""
-    if not one.index.equals(two.index):
+    if not theirs.index.equals(ours.index):
         return ": they are of other steps"
-    for name in one:
+    for name in theirs:
         # NaN differs from itself, and a run that diverged has it in both
-        unequal = (one[name] != two[name]) & ~(one[name].isna() & two[name].isna())
+        unequal = (theirs[name] != ours[name]) & ~(theirs[name].isna() & ours[name].isna())
         if unequal.any():
             place = int(unequal.to_numpy().argmax())
-            at: object = one.index[place]
+            at: object = theirs.index[place]
             point = ", ".join(map(str, at if isinstance(at, tuple) else (at,)))
-            return f" first at {point}: {name} {one[name].iloc[place]} there, {two[name].iloc[place]} here"
+            return (
+                f" first at {point}: {name} {theirs[name].iloc[place]} there, {ours[name].iloc[place]} here"
+            )
     return ""
 
 
-def _start(one: _Rows, two: _Rows) -> str:
+def _start(theirs: _Rows, ours: _Rows) -> str:
     """Why the first steps do not agree; empty where they do, or where the draws are not the same ones."""
     # from one seed, torch draws other numbers on a GPU than on a CPU
-    if one.on_gpu != two.on_gpu or one.trace.empty or two.trace.empty:
+    if theirs.on_gpu != ours.on_gpu or theirs.trace.empty or ours.trace.empty:
         return ""
-    first = [step for step in one.trace.index.intersection(two.trace.index) if step[0] <= FIRST]
-    losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (one, two))
+    first = [step for step in theirs.trace.index.intersection(ours.trace.index) if step[0] <= FIRST]
+    losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (theirs, ours))
     if np.allclose(losses, again, rtol=CLOSE, atol=CLOSE, equal_nan=True):
         return ""
     return f"its losses differ from the first {FIRST} steps on: it is not the same run"
 
 
-def _end(verified: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
+def _end(verified: Verified, theirs: _Rows, ours: _Rows, here: StackFolder) -> str:
     """Why the end is none that a run of the variant has in the archive; empty where it is."""
     published = load(verified.folder).runs
     # runs that differ in the seed alone: any of their ends is one that this run may have
-    mates = published[published["variant"] == one.row["variant"]]
-    if two.row["outcome"] not in set(mates["outcome"]):
-        return f"it {two.row['outcome']} here, which no run of the variant did there"
+    same_variant = published[published["variant"] == theirs.row["variant"]]
+    if ours.row["outcome"] not in set(same_variant["outcome"]):
+        return f"it {ours.row['outcome']} here, which no run of the variant did there"
     lock = lock_in(verified.folder)
     column = f"final_{(lock.get('compare') or {}).get('metric')}"
     # `load` computes final values, by the lock of the suite
     root = here.path.parent.parent
     write_lock(root, lock)
     again = load(root).runs.set_index("key")
-    if column not in mates or column not in again:
+    if column not in same_variant or column not in again:
         return ""
-    values = mates[column].dropna().to_numpy(dtype=np.float64)
-    values, value = values[np.isfinite(values)], float(cast("float", again.loc[two.row["key"], column]))
+    values = same_variant[column].dropna().to_numpy(dtype=np.float64)
+    values, value = values[np.isfinite(values)], float(cast("float", again.loc[ours.row["key"], column]))
     spread = float(np.ptp(values)) if len(values) else 0.0
     # as far out as the range is wide; of one or two runs, the range says nothing
     if len(values) < 3 or not np.isfinite(value) or values.min() - spread <= value <= values.max() + spread:

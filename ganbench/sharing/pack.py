@@ -180,8 +180,8 @@ def _thinned(table: pa.Table, count: int) -> tuple[str, bytes]:
     places = np.linspace(0, len(steps) - 1, min(count, len(steps))).round().astype(int)
     # a run that was frozen has no row after that step: its last one must stay
     ends = table.group_by("run").aggregate([("step", "max")])["step_max"].to_numpy()
-    kept = np.union1d(steps[places], ends)
-    thinned = table.filter(pc.is_in(table["step"], pa.array(kept)))
+    steps_kept = np.union1d(steps[places], ends)
+    thinned = table.filter(pc.is_in(table["step"], pa.array(steps_kept)))
     # one chunk: the bytes depend on the rows alone, not on where the parts of the traces were cut
     return f"trace-{steps[0]:010d}-{steps[-1]:010d}.parquet", _parquet(thinned.combine_chunks())
 

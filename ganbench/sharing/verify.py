@@ -214,7 +214,7 @@ def _key_faults(config: StackConfig) -> Iterator[str]:
 
 def _variant(verified: Verified, label: str) -> VariantConfig | None:
     variants = lock_in(verified.folder).get("variants", ())
-    return next((one["config"] for one in variants if one["label"] == label), None)
+    return next((variant["config"] for variant in variants if variant["label"] == label), None)
 
 
 def _rows(verified: Verified) -> Check:

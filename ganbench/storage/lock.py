@@ -34,10 +34,10 @@ class FolderLock:
             for _ in range(100):  # each further round: another process came or went in between
                 if self._create():
                     return self
-                seen = _read_text(self.path)
-                if seen is not None:
+                text = _read_text(self.path)
+                if text is not None:
                     self._refuse_if_held()
-                    self._remove(seen)
+                    self._remove(text)
         except OSError as error:
             raise BadInput(Problem(str(folder), f"cannot be written to ({error.strerror})")) from None
         raise BadInput(Problem(str(folder), f"cannot be locked; remove {self.path} and start again"))
@@ -54,12 +54,12 @@ class FolderLock:
 
     def holder(self) -> tuple[str, bool] | None:
         """(who wrote the lock, whether it still holds), without taking it; None where there is none."""
-        seen = _read_text(self.path)
+        text = _read_text(self.path)
         try:
             age = time.time() - self.path.stat().st_mtime
         except OSError:
             return None
-        return None if seen is None else self._holder(seen, age)
+        return None if text is None else self._holder(text, age)
 
     def _create(self) -> bool:
         pid = os.getpid()
@@ -79,10 +79,10 @@ class FolderLock:
             what = f"is in use by {who}; wait for it to end, or remove {self.path} if it is gone"
             raise BadInput(Problem(str(self.path.parent), what))
 
-    def _holder(self, seen: str, age: float) -> tuple[str, bool]:
+    def _holder(self, text: str, age: float) -> tuple[str, bool]:
         """(who wrote the lock, whether it still holds), from the lock's text and its age in seconds."""
         try:
-            holder = json.loads(seen)
+            holder = json.loads(text)
             pid, born, host = int(holder["pid"]), holder["born"], str(holder["host"])
         except (ValueError, TypeError, KeyError):
             # Half a lock: its owner is writing it just now, or was killed while writing. Ten seconds are
@@ -92,15 +92,15 @@ class FolderLock:
         held = not _dead(pid, born) if here else age < self.stale_after
         return f"process {pid} on {host}", held
 
-    def _remove(self, seen: str) -> None:
-        """Remove the stale lock that read `seen`. If another process was faster, give its lock back."""
+    def _remove(self, text: str) -> None:
+        """Remove the stale lock that read `text`. If another process was faster, give its lock back."""
         # Rename, then look: a rename takes the file from everyone at once, while "read, then unlink" could
         # unlink the lock that another process made between the two. What was taken by mistake is linked back,
         # which fails where a third has made a lock since: then that one holds.
         aside = self.path.with_name(f"{self.path.name}.{self._token}")
         with contextlib.suppress(OSError):
             os.rename(self.path, aside)
-            if _read_text(aside) != seen:
+            if _read_text(aside) != text:
                 os.link(aside, self.path)
         aside.unlink(missing_ok=True)
 
