@@ -75,7 +75,7 @@ class Bars(Quiet):
         self._all = progress.add_task("all runs", total=runs, completed=cached, what="")
 
     def event(self, event: SessionEvent, label: str) -> None:
-        """Move the bars."""
+        """Move the bars; print a line when a stack ends."""
         match event:
             case Started(stack=stack, step=step, steps=steps):
                 # 44 characters leave room for bar, counts and times
@@ -98,7 +98,7 @@ class Bars(Quiet):
 
 
 def outcomes(event: Finished) -> str:
-    """Such as "4 finished, 1 collapsed"."""
+    """Counts of runs by outcome, such as "4 finished, 1 collapsed"."""
     names = [row["outcome"] for row in event.rows]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
 

@@ -140,7 +140,7 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _sentences(frame: Frame) -> Iterator[tuple[str, str]]:
-    """(sentence, style)."""
+    """(sentence, style) of each line above the tables."""
     style = {"training": "bold", "finished": "bold green", "stopped": "bold yellow"}[frame.state]
     yield f"{_safe(frame.suite)}: {_state(frame)}", style
     waiting = frame.runs - frame.ended - frame.in_training

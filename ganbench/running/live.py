@@ -64,7 +64,7 @@ class Live:
             self._write(now)
 
     def close(self) -> None:
-        """The session ends."""
+        """Remove live.json: the session ends."""
         self._path.unlink(missing_ok=True)
 
     def _move(self, name: str, step: int, config: StackConfig) -> None:

@@ -44,7 +44,7 @@ class Pool:
             worker.close()
 
     def add(self, path: str) -> None:
-        """One more stack to train."""
+        """Queue a further stack."""
         self._waiting.append(path)
 
     def train(self, paths: Sequence[str]) -> Iterator[WorkerEvent]:
@@ -161,7 +161,7 @@ class _Worker:
         return f"the worker process {how}"
 
     def close(self) -> None:
-        """End it: politely, then not."""
+        """End the worker: ask it first, then send SIGTERM, then SIGKILL."""
         with contextlib.suppress(OSError):
             self.pipe.send(None)
         # a worker that trains does not look at its pipe: waiting for it would be in vain

@@ -99,7 +99,7 @@ class Frame:
 
     @property
     def outcomes(self) -> str:
-        """Such as "3 diverged, 1 collapsed"."""
+        """Counts of failures by outcome, such as "3 diverged, 1 collapsed"."""
         counts = Counter(failure.outcome for failure in self.failures)
         return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
 
