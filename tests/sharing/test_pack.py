@@ -665,7 +665,7 @@ def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
     assert check_of(verified(beside / "toy", tmp_path, plugins=[tmp_path / "toys.py"]), "plugins")[0]
     done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
     assert done.code == 2
-    assert "is no file that these runs were trained with" in done.err
+    assert "is not a file that these runs were trained with" in done.err
 
 
 def unpacked(path: Path, folder: Path) -> Path:
