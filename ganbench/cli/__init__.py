@@ -23,6 +23,7 @@ from ganbench.cli.verify import verify
 from ganbench.cli.watch import watch
 from ganbench.errors import BadInput
 
+# click stops at 80 columns by default, which leaves little beside the longer options.
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -57,6 +58,7 @@ for _command in (
 def main() -> None:
     """Entry point: bad input becomes a sentence per problem and exit code 2."""
     try:
+        # not standalone: click would exit with 1 on Ctrl-C, where a resumable run must give 130
         code = cli.main(standalone_mode=False)
     except BadInput as error:
         _say(*(f"error: {problem}" for problem in error.problems))
@@ -64,7 +66,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt):  # click turns the second into the first
         _say("interrupted")
         code = 130
     except Exception as error:
@@ -72,6 +74,7 @@ def main() -> None:
             raise
         _say(f"internal error: {type(error).__name__}: {error}; set GANBENCH_TRACEBACK=1 for the traceback")
         code = 1
+    # commands that cannot fail return None
     sys.exit(code if isinstance(code, int) else 0)
 
 

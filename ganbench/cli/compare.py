@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from ganbench.errors import BadInput, nearest
 if TYPE_CHECKING:
     from ganbench.report.listing import Listing
     from ganbench.results import Results
+    from ganbench.storage.records import OptionValue
 
 FORMATS = ("table", "md", "latex", "csv", "json")
 _KEYS = ("dataset", "model", "loss", "techniques", "batch", "steps")
@@ -53,6 +54,7 @@ def compare(
     results = load(*folders)
     chosen = None if baseline is None else baseline_of(baseline, results)
     frame = results.compare(metric, chosen, alpha)
+    # tested again and again while runs arrive, some pair would look significant by chance
     if results.missing:
         tell_warning("no pair is called significant until every run of the suite has a result")
     show(comparison_listing(frame, alpha), results, form)
@@ -71,11 +73,12 @@ def show(listing: Listing, results: Results, form: str) -> None:
     console.print(listing.table(console.width))
 
 
-def baseline_of(text: str, results: Results) -> str | dict[str, Any]:
+def baseline_of(text: str, results: Results) -> str | dict[str, OptionValue]:
     """The text itself if it is a label, else the properties in KEY=VALUE,…."""
+    # Labels first: those of swept variants hold "=" too, such as "hinge [lr=0.001]".
     if text in set(results.runs["variant"]) or "=" not in text:
         return text
-    properties: dict[str, Any] = {}
+    properties: dict[str, OptionValue] = {}
     for part in text.split(","):
         key, _, value = part.partition("=")
         if key not in _KEYS:
@@ -84,8 +87,9 @@ def baseline_of(text: str, results: Results) -> str | dict[str, Any]:
     return properties
 
 
-def _value(key: str, value: str) -> Any:
+def _value(key: str, value: str) -> str | int | list[str]:
     if key == "techniques":
+        # labels write "plain" for no technique
         return [name for name in value.split("+") if name and name != "plain"]
     if key not in ("batch", "steps"):
         return value

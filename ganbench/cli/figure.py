@@ -15,7 +15,7 @@ from ganbench.errors import BadInput
 
 @click.command()
 @click.argument("name")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option(
     "-o",
     "--out",
@@ -38,11 +38,11 @@ from ganbench.errors import BadInput
     show_default=True,
     help="Width in pixels.",
 )
-@click.option("--dark", is_flag=True, help="Light on a dark background.")
+@click.option("--dark", is_flag=True, help="Draw on a dark background.")
 def figure(
     name: str, folders: tuple[Path, ...], out: Path | None, width: int, dark: bool, **options: Any
 ) -> int:
-    """Write the figure NAME of the results in FOLDERS to a file, and print its finding.
+    """Write the figure NAME of the results in DIR... to a file, and print its finding.
 
     Figures: failure-rates, outcomes, final-values, comparisons, survival, time-to-threshold, metric-curves,
     gradient-norms, logit-gap, examples, stability-map, sensitivity, cost.
@@ -51,6 +51,7 @@ def figure(
     from ganbench.report.figures import write_figure
     from ganbench.results import load
 
+    # only what was given: a figure refuses options that it does not have
     given = {option: value for option, value in options.items() if value is not None}
     if not math.isfinite(given.get("threshold", 0.0)):
         raise BadInput(f"--threshold: {given['threshold']:g} is not a value that a run can reach")

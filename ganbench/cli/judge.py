@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="verdict.NAME=VALUE", help="Change a threshold.")
 @click.option("--reset", is_flag=True, help="Start from the suite's own thresholds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) -> int:
-    """Judge the runs in FOLDER again with other thresholds, without training.
+    """Judge the runs in DIR again with other thresholds, without training.
 
     The new verdicts stay when the suite runs again, until its own thresholds change.
     """
@@ -28,7 +28,7 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
 
     load(folder)  # raises BadInput if there are no results
     judged = judge_folder(folder, overrides, reset)
-    write_report(load(folder), folder)
+    write_report(load(folder), folder)  # loaded anew: judging has changed the rows on disk
     if as_json:
         click.echo(json.dumps(summary(judged), indent=1))
     else:
@@ -36,7 +36,7 @@ def judge(folder: Path, overrides: tuple[str, ...], reset: bool, as_json: bool) 
     return 0
 
 
-def summary(judged: Judged) -> dict[str, Any]:
+def summary(judged: Judged) -> dict[str, object]:
     """The changed verdicts as plain data."""
     from ganbench.running.rejudge import verdict_of
 
@@ -58,11 +58,12 @@ def summary(judged: Judged) -> dict[str, Any]:
 
 
 def _show(judged: Judged) -> None:
+    from ganbench.running.rejudge import verdict_of
     from ganbench.text import printable
 
-    for one in summary(judged)["changed"]:
-        change = f"{one['variant']} seed {one['seed']}: {one['before']} -> {one['after']}"
-        why = "; ".join(filter(None, (one["reason"], one["remark"])))
+    for before, after in judged.changed:
+        change = f"{after['variant']} seed {after['seed']}: {verdict_of(before)} -> {verdict_of(after)}"
+        why = "; ".join(filter(None, (after["reason"], after["remark"])))
         click.echo(printable(change + (f" ({why})" if why else ""), 1000))
     click.echo(f"{len(judged.changed)} of {judged.runs} verdicts changed")
     for name in judged.kept:

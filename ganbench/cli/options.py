@@ -21,23 +21,32 @@ _OPTIONS = (
         "--seeds", metavar="N|LIST", help="A count, or seeds such as 0,1,7, in place of the suite's."
     ),
     click.option("--steps", type=int, metavar="N", help="Training steps, in place of the suite's."),
-    click.option("--device", metavar="cpu|cuda", help="Default: CUDA where there is a device."),
-    click.option("--engine", default="auto", show_default=True, help="auto, loop, or an executor's name."),
+    click.option("--device", metavar="cpu|cuda", help="Where to train. Default: CUDA if available."),
     click.option(
-        "--workers", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core, one a GPU."
+        "--engine",
+        default="auto",
+        show_default=True,
+        help="How to execute: auto, loop, or the name of an executor.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Number of processes. Default: one per core, or one per GPU.",
     ),
     click.option("--out", type=click.Path(path_type=Path), help="Folder of results. Default: results/SUITE."),
     click.option(
         "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value of the suite."
     ),
     click.option(
-        "--plugin", "plugin_files", multiple=True, metavar="FILE", help="A plugin that is a single file."
+        "--plugin", "plugin_files", multiple=True, metavar="FILE", help="Load a single-file plugin."
     ),
 )
 
 
 def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of commands that take a suite."""
+    """Add the options of commands that take a suite."""
+    # the decorator applied last comes first in --help
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -86,7 +95,7 @@ class Request:
                 raise BadInput(f"--plugin: there is no file {file!r}")
         catalogue = discover(self.plugin_files)
         source = read(find_suite(self.suite, catalogue))
-        # a suite's name may come from a plugin, and its file names further plugins: hence two steps
+        # in two steps: a plugin may provide the suite, whose file names further plugins
         files = [*self.plugin_files, *map(str, source.plugins)]
         add_files(catalogue, files)
         seeds = None if self.seeds is None else parse_seeds(self.seeds)
@@ -97,9 +106,10 @@ class Request:
 
 
 def parse_seeds(text: str) -> int | list[int]:
-    """ "5" is a count, "0,1,7" a list."""
+    """A count for a text such as "5", a list of seeds for one such as "0,1,7"."""
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise BadInput(f"--seeds: {text!r} is neither a count nor a list such as 0,1,7") from None
+    # "5," is the one seed 5
     return numbers if "," in text else numbers[0]

@@ -14,13 +14,13 @@ import click
     "path",
     metavar="ARCHIVE",
     type=click.Path(path_type=Path),
-    help="Default: DIR's name plus .zip, here.",
+    help="The file to write. Default: DIR's name plus .zip, in the current folder.",
 )
 @click.option(
     "--thin",
     type=click.IntRange(2),
     metavar="STEPS",
-    help="Keep only STEPS steps of each trace. Runs cannot be judged again from it.",
+    help="Keep only STEPS steps of each trace. Thinned traces cannot be judged again.",
 )
 @click.option("--sheets", is_flag=True, help="Include the sample sheets.")
 @click.option(
@@ -44,10 +44,10 @@ def pack(folder: Path, path: Path | None, thin: int | None, sheets: bool, plugin
     packed = pack_folder(folder, path, thin, sheets, plugins)
     for name in packed.left_out:
         tell_warning(f"{name} has not ended and is left out")
-    for name in packed.lacking:
+    for name in packed.plugins_left_out:
         why = "it moved or changed (pass it with --plugin FILE), or imports other files (make it a package)"
         tell_warning(f"the plugin {name} is left out: {why}")
-    if packed.lacks_suite:
+    if packed.suite_left_out:
         tell_warning(
             "the suite's file is left out: it has moved (suite.lock.json holds the suite as it was run)"
         )

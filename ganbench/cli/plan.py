@@ -40,7 +40,7 @@ def plan(suite: str, as_json: bool, **options: Any) -> int:
     return 0
 
 
-def summary(plan: Plan) -> dict[str, Any]:
+def summary(plan: Plan) -> dict[str, object]:
     """The plan as plain data, for JSON."""
     return {
         "suite": plan.suite.name,
@@ -81,6 +81,7 @@ def _show(plan: Plan) -> None:
     if plan.failed:
         rest.append(f"{len(plan.failed)} runs are incompatible")
     console.print(Text("; ".join(rest)))
+    # one line a variant: its seeds fail for the same reason
     for reason in dict.fromkeys(f"{row['label']}: {row['reason']}" for row in plan.failed):
         console.print(Text(f"incompatible: {reason}"))
     workers = f"{plan.settings.workers} worker" + ("s" if plan.settings.workers > 1 else "")
@@ -98,6 +99,7 @@ def _table(stacks: Sequence[Stack], width: int) -> Table:
 
     rows = [_cells(stack) for stack in stacks]
     taken = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    # 3: padding on both sides and a blank between columns; below 12, labels would be cut to pieces
     room = max(12, width - sum(taken) - 3 * len(taken))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("stack", max_width=room)

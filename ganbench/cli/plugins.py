@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -53,6 +53,7 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(click.style("losses" if kind == "loss" else f"{kind}s", bold=True))
         width = max(map(len, components), default=0)
         for name, registered in sorted(components.items()):
+            # most are built in: only others name their owners
             owner = "" if registered.distribution == PROJECT else f"({registered.origin}) "
             click.echo(printable(f"  {name:<{width}}  {owner}{registered.summary}", _columns()))
     click.echo(click.style("plugins", bold=True))
@@ -81,23 +82,26 @@ def show(name: str, files: tuple[str, ...], as_json: bool) -> None:
     from ganbench.plugins.discovery import discover
 
     catalogue = discover(files)
-    found = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
-    if not found:
-        every = {name for known in catalogue.components.values() for name in known}
-        raise BadInput(f"there is no component {name!r}; {nearest(name, every)}")
-    described = [describe(registered) for registered in found.values()]
+    # components of different kinds may share a name
+    matches = {kind: known[name] for kind, known in catalogue.components.items() if name in known}
+    if not matches:
+        names = {name for known in catalogue.components.values() for name in known}
+        raise BadInput(f"there is no component {name!r}; {nearest(name, names)}")
+    described = [describe(registered) for registered in matches.values()]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
-    for one in described:
-        label = printable(f"{one['kind']} {one['name']}")
-        click.echo(_wrapped(f"{label}  ({one['owner']})").replace(label, click.style(label, bold=True), 1))
-        for line in ["", *_lines(one["doc"]), ""]:
+    for component in described:
+        label = printable(f"{component['kind']} {component['name']}")
+        # styled after wrapping, which would count the escape codes as characters
+        heading = _wrapped(f"{label}  ({component['owner']})")
+        click.echo(heading.replace(label, click.style(label, bold=True), 1))
+        for line in ["", *_lines(component["doc"]), ""]:
             click.echo(_wrapped(line, hanging=0))
-        for option in one["options"]:
+        for option in component["options"]:
             swept = ", may be swept in a stack" if option["sweepable"] else ""
             click.echo(_wrapped(f"  {option['name']}: {option['type']} = {option['default']}{swept}"))
-        for fact, value in one["facts"].items():
+        for fact, value in component["facts"].items():
             text = value if isinstance(value, str) else json.dumps(value)
             click.echo(_wrapped(f"  {fact}: {text}"))
 
@@ -117,12 +121,13 @@ def _wrapped(line: str, hanging: int = 2) -> str:
 def _lines(doc: str) -> Iterator[str]:
     """The lines of a docstring; on a terminal one line per paragraph, to be wrapped to its width."""
     for number, paragraph in enumerate(doc.split("\n\n")):
+        # indented lines are a list, such as one of arguments: it keeps its lines
         joined = sys.stdout.isatty() and "\n " not in paragraph
         yield from [""] if number else []
         yield from [paragraph.replace("\n", " ")] if joined else paragraph.splitlines()
 
 
-def _listing(catalogue: Catalogue) -> dict[str, Any]:
+def _listing(catalogue: Catalogue) -> dict[str, object]:
     return {
         "components": {
             kind: {name: registered.origin for name, registered in sorted(known.items())}

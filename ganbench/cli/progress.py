@@ -33,10 +33,10 @@ class Quiet:
     """Shows warnings only."""
 
     def event(self, event: SessionEvent, label: str) -> None:
-        """Nothing."""
+        """Show nothing of it."""
 
     def warn(self, text: str) -> None:
-        """A line on standard error."""
+        """Print a line on standard error."""
         click.echo(f"warning: {text}", err=True)
 
 
@@ -48,7 +48,7 @@ class Lines(Quiet):
         self._reported: dict[str, float] = {}
 
     def event(self, event: SessionEvent, label: str) -> None:
-        """A line, unless the last one about this stack was just now."""
+        """Print a line, except for progress within 10 s of the last line about this stack."""
         now = time.monotonic()
         match event:
             case Started():
@@ -59,7 +59,7 @@ class Lines(Quiet):
                 counts = f"{outcomes(event)} ({self._ended} of {self._stacks} stacks)"
                 click.echo(f"ended    {label}: {counts}", err=True)
             case Split():
-                self._stacks += 1
+                self._stacks += 1  # two halves in place of one stack
                 click.echo(f"split    {label}: out of memory, going on with half the runs at once", err=True)
             case Moved() if now - self._reported.get(event.stack, now) > LINE_SECONDS:
                 self._reported[event.stack] = now
@@ -75,9 +75,10 @@ class Bars(Quiet):
         self._all = progress.add_task("all runs", total=runs, completed=cached, what="")
 
     def event(self, event: SessionEvent, label: str) -> None:
-        """Move the bars."""
+        """Move the bars; print a line when a stack ends."""
         match event:
             case Started(stack=stack, step=step, steps=steps):
+                # 44 characters leave room for bar, counts and times
                 description = label if len(label) <= 44 else label[:43] + "…"
                 self._tasks[stack] = self._progress.add_task(
                     description, total=steps, completed=step, what=""
@@ -92,19 +93,19 @@ class Bars(Quiet):
             self._progress.console.print(Text(f"{label}: {outcomes(event)}", style="dim"))
 
     def warn(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         self._progress.console.print(Text(f"warning: {text}", style="yellow"))
 
 
 def outcomes(event: Finished) -> str:
-    """Such as "4 finished, 1 collapsed"."""
+    """Counts of runs by outcome, such as "4 finished, 1 collapsed"."""
     names = [row["outcome"] for row in event.rows]
     return ", ".join(f"{names.count(name)} {name}" for name in dict.fromkeys(names))
 
 
 @contextmanager
 def watcher(plan: Plan, quiet: bool) -> Iterator[Watcher]:
-    """The watcher that suits where standard error goes."""
+    """Bars if standard error is a terminal, else lines; only warnings if `quiet`."""
     stacks = len(plan.stacks) + len(plan.resumed)
     if quiet:
         yield Quiet()
@@ -113,12 +114,13 @@ def watcher(plan: Plan, quiet: bool) -> Iterator[Watcher]:
         yield Lines(stacks)
     else:
         columns = (
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False),  # labels of swept variants hold brackets
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[what]}", style="red"),
         )
+        # transient: the bars go, for the table follows
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             yield Bars(progress, len(plan.runs), plan.cached, stacks)

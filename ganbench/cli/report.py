@@ -47,7 +47,9 @@ def report(folders: tuple[Path, ...], metric: str | None, as_json: bool, opened:
     if not as_json:
         click.echo("\n".join(f"wrote {path}" for path in paths))
     if opened:
+        # resolved: only an absolute path has a URI
         webbrowser.open(report_of(paths).resolve().as_uri())
+    # without the page, the main file is the Markdown
     return int(report_of(paths).suffix != ".html")
 
 

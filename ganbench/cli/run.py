@@ -30,15 +30,17 @@ if TYPE_CHECKING:
     "logs",
     multiple=True,
     metavar="NAME[:OPTION=VALUE,…]",
-    help="Tell a logger, such as tensorboard.",
+    help="Send events to a logger, such as tensorboard.",
 )
-@click.option("--timeout", type=float, default=math.inf, metavar="SECONDS", help="Give up a longer stack.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option(
+    "--timeout", type=float, default=math.inf, metavar="SECONDS", help="Stop stacks that take longer."
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON; no progress.")
 def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json: bool, **options: Any) -> int:
-    """Train SUITE (a name, see `ganbench suites`, or a file) and report.
+    """Train SUITE, a file or a name that `ganbench suites` lists, and report.
 
-    What is already trained is not trained again; an interrupted suite goes on where it stopped.
+    Runs that are already trained are kept; an interrupted suite resumes where it stopped.
     """
     from ganbench.cli.progress import watcher
     from ganbench.planning.plan import cautions, make_plan
@@ -46,7 +48,7 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     from ganbench.running.pool import Pool
     from ganbench.running.session import Session
 
-    if not timeout > 0:
+    if not timeout > 0:  # also true of NaN
         raise BadInput(f"--timeout: {timeout:g} is not a time in seconds")
     with redirect_stdout(sys.stderr):  # what components print must not mix with the table
         job = Request(suite, **options).resolve()
@@ -65,7 +67,7 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
 
 
 def _conclude(session: Session, root: Path, as_json: bool) -> int:
-    """The table, where things are, what went wrong; the exit code."""
+    """Print the table, the paths of results, and failures. Return the exit code."""
     from ganbench.cli.report import report_of, tell_all, tell_warning
     from ganbench.report import write_report
     from ganbench.results import load
@@ -78,6 +80,7 @@ def _conclude(session: Session, root: Path, as_json: bool) -> int:
         _show(results)
         click.echo(f"rows    {root / 'stacks'}")
         click.echo(f"report  {report_of(write_report(results, root, tell_warning))}")
+    # after the report: reading rows for it may add warnings
     tell_all(results)
     for path in session.tracebacks.values():
         _tell_traceback(path)
@@ -97,14 +100,15 @@ def _show(results: Results) -> None:
     console = Console()
     console.print(summary_table(results.summary(), console.width, notes(results)))
     broken = results.runs[results.runs["outcome"].isin([Outcome.CRASHED, Outcome.INCOMPATIBLE])]
+    # a line a reason: one fault often breaks many runs
     for (outcome, reason), rows in broken.groupby(["outcome", "reason"], sort=False):
         first, *others = dict.fromkeys(rows["variant"])
-        who = f"{first} and {len(others)} more" if others else first
-        console.print(f"{outcome}: {who}: {reason}", style="red", markup=False, highlight=False)
+        variants = f"{first} and {len(others)} more" if others else first
+        console.print(f"{outcome}: {variants}: {reason}", style="red", markup=False, highlight=False)
 
 
 def _tell_traceback(path: Path) -> None:
-    """Where it lies, or all of it where that is asked for."""
+    """Print the path of a traceback, or all of it if GANBENCH_TRACEBACK is set."""
     if os.environ.get("GANBENCH_TRACEBACK"):
         click.echo(f"\n{path}\n{path.read_text('utf-8').rstrip()}", err=True)
     else:

@@ -20,6 +20,7 @@ def suites(context: click.Context, as_json: bool) -> None:
 
     found = {}
     for name, path in sorted(discover().suites.items()):
+        # read as plain TOML: listing needs no valid suite, only its description
         try:
             found[name] = str(tomllib.loads(path.read_text(encoding="utf-8")).get("description", ""))
         except (OSError, ValueError) as error:
@@ -39,6 +40,7 @@ def show(name: str) -> None:
     from ganbench.plugins.discovery import discover
     from ganbench.suites.load import find_suite
 
+    # nl=False: the output is the file, byte for byte
     click.echo(find_suite(name, discover()).read_text(encoding="utf-8"), nl=False)
 
 

@@ -8,7 +8,7 @@ import tempfile
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIGNS = {True: ("ok", "green"), False: ("WRONG", "red"), None: ("skipped", "yellow")}
 
-_INDENT = 19
+_INDENT = 19  # a sign of 7, a name of 10, and a blank after each
 """Columns before the detail of a check."""
 
 
@@ -49,8 +49,8 @@ def verify(
     """Check an ARCHIVE that `ganbench pack` made.
 
     Checksums must match, run keys must follow from configurations, verdicts from traces, and no run may be
-    missing. --retrain trains a sample, chosen by the archive's digest, again. Nothing in the archive is
-    executed except plugins named with --trust.
+    missing. --retrain trains a sample of the runs again, chosen by the archive's digest, and compares rows.
+    Nothing in the archive is executed except plugins named with --trust.
 
     Exit code 1: a check failed.
     """
@@ -61,28 +61,29 @@ def verify(
         raise BadInput("--trust needs --retrain N")
 
     with tempfile.TemporaryDirectory(prefix="ganbench-verify-") as scratch:
-        found = verify_archive(archive, _below(scratch, "archive"), trust)
-        allowed = (*files, *trusted(found.folder, trust))
+        verified = verify_archive(archive, _below(scratch, "archive"), trust)
+        # after unpacking: a name is allowed only if the archive holds that plugin
+        allowed = (*files, *trusted(verified.folder, trust))
         compared = (
-            _retrained(found, retrain, _below(scratch, "retrained"), allowed, workers) if retrain else []
+            _retrained(verified, retrain, _below(scratch, "retrained"), allowed, workers) if retrain else []
         )
     if as_json:
-        click.echo(json.dumps(summary(found, compared), indent=1))
+        click.echo(json.dumps(summary(verified, compared), indent=1))
     else:
-        _show(found, compared)
-    return int(not found.ok)
+        _show(verified, compared)
+    return int(not verified.ok)
 
 
-def summary(found: Verified, compared: list[Compared]) -> dict[str, Any]:
+def summary(verified: Verified, compared: list[Compared]) -> dict[str, object]:
     """The checks and comparisons as plain data."""
     facts = ("suite", "ganbench", "runs", "traces", "versions")
     return {
-        "archive": str(found.archive),
-        "digest": found.digest,
-        "ok": found.ok,
-        **{name: found.manifest.get(name) for name in facts},
-        "checks": [asdict(check) for check in found.checks],
-        "retrained": [asdict(one) for one in compared],
+        "archive": str(verified.archive),
+        "digest": verified.digest,
+        "ok": verified.ok,
+        **{name: verified.manifest.get(name) for name in facts},
+        "checks": [asdict(check) for check in verified.checks],
+        "retrained": [asdict(run) for run in compared],
     }
 
 
@@ -93,38 +94,39 @@ def _below(scratch: str, name: str) -> Path:
 
 
 def _retrained(
-    found: Verified, count: int, scratch: Path, files: tuple[str, ...], workers: int | None
+    verified: Verified, count: int, scratch: Path, files: tuple[str, ...], workers: int | None
 ) -> list[Compared]:
-    """Compare the sampled runs, trained again; adds its checks to `found`."""
+    """Train a sample of the runs again and compare them. Add the checks to `verified`."""
     from ganbench.planning.choice import settings
     from ganbench.plugins.discovery import discover
     from ganbench.sharing.retrain import retrain
     from ganbench.sharing.verify import Check
 
-    if not found.ok:
-        found.checks.append(Check("retrained", None, "not tried: another check failed"))
+    # a configuration that failed a check must not choose what is executed here
+    if not verified.ok:
+        verified.checks.append(Check("retrained", None, "not tried: another check failed"))
         return []
     catalogue = discover(files)
     chosen = settings(None, "auto", workers, catalogue)
-    checks, compared = retrain(found, count, scratch, catalogue, chosen, files)
-    found.checks += checks
+    checks, compared = retrain(verified, count, scratch, catalogue, chosen, files)
+    verified.checks += checks
     return compared
 
 
-def _show(found: Verified, compared: list[Compared]) -> None:
+def _show(verified: Verified, compared: list[Compared]) -> None:
     from ganbench.text import printable
 
-    click.echo(printable(f"archive {found.archive}: {found.manifest.get('suite')}"))
-    click.echo(f"digest  {found.digest}")
+    click.echo(printable(f"archive {verified.archive}: {verified.manifest.get('suite')}"))
+    click.echo(f"digest  {verified.digest}")
     width = shutil.get_terminal_size((80, 24)).columns
-    for check in found.checks:
+    for check in verified.checks:
         sign, colour = SIGNS[check.ok]
         lines = _wrapped(check.detail, width - _INDENT)
         click.echo(f"{click.style(f'{sign:<7}', colour)} {check.name:<10} {lines[0]}")
         for line in [*lines[1:], *map(printable, check.runs)]:
             click.echo(" " * _INDENT + line)
-    for one in compared:
-        lines = _wrapped(f"{one.label} seed {one.seed}: {one.detail}", width - 8)
+    for run in compared:
+        lines = _wrapped(f"{run.label} seed {run.seed}: {run.detail}", width - 8)
         click.echo("\n".join(" " * 8 + line for line in lines))
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,29 +24,30 @@ if TYPE_CHECKING:
     from ganbench.running.watch import Failure, Follower, Frame, Training
 
 FAILURES = 8
-"""Lines of failures at most: one an outcome and variant."""
+"""Most lines of failures: one for each outcome and variant."""
 WIDE = 120
-"""Columns from which there is room for more."""
+"""Columns of a terminal from which the tables get further columns."""
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--once", is_flag=True, help="Print one frame and end (so it is without a terminal).")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--once", is_flag=True, help="Print one frame and exit, as without a terminal.")
 @click.option(
     "--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, metavar="SECONDS",
     help="Time between frames.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one frame as JSON.")
 def watch(folder: Path, once: bool, interval: float, as_json: bool) -> int:
-    """Show how the suite in FOLDER is coming along: from any terminal, while `ganbench run` trains it.
+    """Show the progress of the suite in DIR, from any terminal, while `ganbench run` trains it.
 
-    It only reads. It ends when the suite does, or by Ctrl-C.
+    It only reads files. It ends with the suite, or on Ctrl-C.
     """
     from rich.console import Console
 
     from ganbench.running.watch import Follower
 
     follower, console = Follower(folder), Console(highlight=False)
+    # a dumb terminal cannot move its cursor back to the first line of a frame
     if once or as_json or not console.is_terminal or console.is_dumb_terminal:
         frame = follower.frame()
         if frame.state == "absent":
@@ -62,24 +63,25 @@ def watch(folder: Path, once: bool, interval: float, as_json: bool) -> int:
 
 
 def _follow(follower: Follower, console: Console, interval: float) -> None:
-    """Frame after frame, until the suite ends."""
+    """Show frame after frame, until the suite ends."""
     from rich.live import Live
 
-    with Live(console=console, auto_refresh=False) as shown:
+    # no refreshing thread: a frame changes only when the files are read again
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             frame = follower.frame()
-            shown.update(picture(frame, console.width, console.height), refresh=True)
+            live.update(picture(frame, console.width, console.height), refresh=True)
             if frame.state in ("finished", "stopped"):
                 return
             time.sleep(interval)
 
 
-def plain(frame: Frame) -> dict[str, Any]:
+def plain(frame: Frame) -> dict[str, object]:
     """A frame as JSON has it: what is not finite is null."""
     from ganbench.storage.atomic import plain
 
-    told: dict[str, Any] = plain(dataclasses.asdict(frame))
-    return told
+    values: dict[str, object] = plain(dataclasses.asdict(frame))
+    return values
 
 
 def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
@@ -89,6 +91,7 @@ def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
 
     if frame.state == "absent":
         return Text(f"nothing is at {_safe(frame.folder)} yet: waiting for `ganbench run` (Ctrl-C ends)")
+    # Names and reasons come from files that anybody may have written: `_safe` escapes them.
     groups = _grouped(frame.failures)
     warnings = _warnings(frame.warnings, height)
     rows, lines = _room(len(frame.training), len(groups), height and height - len(warnings))
@@ -97,11 +100,11 @@ def picture(frame: Frame, width: int, height: int | None) -> RenderableType:
     if frame.training:
         parts += [Text(), _stacks(frame.training[:rows], frame.metric, width)]
     if left := frame.training[rows:]:
-        count = sum(one.runs for one in left)
+        count = sum(stack.runs for stack in left)
         parts.append(_line(f"and {len(left)} more stacks in training ({count} runs)"))
     if groups[:lines]:
         parts += [Text(), _failures(groups[:lines], width)]
-    if left_out := sum(len(own) for _, _, own in groups[lines:]):
+    if left_out := sum(len(failures) for _, _, failures in groups[lines:]):
         parts.append(_line(f"and {left_out} more failed runs"))
     parts += warnings
     return Group(*parts, *([] if height is None else [Text()]))  # where the terminal echoes Ctrl-C
@@ -111,31 +114,33 @@ def _room(stacks: int, groups: int, height: int | None) -> tuple[int, int]:
     """How many of the stacks, and of the groups of failures, a terminal of that height has lines for."""
     if height is None:
         return stacks, FAILURES
+    # a third of the lines that the head and the table's borders leave: stacks in training come first
     lines = min(groups, FAILURES, max(0, (height - 12) // 3))
     around = 4 + 4 + (4 if lines else 1 if groups else 0)  # the head and the last line; two tables
     return max(1, height - around - lines), lines
 
 
 def _warnings(warnings: Sequence[str], height: int | None) -> list[Text]:
-    """All of them; one line where a terminal is to hold the rest as well."""
+    """All warnings; a single line where a terminal must hold the rest as well."""
     from rich.text import Text
 
-    told = [f"warning: {_safe(text, 1000)}" for text in warnings]
-    if height is None or not told:
-        return [Text(text, "yellow") for text in told]
-    more = f"{len(told)} warnings, such as " if len(told) > 1 else ""
-    return [_line(more + told[0], "yellow")]
+    lines = [f"warning: {_safe(text, 1000)}" for text in warnings]
+    if height is None or not lines:
+        return [Text(text, "yellow") for text in lines]
+    more = f"{len(lines)} warnings, such as " if len(lines) > 1 else ""
+    return [_line(more + lines[0], "yellow")]
 
 
 def _line(text: str, style: str = "") -> Text:
     """One line, cut where it is too long."""
     from rich.text import Text
 
+    # not wrapped: rich cannot erase a frame that is taller than the terminal
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _sentences(frame: Frame) -> Iterator[tuple[str, str]]:
-    """(sentence, style)."""
+    """(sentence, style) of each line above the tables."""
     style = {"training": "bold", "finished": "bold green", "stopped": "bold yellow"}[frame.state]
     yield f"{_safe(frame.suite)}: {_state(frame)}", style
     waiting = frame.runs - frame.ended - frame.in_training
@@ -154,7 +159,7 @@ def _sentences(frame: Frame) -> Iterator[tuple[str, str]]:
 
 
 def _state(frame: Frame) -> str:
-    """One sentence."""
+    """The state in words, and how to go on."""
     if frame.state == "training":
         return f"training ({_safe(frame.holder)})"
     if frame.state == "finished":
@@ -175,24 +180,25 @@ def _stacks(training: Sequence[Training], metric: str, width: int) -> Table:
     if wide:
         table.add_column("evaluated", justify="right", no_wrap=True)
     table.add_column("median (range)", no_wrap=True, ratio=7 if wide else 4)
-    for one, label in zip(training, drop_shared_start([one.label for one in training]), strict=True):
-        more = f" +{one.variants - 1} variants" if one.variants > 1 else ""
-        left = "" if one.seconds_left is None else duration(one.seconds_left)
-        step = f"{one.step:,} of {one.steps:,}" if wide else f"{one.step / one.steps:.0%}"
-        at = [("" if one.evaluated is None else f"{one.evaluated:,}")] if wide else []
-        told = metrics(one.metrics, metric, 3 if wide else 1)
-        cells = (_safe(label) + more, str(one.runs), step, left, *at, told)
+    for stack, label in zip(training, drop_shared_start([stack.label for stack in training]), strict=True):
+        more = f" +{stack.variants - 1} variants" if stack.variants > 1 else ""
+        left = "" if stack.seconds_left is None else duration(stack.seconds_left)
+        step = f"{stack.step:,} of {stack.steps:,}" if wide else f"{stack.step / stack.steps:.0%}"
+        at = [("" if stack.evaluated is None else f"{stack.evaluated:,}")] if wide else []
+        values = metrics(stack.metrics, metric, 3 if wide else 1)
+        cells = (_safe(label) + more, str(stack.runs), step, left, *at, values)
         table.add_row(*map(Text, cells))
     return table
 
 
 def metrics(values: Mapping[str, Sequence[float | None]], first: str, count: int) -> str:
     """Such as "modes 7 (5 to 8), fid 31.2 (30 to 33)": `count` of them, `first` before the others."""
-    told = []
-    for metric, some in sorted(values.items(), key=lambda item: item[0] != first)[:count]:
-        least, median, greatest = (_number(value) for value in some)
-        told.append(f"{_safe(metric)} {median}" + ("" if least == greatest else f" ({least} to {greatest})"))
-    return ", ".join(told)
+    texts = []
+    # False sorts before True, and sorting is stable: `first`, then the others in their order
+    for metric, triple in sorted(values.items(), key=lambda item: item[0] != first)[:count]:
+        least, median, greatest = (_number(value) for value in triple)
+        texts.append(f"{_safe(metric)} {median}" + ("" if least == greatest else f" ({least} to {greatest})"))
+    return ", ".join(texts)
 
 
 def _failures(groups: Sequence[tuple[str, str, list[Failure]]], width: int) -> Table:
@@ -207,13 +213,21 @@ def _failures(groups: Sequence[tuple[str, str, list[Failure]]], width: int) -> T
     if width >= WIDE:
         table.add_column("reason of the first", no_wrap=True, ratio=4)
     labels = drop_shared_start([variant for _, variant, _ in groups])
-    for (outcome, _, own), label in zip(groups, labels, strict=True):
-        steps = sorted(failure.step for failure in own if failure.step is not None)
-        when = f"{steps[0]:,}" + (f" to {steps[-1]:,}" if steps[-1] > steps[0] else "") if steps else ""
-        seeds = " ".join(str(failure.seed) for failure in own)
-        cells = (f"{len(own)} {_safe(outcome)}", _safe(label), seeds, when, _safe(own[0].reason))
+    for (outcome, _, failures), label in zip(groups, labels, strict=True):
+        when = _span([failure.step for failure in failures if failure.step is not None])
+        seeds = " ".join(str(failure.seed) for failure in failures)
+        cells = (f"{len(failures)} {_safe(outcome)}", _safe(label), seeds, when, _safe(failures[0].reason))
+        # the reason is left out where its column is
         table.add_row(*map(Text, cells[: len(table.columns)]))
     return table
+
+
+def _span(steps: Sequence[int]) -> str:
+    """Such as "300 to 1,200"; empty where no step is known, as of a run that crashed."""
+    if not steps:
+        return ""
+    first, last = min(steps), max(steps)
+    return f"{first:,} to {last:,}" if last > first else f"{first:,}"
 
 
 def _grouped(failures: Sequence[Failure]) -> list[tuple[str, str, list[Failure]]]:
@@ -222,7 +236,7 @@ def _grouped(failures: Sequence[Failure]) -> list[tuple[str, str, list[Failure]]
     for failure in failures:
         groups.setdefault((failure.outcome, failure.variant), []).append(failure)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [(*key, sorted(own, key=lambda failure: failure.seed)) for key, own in ordered]
+    return [(*key, sorted(members, key=lambda failure: failure.seed)) for key, members in ordered]
 
 
 def _table(width: int) -> Table:

@@ -1,1 +1,1 @@
-"""Sessions, worker processes, and who is told of what happens."""
+"""Sessions, worker processes, and the events that users, plugins and loggers get."""

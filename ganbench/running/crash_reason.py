@@ -15,7 +15,7 @@ from ganbench.text import first_line
 def crash_reason(error: BaseException, config: VariantConfig, catalogue: Catalogue) -> str:
     """One sentence: the innermost component in the traceback, its owner, the error, file and line."""
     if isinstance(error, BadInput):
-        return str(error)
+        return str(error)  # it names its place itself
     if isinstance(error, Broken):
         owner = catalogue.components[error.kind][error.name]
         return f"{_named(error.kind, error.name, owner)} {error.what}"
@@ -33,6 +33,7 @@ def crash_reason(error: BaseException, config: VariantConfig, catalogue: Catalog
 def _owners(config: VariantConfig, catalogue: Catalogue) -> dict[str, tuple[str, str, Registered[Component]]]:
     """Source file -> the variant's component that it defines."""
     owners = {}
+    # Where a file defines several of the components, the last is named: all have the same owner.
     for kind, entry in parts(config):
         registered = catalogue.components[kind].get(entry["name"])
         if registered and registered.source_file:

@@ -1,4 +1,4 @@
-"""Events of workers, passed on to everyone who hears them; failures become rows on the way."""
+"""Events of workers, passed on to the watcher, live.json and observers; failures become rows on the way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Watcher(Protocol):
 
 @dataclass
 class Dispatcher:
-    """Hears of every stack in training.
+    """Handles the events of every stack in training.
 
     Arguments:
         root: the suite's folder of results.
@@ -67,7 +67,7 @@ class Dispatcher:
                 self.lock.refresh()
 
     def _settled(self, event: WorkerEvent, folder: StackFolder, config: StackConfig) -> SessionEvent:
-        """The event as others hear it."""
+        """The event for everyone else: failures have become rows."""
         match event:
             case OutOfMemory():
                 return self._out_of_memory(event, folder, config)
@@ -77,10 +77,11 @@ class Dispatcher:
                 return event
 
     def _failed(self, event: Failed, folder: StackFolder) -> Finished:
+        # rows first: where the state says that a stack crashed, its rows are there
         rows = failed_rows(folder, event.outcome, event.reason)
         folder.write_runs(rows)
         folder.write_status({**folder.status(), "state": "crashed", "reason": event.reason})
-        if event.traceback:
+        if event.traceback:  # "" where the worker died: it could send none
             self.tracebacks.setdefault(event.reason, folder.write_traceback(event.traceback))
         return Finished(event.stack, rows)
 

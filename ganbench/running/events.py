@@ -13,6 +13,7 @@ from ganbench.judging.outcomes import Outcome
 from ganbench.storage.records import ObservedRow, RunRow
 
 
+# Events cross a pipe, so that everything in them must pickle: a traceback is sent as text.
 @dataclass(frozen=True)
 class Started:
     """A stack begins or resumes at `step` of `steps`."""

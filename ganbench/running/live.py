@@ -41,6 +41,8 @@ class Live:
 
     def event(self, event: SessionEvent, config: StackConfig) -> None:
         """Something happened to the stack of that config."""
+        # The file has wall-clock time, for another process reads it. Intervals are measured by the monotonic
+        # clock, which does not jump when the time is set.
         name, now = event.stack, time.time()
         match event:
             case Started(step=step, steps=steps):
@@ -55,17 +57,18 @@ class Live:
             case Finished(rows=runs) if name in self._training:
                 self._move(name, max(row["steps"] for row in runs), config)
                 del self._training[name]
-            case Finished() | Split() | Stopped():
+            case Finished() | Split() | Stopped():  # may have failed before it started
                 self._training.pop(name, None)
         moved = isinstance(event, Progress | Evaluated)
         if not moved or time.monotonic() - self._written > SECONDS:
             self._write(now)
 
     def close(self) -> None:
-        """The session ends."""
+        """Remove live.json: the session ends."""
         self._path.unlink(missing_ok=True)
 
     def _move(self, name: str, step: int, config: StackConfig) -> None:
+        # never back: where all runs failed, their rows end before the chunk that the stack had reached
         steps = max(0, step - self._training[name]["step"])
         self._training[name]["step"] += steps
         self._run_steps += steps * len(config["keys"])
@@ -106,14 +109,15 @@ def costs(suite: SuiteLock) -> dict[str, float]:
     """Run key -> predicted seconds of one of its steps, on one core; equal for all where unknown."""
     steps = {variant["label"]: variant["config"]["steps"] for variant in suite["variants"]}
     by_key = {key: steps[label] for key, label in zip(suite["keys"], suite["labels"], strict=True)}
-    known = {
+    predicted = {
         key: stack["seconds"] / len(stack["keys"]) / by_key[key]
         for stack in suite["stacks"]
         for key in stack["keys"]
         if by_key.get(key)
     }
-    usual = sum(known.values()) / len(known) if known else 1.0
-    return {key: known.get(key, usual) for key in by_key}
+    # A run that no stack of the lock lists counts as an average one.
+    average = sum(predicted.values()) / len(predicted) if predicted else 1.0
+    return {key: predicted.get(key, average) for key in by_key}
 
 
 def spread(rows: Sequence[ObservedRow]) -> dict[str, list[float]]:
@@ -123,4 +127,6 @@ def spread(rows: Sequence[ObservedRow]) -> dict[str, list[float]]:
         value = row["value"]  # of a metric that breaks it may be anything
         if row["weights"] == "raw" and isinstance(value, Real) and not math.isnan(value):
             values.setdefault(row["metric"], []).append(float(value))
-    return {metric: [min(some), float(np.median(some)), max(some)] for metric, some in values.items()}
+    return {
+        metric: [min(numbers), float(np.median(numbers)), max(numbers)] for metric, numbers in values.items()
+    }

@@ -19,11 +19,12 @@ from ganbench.text import printable
 
 CLOSE_SECONDS = 60.0
 """Time that loggers get at the end for the calls that are left."""
+# Only a comma before "name=" separates options: values such as paths and lists may hold commas too.
 _COMMA = re.compile(r",(?=\s*\w+\s*=)")
 
 
 def chosen(given: Sequence[str], catalogue: Catalogue) -> list[Logger]:
-    """The loggers that texts such as "tensorboard" or "tensorboard:folder=logs,traces=100" stand for.
+    """The loggers that `--log` names: texts such as "tensorboard" or "tensorboard:folder=logs,traces=100".
 
     Raises BadInput where a name or an option is unknown, or where one cannot be used here.
     """
@@ -50,8 +51,8 @@ def _logger(text: str, catalogue: Catalogue) -> Logger:
 class Loggers:
     """`with Loggers(loggers, warn) as loggers: loggers.started(stack)`; closed at the end.
 
-    Each method has that method of every logger called, soon. A logger that raises is warned of once, one that
-    is too slow at the end is left behind.
+    Each method queues a call of the same method of every logger. A logger that raises causes one warning; one
+    that is too slow at the end is left behind.
     """
 
     def __init__(self, loggers: Sequence[Logger], warn: Callable[[str], None]) -> None:
@@ -95,6 +96,7 @@ class _LoggerThread:
 
     def __init__(self, logger: Logger, warn: Callable[[str], None]) -> None:
         self._logger, self._warn, self._warned = logger, warn, False
+        # Unbounded: a slow logger costs memory, and never holds up the session.
         self._waiting: queue.SimpleQueue[tuple[str, tuple[object, ...]]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"logger {logger.name}", daemon=True)
         self._thread.start()
@@ -107,7 +109,9 @@ class _LoggerThread:
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._warn(f"the logger {self._logger.name!r} is too slow: what it has not told yet is left out")
+            self._warn(
+                f"the logger {self._logger.name!r} is too slow: calls that it has not handled are dropped"
+            )
 
     def _work(self) -> None:
         method = ""
@@ -115,7 +119,7 @@ class _LoggerThread:
             method, arguments = self._waiting.get()
             try:
                 getattr(self._logger, method)(*arguments)
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit) as error:  # a thread ends silently on SystemExit
                 self._failed(method, error)
 
     def _failed(self, method: str, error: BaseException) -> None:

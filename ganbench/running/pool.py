@@ -17,6 +17,7 @@ from ganbench.judging.outcomes import Outcome
 from ganbench.running.events import Failed, Last, WorkerEvent
 from ganbench.running.worker import HELD_BACK, main, own_group
 
+# Inductor would otherwise start a pool of compilers, as many as there are cores, in each worker.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 STOP_SECONDS = 60.0
 """Time that workers get to write their checkpoints."""
@@ -43,7 +44,7 @@ class Pool:
             worker.close()
 
     def add(self, path: str) -> None:
-        """One more stack to train."""
+        """Queue a further stack."""
         self._waiting.append(path)
 
     def train(self, paths: Sequence[str]) -> Iterator[WorkerEvent]:
@@ -51,6 +52,7 @@ class Pool:
         self._waiting.extend(paths)
         self._hand_out()
         while busy := self._busy():
+            # wakes up every second, so that the timeout is at most that late
             yield from self._received(busy, seconds=1.0)
             self._kill_late(busy)
             self._hand_out()
@@ -75,6 +77,7 @@ class Pool:
     def _kill_late(self, busy: Sequence[_Worker]) -> None:
         """Kill workers that take too long; their pipes then end, which `_receive` sees."""
         for worker in busy:
+            # SIGKILL: a worker heeds SIGTERM only between chunks, which one that hangs never reaches
             if worker.path and not worker.late and time.monotonic() - worker.since > self._timeout:
                 worker.late = True
                 worker.signal(signal.SIGKILL)
@@ -110,6 +113,7 @@ class _Worker:
     """A process, its pipe, and the folder that it trains ("" where it waits)."""
 
     def __init__(self, plugin_files: list[str]) -> None:
+        # A forked process could not use CUDA, and would inherit locks that threads of this one hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.path, self.since, self.late = "", 0.0, False
@@ -125,6 +129,7 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         # The worker does this too. Either may come first, and Ctrl-C must not reach it before.
         own_group(self.process.pid or 0)
+        # This end must be closed here: while any process holds it, the death of the worker is no EOFError.
         theirs.close()
 
     def send(self, path: str) -> None:
@@ -134,7 +139,7 @@ class _Worker:
             self.pipe.send(path)
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and to whatever it started."""
+        """Send a signal to it and to the processes that it started, such as compilers."""
         pid = self.process.pid
         if not pid:
             return
@@ -145,8 +150,8 @@ class _Worker:
                 os.kill(pid, number)
 
     def obituary(self) -> str:
-        """How it died."""
-        self.process.join(5.0)
+        """How the worker died, such as "the worker process was killed by signal SIGKILL"."""
+        self.process.join(5.0)  # the pipe ends a little before the process
         code = self.process.exitcode
         how = (
             f"was killed by signal {signal.Signals(-code).name}"
@@ -156,9 +161,10 @@ class _Worker:
         return f"the worker process {how}"
 
     def close(self) -> None:
-        """End it: politely, then not."""
+        """End the worker: ask it first, then send SIGTERM, then SIGKILL."""
         with contextlib.suppress(OSError):
             self.pipe.send(None)
+        # a worker that trains does not look at its pipe: waiting for it would be in vain
         self.process.join(2.0 if not self.path else 0.1)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.process.is_alive():
@@ -170,12 +176,12 @@ class _Worker:
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
     """One thread a worker: must be set before its libraries load."""
-    kept = {name: os.environ.get(name) for name in THREADS}
+    before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from ganbench.judging.thresholds import Thresholds
 from ganbench.storage.atomic import plain
 from ganbench.storage.earlier import completed_rows
 from ganbench.storage.lock import FolderLock
-from ganbench.storage.records import RunRow
+from ganbench.storage.records import OptionValue, RunRow
 from ganbench.storage.stack_folder import stack_folders
 from ganbench.storage.suite_lock import lock_in, write_lock
 from ganbench.suites.load import Suite
@@ -37,7 +37,7 @@ class Judged:
         kept: stacks that keep their verdicts, because what they were judged from is not there any more.
     """
 
-    thresholds: dict[str, Any]
+    thresholds: dict[str, OptionValue]
     runs: int = 0
     changed: list[tuple[RunRow, RunRow]] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -47,14 +47,14 @@ class Judged:
         old = {str(row["key"]): row for row in completed_rows(before).to_dict("records")}
         pairs = [(cast("RunRow", old[row["key"]]), row) for row in after]
         self.runs += len(pairs)
-        self.changed += [(one, other) for one, other in pairs if verdict_of(one) != verdict_of(other)]
+        self.changed += [(earlier, now) for earlier, now in pairs if verdict_of(earlier) != verdict_of(now)]
 
 
 def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False) -> Judged:
     """Judge all finished stacks of a folder of results again, without training.
 
     The thresholds stay in force for later runs of the suite, until its own change. Nothing is written before
-    everything is judged; who is killed while writing judges again.
+    everything is judged. After a kill while writing, judge again: the thresholds are already in force.
 
     Arguments:
         overrides: "verdict.<threshold>=<value>" each, a change of the thresholds in force.
@@ -64,14 +64,14 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
     """
     with FolderLock(root):
         lock = lock_in(root)
-        now = lock.get("verdict") or {}
-        own = lock.pop(_OWN, now)
-        thresholds = completed(own if reset else now, overrides)
+        current = lock.get("verdict") or {}
+        suite_thresholds = lock.pop(_OWN, current)
+        thresholds = completed(suite_thresholds if reset else current, overrides)
         judged, written = Judged(thresholds), []
         for folder in stack_folders(root):
             before = folder.runs()
             if before.empty and folder.status().get("state") != "finished":
-                continue  # in training
+                continue  # not ended: when it resumes, it gets the thresholds in force
             rows = judged_again(folder, thresholds)
             if rows is None:
                 judged.kept.append(folder.path.name)
@@ -79,9 +79,9 @@ def judge_folder(root: Path, overrides: Sequence[str] = (), reset: bool = False)
                 judged.compare(before, rows)
                 written.append((folder, rows))
         lock["verdict"] = thresholds
-        if thresholds != completed(own):
-            lock[_OWN] = own
-        # first: from here on, whoever is killed finds what to judge by
+        if thresholds != completed(suite_thresholds):
+            lock[_OWN] = suite_thresholds
+        # The lock first: after a kill from here on, judging again finds the thresholds in it.
         write_lock(root, lock)
         for folder, rows in written:
             write_judged(folder, thresholds, rows)
@@ -98,22 +98,26 @@ def verdict_of(row: RunRow) -> str:
 def in_force(suite: Suite, root: Path) -> Suite:
     """The suite with the thresholds that `judge_folder` put in force, unless its own have changed since."""
     lock = lock_in(root)
+    # plain: the lock went through JSON, which has lists for tuples and null for infinity
     if _OWN in lock and completed(lock[_OWN]) == plain(suite.verdict):
         return replace(suite, verdict=completed(lock.get("verdict") or {}))
     return suite
 
 
-def still_own(root: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def still_own(root: Path, verdict: Mapping[str, OptionValue]) -> dict[str, dict[str, OptionValue]]:
     """What a new lock keeps of the old one, where it is judged by the same thresholds still."""
     lock = lock_in(root)
     same = _OWN in lock and completed(lock.get("verdict") or {}) == plain(verdict)
     return {_OWN: lock[_OWN]} if same else {}
 
 
-def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def completed(verdict: Mapping[str, OptionValue], overrides: Sequence[str] = ()) -> dict[str, OptionValue]:
     """All thresholds: those stored, with overrides, and defaults for what is not stored."""
-    known = {item.name for item in fields(Thresholds)}
-    document: dict[str, Any] = {"verdict": {k: v for k, v in verdict.items() if k in known}}
+    # Names that this version has no threshold for, of another version's results, are dropped.
+    names = {item.name for item in fields(Thresholds)}
+    document: dict[str, dict[str, OptionValue]] = {
+        "verdict": {k: v for k, v in verdict.items() if k in names}
+    }
     problems = []
     for text in overrides:
         try:
@@ -122,8 +126,8 @@ def completed(verdict: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict
                 problems.append(
                     Problem(f"--set {text}", "only thresholds can be set: verdict.<name>=<value>")
                 )
-            elif path[1] not in known:
-                choice = nearest(path[1], known, limit=len(known))
+            elif path[1] not in names:
+                choice = nearest(path[1], names, limit=len(names))
                 problems.append(Problem(f"--set {text}", f"unknown threshold; {choice}"))
         except BadInput as error:
             problems += error.problems

@@ -1,4 +1,4 @@
-"""Running a plan: what is left of it goes to workers, and everyone who should hear of it does."""
+"""Running a plan: workers train what is left of it; users, plugins and loggers get the events."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Session:
 
     def run(self, pool: Pool) -> None:
         """Train what is left. Ctrl-C leaves everything resumable and sets `interrupted`."""
+        # Loggers inside the lock: they may still write into the folder while they close.
         with FolderLock(self.root) as lock, Loggers(self.loggers, self.watcher.warn) as loggers:
             suite = self._suite()
             write_lock(self.root, suite)
@@ -65,13 +66,14 @@ class Session:
                 self.interrupted = True
                 dispatcher.follow(pool.stop())
             finally:
-                live.close()
+                live.close()  # else the next session would show these stacks until its first event
 
     def _suite(self) -> SuiteLock:
         """The resolved suite as the folder keeps it."""
-        kept = still_own(self.root, self.plan.suite.verdict)
+        suite_thresholds = still_own(self.root, self.plan.suite.verdict)
         planned = self.plan.lock(lock_in(self.root).get("stacks", ()))
-        return cast(SuiteLock, {**planned, **kept, "command": shlex.join(["ganbench", *sys.argv[1:]])})
+        command = shlex.join(["ganbench", *sys.argv[1:]])
+        return cast(SuiteLock, {**planned, **suite_thresholds, "command": command})
 
     def _rejudge(self) -> None:
         """Verdicts of earlier runs by the thresholds that the suite has now."""

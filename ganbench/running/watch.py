@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class Frame:
     Arguments:
         state: absent: nothing is there yet; training: its process lives; finished: every run ended;
             stopped: some did not, and no process is at it.
-        holder: the process that trains, or that was killed; "" where it ended by itself.
+        holder: the process that trains, or that was killed; "" where no process left its lock.
         command: how the suite was started.
         runs: of the suite: all, ended, in training; the others wait.
         waiting_stacks: how many stacks the others are in, as far as they are made.
@@ -98,7 +99,7 @@ class Frame:
 
     @property
     def outcomes(self) -> str:
-        """Such as "3 diverged, 1 collapsed"."""
+        """Counts of failures by outcome, such as "3 diverged, 1 collapsed"."""
         counts = Counter(failure.outcome for failure in self.failures)
         return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
 
@@ -120,6 +121,7 @@ class Follower:
             self._refuse(holder)
             return Frame("absent", str(self.root))
         if not suite.keys() >= _READ:
+            # an earlier version's lock has fewer keys: say so rather than fail by a KeyError
             raise BadInput(Problem(str(self.root / LOCK_NAME), "was written by another version of ganbench"))
         now = read_live(self.root) if holder and holder[1] else None  # else of a killed session
         return self._frame(suite, now, holder)
@@ -138,21 +140,21 @@ class Follower:
         training: list[Training] = []
         if now:
             running = {name: entry for name, entry in now["training"].items() if name in left}
-            training = [_training(name, left[name][0], one, now["time"]) for name, one in running.items()]
-        frozen = [failure for name, one in running.items() for failure in _frozen(left[name][0], one)]
+            training = [_training(name, left[name][0], stack, now["time"]) for name, stack in running.items()]
+        frozen = [failure for name, stack in running.items() for failure in _frozen(left[name][0], stack)]
         rate, seconds_left = _pace(now, suite, left, running) if now else (None, None)
         if seconds_left is not None:
-            seconds_left = max([seconds_left, *(one.seconds_left or 0.0 for one in training)])
-        held = holder is not None and holder[1]
+            # at least that of the slowest stack: the pace of all assumes that work can be shared
+            seconds_left = max([seconds_left, *(stack.seconds_left or 0.0 for stack in training)])
         return Frame(
-            state="training" if held else "finished" if len(ended) >= len(suite["keys"]) else "stopped",
+            state=_state(holder, len(ended) >= len(suite["keys"])),
             folder=str(self.root),
             suite=suite["suite"],
             holder=holder[0] if holder else "",
             command=suite.get("command", ""),
             runs=len(suite["keys"]),
             ended=len(ended),
-            in_training=sum(one.runs for one in training),
+            in_training=sum(stack.runs for stack in training),
             waiting_stacks=len(left) - len(running),
             seconds=now["time"] - now["began"] if now and now["began"] else None,
             seconds_left=seconds_left,
@@ -160,7 +162,7 @@ class Follower:
             training=training,
             failures=[*_failures(ended.values()), *frozen],
             metric=(suite.get("compare") or {}).get("metric") or "",
-            warnings=[text for told in self._warnings.values() for text in told],
+            warnings=[*chain.from_iterable(self._warnings.values())],
         )
 
     def _look(self, suite: SuiteLock) -> tuple[_Ended, _Left]:
@@ -171,6 +173,7 @@ class Follower:
             ended |= {row["key"]: row for row in rows if row["key"] in wanted}
             if not rows and status.get("state") not in (*_ENDED, "split"):
                 left[name] = (config, status)
+        # A run with a row of an earlier try that trains again has not ended.
         again = {key for config, _ in left.values() for key in config["keys"]}
         return {key: row for key, row in ended.items() if key not in again}, left
 
@@ -191,6 +194,8 @@ class Follower:
 
     def _read(self, entry: os.DirEntry[str], folder: StackFolder) -> tuple[StackStatus, list[dict[str, Any]]]:
         """Status and rows of runs. A stack that ended is read again only when its folder changed."""
+        # Every file is put in place by a rename, which changes the folder's time. The time is read before
+        # the files: a change in between shows at the next look.
         changed = entry.stat().st_mtime_ns
         earlier = self._rows.get(entry.name)
         if earlier and earlier[0] == changed:
@@ -205,6 +210,13 @@ class Follower:
         if rows:
             self._rows[entry.name] = (changed, rows)
         return status, rows
+
+
+def _state(holder: tuple[str, bool] | None, complete: bool) -> State:
+    """The suite's state, from its lock's holder and whether every run has ended."""
+    if holder and holder[1]:
+        return "training"
+    return "finished" if complete else "stopped"
 
 
 def _training(name: str, config: StackConfig, stack: LiveTraining, now: float) -> Training:

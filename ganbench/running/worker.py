@@ -41,6 +41,7 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     """
     own_group(0)
     parent = os.getppid()
+    # The handler only takes note: were it to raise, it could break off a write.
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -48,10 +49,11 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
 
     def stop() -> bool:
         if os.getppid() != parent:
-            os._exit(1)  # who started this was killed; another may own the folder by now: write nothing
+            os._exit(1)  # the session was killed; another may own the folder by now: write nothing
         return bool(stopping)
 
     sys.stdout = sys.stderr  # what a component prints must not mix with the table
+    # Imported only now: torch takes seconds, in which signals must already be handled.
     import torch
 
     from ganbench.engine.data import Sources
@@ -61,7 +63,7 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns of absent CUDA
     catalogue = discover(plugin_files)
     worker = StackWorker(catalogue, Sources(catalogue), pipe.send, stop)
-    with contextlib.suppress(EOFError):  # who started this is gone
+    with contextlib.suppress(EOFError):  # the session is gone
         while (path := pipe.recv()) is not None:
             if stopping:
                 pipe.send(Stopped(Path(path).name))
@@ -109,7 +111,7 @@ class StackWorker:
             if is_out_of_memory(error):
                 return OutOfMemory(path.name, first_line(error))
             reason = crash_reason(error, folder.config()["variants"][0], self._catalogue)
-            return Failed(path.name, reason, traceback.format_exc())
+            return Failed(path.name, reason, traceback.format_exc())  # text: a traceback cannot be pickled
         return None if finished else Stopped(path.name)
 
 

@@ -1,1 +1,1 @@
-"""Sharing results: one archive of a suite's rows, and what whoever gets it can check and train again."""
+"""Sharing results: an archive of a suite's rows, which others can check and train again."""

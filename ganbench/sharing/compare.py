@@ -8,26 +8,28 @@ they follow from the same draws and initial weights; and the end must be one tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from ganbench.results import load
 from ganbench.sharing.verify import VERDICT, Verified, same
+from ganbench.storage.records import RunRow
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import lock_in, write_lock
 
 FIRST = 10
-"""Steps at the beginning whose losses must agree everywhere."""
+"""Steps at the beginning whose losses must agree on every machine."""
+# Far above the rounding of float32 (6e-8) after so few steps, far below the spread between seeds.
 CLOSE = 1e-3
-"""By this relative difference."""
+"""The relative difference up to which they agree."""
 _POINT = ["step", "metric", "weights"]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One run trained again: whether it agrees, whether it is equal bit for bit, what was seen."""
+    """One run trained again: whether it agrees, whether it is equal bit for bit, and a sentence on both."""
 
     key: str
     label: str
@@ -37,7 +39,7 @@ class Compared:
     detail: str
 
 
-def compare(found: Verified, there: StackFolder, here: StackFolder, why_not_exact: str) -> list[Compared]:
+def compare(verified: Verified, there: StackFolder, here: StackFolder, why_not_exact: str) -> list[Compared]:
     """Each run of the stack `here` with the same run of the stack `there`.
 
     Arguments:
@@ -45,19 +47,21 @@ def compare(found: Verified, there: StackFolder, here: StackFolder, why_not_exac
     """
     keys = there.config()["keys"]
     config = here.config()
-    one, other = _Frames(there), _Frames(here)
-    told = []
+    theirs, ours = _Frames(there), _Frames(here)
+    compared = []
     for index, key in enumerate(config["keys"]):
-        rows = (one.of(keys.index(key)), other.of(index))
+        # `here` may hold fewer runs: the same key has another index there
+        rows = (theirs.of(keys.index(key)), ours.of(index))
         fault = rows[0].differs(rows[1])
         exact = not fault
         if fault and why_not_exact:
-            fault = _start(*rows) or _end(found, rows[0], rows[1], here)
+            fault = _start(*rows) or _end(verified, rows[0], rows[1], here)
             detail = fault or f"agrees as far as it can ({why_not_exact})"
         else:
             detail = fault or "equal bit for bit"
-        told.append(Compared(key, config["labels"][index], config["seeds"][index], not fault, exact, detail))
-    return told
+        label, seed = config["labels"][index], config["seeds"][index]
+        compared.append(Compared(key, label, seed, not fault, exact, detail))
+    return compared
 
 
 class _Frames:
@@ -68,13 +72,14 @@ class _Frames:
         self._on_gpu = folder.config()["engine"]["device"] != "cpu"
 
     def of(self, run: int) -> _Rows:
-        """Those of one run."""
+        """The rows of the run with that index."""
         evals, traces = (
             frame[frame["run"] == run].drop(columns="run") for frame in (self._evals, self._traces)
         )
         point = [name for name in _POINT if name in evals]
+        # text again: categories of two stacks may differ, and then compare as unequal
         trace = traces.astype({"player": str}).set_index(["step", "player"]).sort_index()
-        row = self._runs.iloc[run].to_dict()
+        row = cast("RunRow", self._runs.iloc[run].to_dict())
         return _Rows(row, evals.set_index(point).sort_index(), trace, self._on_gpu)
 
 
@@ -82,68 +87,76 @@ class _Frames:
 class _Rows:
     """The rows of one run: how it ended, evaluations by step and metric, trace by step and player."""
 
-    row: dict[Any, Any]
+    row: RunRow
     values: pd.DataFrame
     trace: pd.DataFrame
     on_gpu: bool
 
     def differs(self, other: _Rows) -> str:
         """The first thing in which the two differ; empty where they are equal, NaN to NaN."""
+        # only common steps: the archive's traces may be thinned
         steps = self.trace.index.intersection(other.trace.index)
         pairs = (
             ("the trace", self.trace.loc[steps], other.trace.loc[steps]),
             ("the evaluations", self.values, other.values),
         )
-        for name, one, two in pairs:
-            if not one.equals(two[one.columns]):
-                return f"{name} differ{'s' if name == 'the trace' else ''}{_where(one, two)}"
+        for name, theirs, ours in pairs:
+            if not theirs.equals(ours[theirs.columns]):
+                return f"{name} differ{'s' if name == 'the trace' else ''}{_where(theirs, ours)}"
         if not same(self.row, other.row, (*VERDICT, "steps")):
             return f"it {self.row['outcome']} there and {other.row['outcome']} here"
         return ""
 
 
-def _where(one: pd.DataFrame, two: pd.DataFrame) -> str:
+def _where(theirs: pd.DataFrame, ours: pd.DataFrame) -> str:
     """Where two frames differ first, in words."""
-    if not one.index.equals(two.index):
+    if not theirs.index.equals(ours.index):
         return ": they are of other steps"
-    for name in one:
-        unequal = (one[name] != two[name]) & ~(one[name].isna() & two[name].isna())
+    for name in theirs:
+        # NaN differs from itself, and a run that diverged has it in both
+        unequal = (theirs[name] != ours[name]) & ~(theirs[name].isna() & ours[name].isna())
         if unequal.any():
             place = int(unequal.to_numpy().argmax())
-            at: Any = one.index[place]
-            told = ", ".join(map(str, at if isinstance(at, tuple) else (at,)))
-            return f" first at {told}: {name} {one[name].iloc[place]} there, {two[name].iloc[place]} here"
+            at: object = theirs.index[place]
+            point = ", ".join(map(str, at if isinstance(at, tuple) else (at,)))
+            return (
+                f" first at {point}: {name} {theirs[name].iloc[place]} there, {ours[name].iloc[place]} here"
+            )
     return ""
 
 
-def _start(one: _Rows, two: _Rows) -> str:
+def _start(theirs: _Rows, ours: _Rows) -> str:
     """Why the first steps do not agree; empty where they do, or where the draws are not the same ones."""
-    if one.on_gpu != two.on_gpu or one.trace.empty or two.trace.empty:
+    # from one seed, torch draws other numbers on a GPU than on a CPU
+    if theirs.on_gpu != ours.on_gpu or theirs.trace.empty or ours.trace.empty:
         return ""
-    first = [step for step in one.trace.index.intersection(two.trace.index) if step[0] <= FIRST]
-    losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (one, two))
+    first = [step for step in theirs.trace.index.intersection(ours.trace.index) if step[0] <= FIRST]
+    losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (theirs, ours))
     if np.allclose(losses, again, rtol=CLOSE, atol=CLOSE, equal_nan=True):
         return ""
     return f"its losses differ from the first {FIRST} steps on: it is not the same run"
 
 
-def _end(found: Verified, one: _Rows, two: _Rows, here: StackFolder) -> str:
+def _end(verified: Verified, theirs: _Rows, ours: _Rows, here: StackFolder) -> str:
     """Why the end is none that a run of the variant has in the archive; empty where it is."""
-    published = load(found.folder).runs
-    mates = published[published["variant"] == one.row["variant"]]
-    if two.row["outcome"] not in set(mates["outcome"]):
-        return f"it {two.row['outcome']} here, which no run of the variant did there"
-    lock = lock_in(found.folder)
+    published = load(verified.folder).runs
+    # runs that differ in the seed alone: any of their ends is one that this run may have
+    same_variant = published[published["variant"] == theirs.row["variant"]]
+    if ours.row["outcome"] not in set(same_variant["outcome"]):
+        return f"it {ours.row['outcome']} here, which no run of the variant did there"
+    lock = lock_in(verified.folder)
     column = f"final_{(lock.get('compare') or {}).get('metric')}"
+    # `load` computes final values, by the lock of the suite
     root = here.path.parent.parent
     write_lock(root, lock)
     again = load(root).runs.set_index("key")
-    if column not in mates or column not in again:
+    if column not in same_variant or column not in again:
         return ""
-    values = mates[column].dropna().to_numpy(dtype=np.float64)
-    values, value = values[np.isfinite(values)], float(again.loc[two.row["key"], column])
+    values = same_variant[column].dropna().to_numpy(dtype=np.float64)
+    values, value = values[np.isfinite(values)], float(cast("float", again.loc[ours.row["key"], column]))
     spread = float(np.ptp(values)) if len(values) else 0.0
+    # as far out as the range is wide; of one or two runs, the range says nothing
     if len(values) < 3 or not np.isfinite(value) or values.min() - spread <= value <= values.max() + spread:
         return ""
-    told = f"{values.min():.4g} to {values.max():.4g}"
-    return f"its {column} of {value:.4g} is far from those of the variant ({told})"
+    range_there = f"{values.min():.4g} to {values.max():.4g}"
+    return f"its {column} of {value:.4g} is far from those of the variant ({range_there})"

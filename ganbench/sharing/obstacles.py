@@ -28,16 +28,17 @@ def obstacle(
         files: plugins that may be executed.
     """
     if "identity" not in config:
-        return "trained by a version that did not record what keys are made of"
+        return "trained by a version that did not record the parts of run keys"
     return (
-        _lacking_files(config, folder, catalogue, files)
-        or _lacking_packages(config, catalogue)
+        # files first: their components are not installed either, and this one says how to get them
+        _missing_files(config, folder, catalogue, files)
+        or _missing_packages(config, catalogue)
         or differing(config, identities)
     )
 
 
-def _lacking_files(config: StackConfig, folder: Path, catalogue: Catalogue, files: Sequence[str]) -> str:
-    """Plugins that are single files, whose components are not here, and how to give them."""
+def _missing_files(config: StackConfig, folder: Path, catalogue: Catalogue, files: Sequence[str]) -> str:
+    """Which single-file plugins are missing, and how to pass them; empty where none is."""
     components = config["identity"]["components"]
     if all(_is_here(name, catalogue) for name, (owner, _) in components.items() if owner == "file"):
         return ""
@@ -47,16 +48,17 @@ def _lacking_files(config: StackConfig, folder: Path, catalogue: Catalogue, file
     if packed:
         trust = " ".join(f"--trust {name}" for name in packed)
         return f"{', '.join(packed)}, which the archive holds, is not trusted; read it, then give {trust}"
-    told = ", ".join(names or sorted(path.name for path in wanted.values()))
-    return f"{told} as it was in training is not here; give it by --plugin FILE"
+    # No name is left where files of these names were passed, but their content is another.
+    absent = ", ".join(names or sorted(path.name for path in wanted.values()))
+    return f"the version of {absent} that was used in training is missing; pass it with --plugin FILE"
 
 
-def _lacking_packages(config: StackConfig, catalogue: Catalogue) -> str:
-    """Components that no plugin here has."""
+def _missing_packages(config: StackConfig, catalogue: Catalogue) -> str:
+    """Which components no plugin here provides; empty where all are provided."""
     owners = {name: owner_text(owner) for name, owner in config.get("versions", {}).items()}
     names = [name for name in config["identity"]["components"] if not _is_here(name, catalogue)]
-    told = ", ".join(f"the {name} ({owners[name]})" if name in owners else f"the {name}" for name in names)
-    return f"not installed here: {told}" if names else ""
+    labels = [f"the {name} ({owners[name]})" if name in owners else f"the {name}" for name in names]
+    return f"not installed here: {', '.join(labels)}" if names else ""
 
 
 def _is_here(component: str, catalogue: Catalogue) -> bool:
@@ -65,7 +67,7 @@ def _is_here(component: str, catalogue: Catalogue) -> bool:
 
 
 def differing(config: StackConfig, identities: Identities) -> str:
-    """What of a stack's identity is different here, in words; empty where nothing is."""
+    """What differs here from a stack's identity, in words; empty where nothing does."""
     try:
         here = identities.of(config["variants"][0])
     except BadInput as error:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,18 +31,19 @@ _IDENTIFYING = (
     "schema", "suite", "description", "keys", "labels", "seeds", "compare", "verdict", "suite_verdict",
     "directions", "variants", "failed",
 )  # fmt: skip
-"""What the lock tells of the results. The rest tells when, where and how they came about."""
+"""Keys of the lock that describe the results. The others record when, where and how they were made, and
+would change the bytes of an archive of the same rows."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What packing came to.
+    """An archive that was written.
 
     Arguments:
         digest: SHA-256 of the manifest, which covers everything in the archive.
         left_out: names of stacks that have not ended.
-        lacking: names of plugins that are single files, and are not in it.
-        lacks_suite: whether the suite's file is not in it, for it no longer lies where it lay.
+        plugins_left_out: names of single-file plugins that are not in it.
+        suite_left_out: whether the suite's file is not in it, because it has moved.
     """
 
     path: Path
@@ -51,8 +51,8 @@ class Packed:
     runs: int
     bytes: int
     left_out: tuple[str, ...]
-    lacking: tuple[str, ...]
-    lacks_suite: bool
+    plugins_left_out: tuple[str, ...]
+    suite_left_out: bool
 
 
 def pack(
@@ -74,19 +74,17 @@ def pack(
     Raises BadInput where there are no results or none that have ended, where they are in use, or where
     another file lies at `path`.
     """
-    load(root)  # is there anything?
+    load(root)  # raises BadInput where there are no results
     if not (root / LOCK_NAME).is_file():
         raise BadInput(Problem(printable(str(root)), f"has no {LOCK_NAME}; give the folder of one suite"))
     path = Path(f"{root.resolve().name}.zip") if path is None else path
     _check_target(path)
-    who, held = FolderLock(root).holder() or ("", False)
-    if held:
-        raise BadInput(Problem(printable(str(root)), f"is in use by {who}; wait for it to end"))
+    _refuse_if_used(root)
     ended, left_out = _stacks(root)
     if not ended:
         raise BadInput(Problem(printable(str(root)), "no run has ended yet; go on with `ganbench run`"))
     lock = lock_in(root)
-    sources, lacking = gathered(ended, plugins)
+    sources, plugins_left_out = gathered(ended, plugins)
     files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock, sources), **sources}
     for folder in ended:
         files |= {f"stacks/{folder.path.name}/{name}": content for name, content in _files(folder, thin)}
@@ -103,7 +101,8 @@ def pack(
         digest = write_archive(path, files, facts)
     except OSError as error:
         raise BadInput(Problem(printable(str(path)), f"cannot be written ({error.strerror})")) from None
-    return Packed(path, digest, runs, path.stat().st_size, tuple(left_out), lacking, SUITE not in files)
+    size = path.stat().st_size
+    return Packed(path, digest, runs, size, tuple(left_out), plugins_left_out, SUITE not in files)
 
 
 def _check_target(path: Path) -> None:
@@ -111,8 +110,16 @@ def _check_target(path: Path) -> None:
     import zipfile
 
     if path.is_dir() or (path.exists() and not zipfile.is_zipfile(path)):
-        what = "is there already, and is no archive; give another file with -o"
+        what = "exists and is not an archive; choose another file with -o"
         raise BadInput(Problem(printable(str(path)), what))
+
+
+def _refuse_if_used(root: Path) -> None:
+    """Raise BadInput where a process trains the results."""
+    # The lock is looked at, not taken: results may lie where this user may only read.
+    who, held = FolderLock(root).holder() or ("", False)
+    if held:
+        raise BadInput(Problem(printable(str(root)), f"is in use by {who}; wait for it to end"))
 
 
 def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
@@ -122,9 +129,10 @@ def _stacks(root: Path) -> tuple[list[StackFolder], list[str]]:
     return ended, [folder.path.name for folder in folders if folder not in ended]
 
 
-def _lock(lock: Mapping[str, Any]) -> bytes:
+def _lock(lock: Mapping[str, object]) -> bytes:
     kept = {name: lock[name] for name in _IDENTIFYING if name in lock}
-    source = {"source": Path(lock["source"]).name} if "source" in lock else {}
+    # without its folder, which may name the user
+    source = {"source": Path(str(lock["source"])).name} if "source" in lock else {}
     return canonical(plain({**kept, **source})).encode()
 
 
@@ -137,16 +145,16 @@ def _owners(config: StackConfig) -> list[str]:
 
 
 def _without_places(folder: StackFolder) -> dict[str, Content]:
-    """The files that tell in which folders plugins lay, without that; nothing where none does."""
+    """The files that record the folders of plugins, without these folders; empty where none does."""
     config, table = _config(folder), folder.table("runs.parquet")
     if config == folder.config() or table is None:
         return {}
-    told = pa.array([json.dumps(config["versions"], sort_keys=True)] * len(table), pa.string())
-    table = table.set_column(table.column_names.index("versions"), "versions", told)
+    versions = pa.array([json.dumps(config["versions"], sort_keys=True)] * len(table), pa.string())
+    table = table.set_column(table.column_names.index("versions"), "versions", versions)
     return {"config.json": json.dumps(plain(config), indent=1).encode(), "runs.parquet": _parquet(table)}
 
 
-def _suite(lock: Mapping[str, Any], plugins: Mapping[str, bytes]) -> dict[str, Content]:
+def _suite(lock: Mapping[str, object], plugins: Mapping[str, bytes]) -> dict[str, Content]:
     """The suite's file as it is now, where it is still there; it names plugins where the archive has them."""
     source = Path(str(lock.get("source", "")))
     if source.suffix != ".toml" or not source.is_file():
@@ -170,9 +178,11 @@ def _thinned(table: pa.Table, count: int) -> tuple[str, bytes]:
     """A part with `count` of the traces' steps, evenly spaced, and the last one of every run."""
     steps = np.unique(table["step"].to_numpy())
     places = np.linspace(0, len(steps) - 1, min(count, len(steps))).round().astype(int)
+    # a run that was frozen has no row after that step: its last one must stay
     ends = table.group_by("run").aggregate([("step", "max")])["step_max"].to_numpy()
-    kept = np.union1d(steps[places], ends)
-    thinned = table.filter(pc.is_in(table["step"], pa.array(kept)))
+    steps_kept = np.union1d(steps[places], ends)
+    thinned = table.filter(pc.is_in(table["step"], pa.array(steps_kept)))
+    # one chunk: the bytes depend on the rows alone, not on where the parts of the traces were cut
     return f"trace-{steps[0]:010d}-{steps[-1]:010d}.parquet", _parquet(thinned.combine_chunks())
 
 

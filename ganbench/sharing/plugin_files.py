@@ -1,6 +1,6 @@
 """Plugins that are single files: which of them go into an archive, and which of an archive's may be executed.
 
-They are told apart by their content alone: a run's identity holds the SHA-256 of what its components are made
+Only its content identifies a file: a run's identity holds the SHA-256 of what its components are made
 of, so a file that was changed since is never packed, and one that no run was trained with is never right.
 """
 
@@ -12,7 +12,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.sharing.archive import PLUGIN, PLUGINS
@@ -39,31 +38,32 @@ def needed(configs: Iterable[StackConfig]) -> dict[str, Path]:
 def gathered(
     stacks: Sequence[StackFolder], given: Sequence[Path]
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Name in the archive -> content of the files that the stacks need; names of those not found.
+    """(name in the archive -> content of the files that the stacks need, names of those not found).
 
-    Looked for among `given`, and where they lay when they were used.
+    Files are searched among `given`, and where they lay when they were used.
 
     Raises BadInput where none of the runs was trained with a file of `given`, as it is now.
     """
     wanted = _needed(stacks)
-    found: dict[str, bytes] = {}
-    lacking = dict(wanted)
+    packed: dict[str, bytes] = {}
+    missing = dict(wanted)
     for path in [*given, *wanted.values()]:
         content = _content(path)
         digest = hashlib.sha256(content or b"").hexdigest()
         if content is None or digest not in wanted:
             if path in given:
-                what = "is no file that these runs were trained with, or was changed since"
+                what = "is not a file that these runs were trained with, or has changed since"
                 raise BadInput(Problem(printable(str(path)), what))
-        elif PLUGIN.fullmatch(f"{PLUGINS}{path.name}") and found.get(path.name, content) == content:
-            found[path.name] = content
-            lacking.pop(digest, None)
-    names = sorted(path.name for path in lacking.values())
-    return {f"{PLUGINS}{name}": content for name, content in found.items()}, tuple(names)
+        # an archive holds one file of a name, and no name that `Archive` would refuse
+        elif PLUGIN.fullmatch(f"{PLUGINS}{path.name}") and packed.get(path.name, content) == content:
+            packed[path.name] = content
+            missing.pop(digest, None)
+    names = sorted(path.name for path in missing.values())
+    return {f"{PLUGINS}{name}": content for name, content in packed.items()}, tuple(names)
 
 
 def _needed(stacks: Sequence[StackFolder]) -> dict[str, Path]:
-    """The same of stacks on disk; nothing where a configuration is damaged, of which `verify` tells."""
+    """`needed` of stacks on disk; empty where a configuration is damaged, which `verify` reports."""
     try:
         return needed(folder.config() for folder in stacks)
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -89,14 +89,17 @@ def naming(suite: bytes, folder: Path, packed: Mapping[str, bytes]) -> bytes:
         packed: name in the archive -> content.
     """
     try:
-        text = suite.decode("utf-8-sig")
+        text = suite.decode("utf-8-sig")  # some editors write a byte-order mark, which TOML refuses
         before = tomllib.loads(text)
         named = [_packed_name(folder / name, packed) or name for name in before.get("plugins", ())]
     except (ValueError, TypeError, RecursionError):
         return suite
     after = {**before, "plugins": [*named, *(name for name in packed if name not in named)]}
+    # At the top: below the header of a table, the line would belong to that table.
     line = f"plugins = {json.dumps(after['plugins'], ensure_ascii=False)}"
+    # A function as replacement: in a string, backslashes would be escapes.
     changed = _PLUGINS.sub(lambda _: line, text, count=1) if "plugins" in before else f"{line}\n{text}"
+    # The pattern may have hit a multi-line string: the text counts only if it reads as it should.
     return changed.encode() if packed and _reads_as(changed, after) else suite
 
 
@@ -106,7 +109,7 @@ def _packed_name(path: Path, packed: Mapping[str, bytes]) -> str:
     return next((name for name, held in packed.items() if held == content), "")
 
 
-def _reads_as(text: str, document: Mapping[str, Any]) -> bool:
+def _reads_as(text: str, document: Mapping[str, object]) -> bool:
     try:
         return tomllib.loads(text) == document
     except ValueError:
@@ -114,7 +117,7 @@ def _reads_as(text: str, document: Mapping[str, Any]) -> bool:
 
 
 def _content(path: Path) -> bytes | None:
-    """What is in it; None where it is no file that can be read."""
+    """The content of a file; None where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.load import canonical
 
 DECIDING: Final = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
-"""What of an environment rounding depends on."""
+"""Keys of an environment on which rounding depends."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,33 @@ class Sampled:
     runs: tuple[int, ...]
 
     def labels(self) -> list[str]:
-        """Who they are."""
+        """Such as "hinge/r1 seed 3", one for each run."""
         config = self.folder.config()
         return [f"{config['labels'][run]} seed {config['seeds'][run]}" for run in self.runs]
 
 
-def sample(found: Verified, count: int) -> list[Sampled]:
+def sample(verified: Verified, count: int) -> list[Sampled]:
     """`count` of the runs that have a result, drawn by the archive's digest: nobody chooses them."""
-    known = [
+    trained = [
         (key, folder, run)
-        for folder in found.stacks
+        for folder in verified.stacks
         for run, (key, outcome) in enumerate(folder.runs()[["key", "outcome"]].itertuples(index=False))
         if Outcome(outcome).has_result
     ]
-    known.sort(key=lambda one: one[0])
-    generator = np.random.default_rng(int(found.digest, 16))
-    drawn = sorted(generator.permutation(len(known))[:count])
+    # By key: names of folders, which a packer could choose, must not decide which runs are drawn.
+    trained.sort(key=lambda entry: entry[0])
+    generator = np.random.default_rng(int(verified.digest, 16))
+    # the start of a permutation: a larger count draws the same runs and more
+    drawn = sorted(generator.permutation(len(trained))[:count])
     groups: dict[str, Sampled] = {}
-    for _, folder, run in (known[index] for index in drawn):
+    for _, folder, run in (trained[index] for index in drawn):
         before = groups[folder.path.name].runs if folder.path.name in groups else ()
         groups[folder.path.name] = Sampled(folder, tuple(sorted((*before, run))))
     return list(groups.values())
 
 
 def retrain(
-    found: Verified,
+    verified: Verified,
     count: int,
     scratch: Path,
     catalogue: Catalogue,
@@ -78,21 +80,21 @@ def retrain(
     A run is trained only where the components, data and sources that it was made of are the same here.
 
     Returns:
-        The checks, and what each run came to.
+        The checks, and a comparison of each run that was trained.
     """
     identities = Identities(catalogue, Sources(catalogue))
     untried: dict[str, list[str]] = {}
     refused: dict[str, list[str]] = {}
     again: dict[str, tuple[Sampled, StackFolder]] = {}
-    sampled_runs = sample(found, count)
+    sampled_runs = sample(verified, count)
     for sampled in sampled_runs:
         config = sampled.folder.config()
         try:
-            why = obstacle(config, found.folder, catalogue, identities, plugin_files)
-            if why:
-                untried.setdefault(why, []).extend(sampled.labels())
+            reason = obstacle(config, verified.folder, catalogue, identities, plugin_files)
+            if reason:
+                untried.setdefault(reason, []).extend(sampled.labels())
                 continue
-            folder = _prepared(sampled, scratch, found, catalogue, settings)
+            folder = _prepared(sampled, scratch, verified, catalogue, settings)
         except Exception as error:  # the configuration is anybody's
             refused.setdefault(f"not trained ({type(error).__name__}: {error})", []).extend(sampled.labels())
         else:
@@ -104,12 +106,12 @@ def retrain(
             refused.setdefault(f"failed here: {failed[name]}", []).extend(sampled.labels())
         else:
             _judge(folder, sampled.folder.config()["verdict"])
-            compared += compare(found, sampled.folder, folder, same_engine(sampled.folder, folder))
-    return [_check(refused, compared), *_untried(untried), *unsampled(found, sampled_runs)], compared
+            compared += compare(verified, sampled.folder, folder, same_engine(sampled.folder, folder))
+    return [_check(refused, compared), *_untried(untried), *unsampled(verified, sampled_runs)], compared
 
 
 def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
-    """Train stacks to their ends. Name -> reason of those that failed."""
+    """Train stacks. Return name -> reason of those that failed."""
     from ganbench.running.pool import Pool
 
     failed: dict[str, str] = {}
@@ -121,7 +123,7 @@ def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> d
 
 
 def _prepared(
-    sampled: Sampled, scratch: Path, found: Verified, catalogue: Catalogue, settings: Settings
+    sampled: Sampled, scratch: Path, verified: Verified, catalogue: Catalogue, settings: Settings
 ) -> StackFolder:
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
@@ -131,10 +133,11 @@ def _prepared(
         engine = {**engine, "mapper": "loop", "executor": "eager", "device": "cpu"}
     here = environment(torch.device(engine["device"]))
     there = sampled.folder.env()
+    # Runs that are stepped as one round differently in another number: only the whole stack can be equal.
     alike = all(there.get(name) == here.get(name) for name in DECIDING)
     whole = usable and alike and engine["mapper"] == "map"
     runs = range(len(config["keys"])) if whole else sampled.runs
-    suite_verdict = lock_in(found.folder).get("suite_verdict", config["verdict"])
+    suite_verdict = lock_in(verified.folder).get("suite_verdict", config["verdict"])
     part = part_of({**config, "engine": engine, "verdict": completed(suite_verdict)}, runs)
     folder = StackFolder.create(scratch, config["label"], canonical({"keys": part["keys"], "engine": engine}))
     folder.write_config(part)
@@ -142,7 +145,7 @@ def _prepared(
 
 
 def _usable(engine: EngineRecord, catalogue: Catalogue, settings: Settings) -> bool:
-    """Whether the engine that the stack was trained by can be had here."""
+    """Whether the engine that trained the stack is available here."""
     if engine["device"] != settings.device:
         return False
     executor = catalogue.of("executor").get(engine["executor"])
@@ -154,6 +157,7 @@ def same_engine(there: StackFolder, here: StackFolder) -> str:
     faults = [
         f"{name} {_brief(there.env().get(name))} there, {_brief(here.env().get(name))} here"
         for name in DECIDING
+        # packages follow below, each by its name
         if name != "packages" and there.env().get(name) != here.env().get(name)
     ]
     ours, theirs = here.env().get("packages", {}), there.env().get("packages", {})
@@ -164,13 +168,13 @@ def same_engine(there: StackFolder, here: StackFolder) -> str:
     ]
     engine = there.config()["engine"]
     mapped = engine["mapper"] == "map"
-    one, other = _rounding(engine, mapped), _rounding(here.config()["engine"], mapped)
-    faults += [f"{name} {one[name]} there, {other[name]} here" for name in one if one[name] != other[name]]
+    before, now = _rounding(engine, mapped), _rounding(here.config()["engine"], mapped)
+    faults += [f"{name} {before[name]} there, {now[name]} here" for name in now if before[name] != now[name]]
     return "; ".join(faults)
 
 
 def _rounding(engine: EngineRecord, mapped: bool) -> dict[str, str | int]:
-    """What of an engine rounding depends on."""
+    """The settings of an engine on which rounding depends."""
     settings: dict[str, str | int] = {
         "mapper": engine["mapper"],
         "executor": engine["executor"],
@@ -181,7 +185,7 @@ def _rounding(engine: EngineRecord, mapped: bool) -> dict[str, str | int]:
     return {**settings, "size": engine["size"]} if mapped else settings
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -196,11 +200,11 @@ def _check(refused: Mapping[str, Sequence[str]], compared: Sequence[Compared]) -
     """Whether what was trained agrees; None where nothing was."""
     if not compared and not refused:
         return Check("retrained", None, "no run was trained again")
-    differ = [f"{one.label} seed {one.seed}: {one.detail}" for one in compared if not one.ok]
-    exact = sum(one.exact for one in compared)
-    told = f"{_runs(len(compared))} trained again, {exact} of them equal bit for bit"
+    differ = [f"{run.label} seed {run.seed}: {run.detail}" for run in compared if not run.ok]
+    exact = sum(run.exact for run in compared)
+    counts = f"{_runs(len(compared))} trained again, {exact} of them equal bit for bit"
     faults = [*differ, *(f"{', '.join(labels)}: {why}" for why, labels in refused.items())]
-    return Check("retrained", not faults, "; ".join([told, *faults]))
+    return Check("retrained", not faults, "; ".join([counts, *faults]))
 
 
 def _untried(untried: Mapping[str, Sequence[str]]) -> Iterator[Check]:
@@ -209,17 +213,17 @@ def _untried(untried: Mapping[str, Sequence[str]]) -> Iterator[Check]:
         yield Check("not tried", None, f"{_runs(len(labels))} not tried: {why}", tuple(labels))
 
 
-def unsampled(found: Verified, sampled: Sequence[Sampled]) -> Iterator[Check]:
-    """Plugins that are single files, none of whose runs is in the sample."""
-    reached = {path.name for one in sampled for path in needed([one.folder.config()]).values()}
+def unsampled(verified: Verified, sampled: Sequence[Sampled]) -> Iterator[Check]:
+    """A check for each single-file plugin none of whose runs is in the sample."""
+    reached = {path.name for path in needed(stack.folder.config() for stack in sampled).values()}
     counts: Counter[str] = Counter()
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config = folder.config()
         counts.update(dict.fromkeys({path.name for path in needed([config]).values()}, len(config["keys"])))
     for name, count in sorted(counts.items()):
         if name not in reached:
-            told = f"no run with {name} is in the sample, of {count} in the archive"
-            yield Check("not tried", None, f"{told}; a larger --retrain reaches them")
+            absent = f"no run with {name} is in the sample, of {count} in the archive"
+            yield Check("not tried", None, f"{absent}; a larger --retrain reaches them")
 
 
 def _runs(count: int) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
 from ganbench.judging.run_rows import judged_again
 from ganbench.planning.run_key import parts, run_key
 from ganbench.running.rejudge import completed
-from ganbench.sharing.archive import Archive, oversized
+from ganbench.sharing.archive import Archive, Manifest, oversized
 from ganbench.sharing.plugin_files import held, needed
 from ganbench.storage.earlier import FACTS
-from ganbench.storage.records import StackConfig, VariantConfig
+from ganbench.storage.records import RunRow, StackConfig, VariantConfig
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import lock_in
@@ -44,15 +45,15 @@ NEEDED = {
 }
 """Columns without which nothing can be checked."""
 SHOWN = 3
-"""Faults that are told of one check."""
+"""Most faults that the detail of a check lists."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was checked: whether it holds (None: could not be checked), and what was seen.
+    """One check: whether it passed (None: it could not be made), and a sentence on what it saw.
 
     Arguments:
-        runs: of which this is told, where not of all.
+        runs: labels of the runs that it concerns, where not all.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Check:
 
 @dataclass
 class Verified:
-    """What an archive was found to be.
+    """An unpacked archive and the checks made of it.
 
     Arguments:
         folder: where it was unpacked.
@@ -72,7 +73,7 @@ class Verified:
 
     archive: Path
     digest: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     folder: Path
     trust: tuple[str, ...] = ()
     checks: list[Check] = field(default_factory=list)
@@ -84,7 +85,7 @@ class Verified:
 
     @property
     def stacks(self) -> list[StackFolder]:
-        """Its stacks."""
+        """The stacks of the archive."""
         return stack_folders(self.folder)
 
 
@@ -94,23 +95,23 @@ def verify(path: Path, folder: Path, trust: Sequence[str] = ()) -> Verified:
     Arguments:
         trust: names of its plugins that will be executed after that; here nothing is.
 
-    Raises BadInput where it is no archive, or not a safe one.
+    Raises BadInput where it is not an archive, or not a safe one.
     """
     with Archive(path) as archive:
-        found = Verified(path, archive.digest, archive.manifest, folder, tuple(trust))
+        verified = Verified(path, archive.digest, archive.manifest, folder, tuple(trust))
         altered = archive.unpack(folder)
         count = len(archive.manifest["files"])
-    found.checks.append(
-        _told("checksums", [f"{name} is not what it was" for name in altered], f"{count} files")
+    verified.checks.append(
+        _result("checksums", [f"{name} does not match its checksum" for name in altered], f"{count} files")
     )
     if not altered:
-        found.checks += _checks(found)
-    return found
+        verified.checks += _checks(verified)
+    return verified
 
 
-def _checks(found: Verified) -> Iterator[Check]:
+def _checks(verified: Verified) -> Iterator[Check]:
     """Each stops the later ones only where it finds tables that cannot be read."""
-    tables = _guarded("tables", lambda: _tables(found))
+    tables = _guarded("tables", lambda: _tables(verified))
     yield tables
     if tables.ok:
         for name, check in (
@@ -120,78 +121,83 @@ def _checks(found: Verified) -> Iterator[Check]:
             ("complete", _complete),
             ("verdicts", _verdicts),
         ):
-            yield _guarded(name, lambda check=check: check(found))  # type: ignore[misc]
+            yield _guarded(name, partial(check, verified))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """The check; one that stumbles over what the archive holds has found it wrong."""
+    """The check's result; a check that raises has failed, for what it read is not as ganbench writes it."""
     try:
         return check()
     except Exception as error:  # the data are anybody's
         return Check(name, False, f"not as ganbench writes it ({type(error).__name__}: {error})")
 
 
-def _told(name: str, faults: list[str], fine: str) -> Check:
+def _result(name: str, faults: list[str], passed: str) -> Check:
     more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    return Check(name, not faults, "; ".join(faults[:SHOWN]) + more if faults else fine)
+    return Check(name, not faults, "; ".join(faults[:SHOWN]) + more if faults else passed)
 
 
-def _tables(found: Verified) -> Check:
+def _tables(verified: Verified) -> Check:
     """Every file can be read, within the memory that there is."""
-    faults = [f"{f.path.name}: {why}" for f in found.stacks if (why := oversized(f.path))]
-    listed = {name.split("/")[1] for name in found.manifest["files"] if name.startswith("stacks/")}
-    faults += [f"{name} has no configuration" for name in listed - {f.path.name for f in found.stacks}]
+    # Sizes first: a table beyond the memory would kill this process when it is read.
+    faults = [f"{f.path.name}: {why}" for f in verified.stacks if (why := oversized(f.path))]
+    listed = {name.split("/")[1] for name in verified.manifest["files"] if name.startswith("stacks/")}
+    faults += [f"{name} has no configuration" for name in listed - {f.path.name for f in verified.stacks}]
     if not faults:
-        faults = [fault for folder in found.stacks for fault in _table_faults(folder, found.folder)]
-    return _told("tables", faults, f"{len(found.stacks)} stacks can be read")
+        faults = [fault for folder in verified.stacks for fault in _table_faults(folder, verified.folder)]
+    return _result("tables", faults, f"{len(verified.stacks)} stacks can be read")
 
 
 def _table_faults(folder: StackFolder, root: Path) -> Iterator[str]:
     """Files of a stack that cannot be read, and columns that are not there."""
-    folder.env(), folder.config()
+    folder.env(), folder.config()  # read for the warnings that they leave in the folder
     finished = folder.status().get("state") == "finished"
     tables = {name: folder.table(f"{name}.parquet") for name in ("runs", "evals")} | {
         "traces": folder.traces_table()
     }
     yield from (warning.replace(str(root), "") for warning in folder.warnings)
     for name, table in tables.items():
-        lacking = NEEDED[name] - set([] if table is None else table.column_names)
-        if lacking and (finished or name == "runs"):
-            yield f"{folder.path.name}: {name} have no column {min(lacking)!r}"
+        missing = NEEDED[name] - set([] if table is None else table.column_names)
+        # a stack that crashed may have ended before its first evaluation or trace
+        if missing and (finished or name == "runs"):
+            yield f"{folder.path.name}: {name} have no column {min(missing)!r}"
 
 
-def _keys(found: Verified) -> Check:
+def _keys(verified: Verified) -> Check:
     """Every run's key is that of its configuration."""
     faults: list[str] = []
     checked, unrecorded = 0, 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config = folder.config()
         if "identity" not in config:
             unrecorded += len(config["keys"])
             continue
         faults += _key_faults(config)
         checked += len(config["keys"])
-    for row in lock_in(found.folder).get("failed", ()):
-        variant = _variant(found, row["label"])
+    for row in lock_in(verified.folder).get("failed", ()):
+        variant = _variant(verified, row["label"])
+        # {}: parts that do not fit together have no identity, so that only variant and seed make the key
         if variant is not None and run_key(variant, row["seed"], {}) != row["key"]:
-            faults.append(f"{row['label']} seed {row['seed']}: its key is another")
+            faults.append(f"{row['label']} seed {row['seed']}: its key is not that of its configuration")
     if unrecorded and not faults:
-        what = f"{unrecorded} runs were trained by a version that did not record what their keys are made of"
+        what = f"{unrecorded} runs were trained by a version that did not record the parts of their keys"
         return Check("keys", None, what)
-    return _told("keys", faults, f"{checked} keys follow from configuration, data, versions and sources")
+    return _result("keys", faults, f"{checked} keys follow from configuration, data, versions and sources")
 
 
-def _plugins(found: Verified) -> Check:
-    """Plugins that are single files are those that the runs were trained with."""
-    there, wanted = held(found.folder), needed(folder.config() for folder in found.stacks)
+def _plugins(verified: Verified) -> Check:
+    """The archive's single-file plugins are those that the runs were trained with."""
+    there, wanted = held(verified.folder), needed(folder.config() for folder in verified.stacks)
     if not there and not wanted:
         return Check("plugins", True, "none is a single file")
     faults = [f"{name} is not what the runs were trained with" for name in there if there[name] not in wanted]
     absent = [path.name for digest, path in wanted.items() if digest not in there.values()]
     if absent and not faults:
         return Check("plugins", None, f"not in it: {', '.join(sorted(absent))}")
-    executed = f"executed, for you trust it: {', '.join(found.trust)}" if found.trust else "not executed"
-    return _told("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
+    executed = (
+        f"executed, for you trust it: {', '.join(verified.trust)}" if verified.trust else "not executed"
+    )
+    return _result("plugins", faults, f"{', '.join(there)} as used in training; {executed}")
 
 
 def _key_faults(config: StackConfig) -> Iterator[str]:
@@ -206,15 +212,15 @@ def _key_faults(config: StackConfig) -> Iterator[str]:
             yield f"{label} seed {seed}: its key is not that of its configuration"
 
 
-def _variant(found: Verified, label: str) -> VariantConfig | None:
-    variants = lock_in(found.folder).get("variants", ())
-    return next((one["config"] for one in variants if one["label"] == label), None)
+def _variant(verified: Verified, label: str) -> VariantConfig | None:
+    variants = lock_in(verified.folder).get("variants", ())
+    return next((variant["config"] for variant in variants if variant["label"] == label), None)
 
 
-def _rows(found: Verified) -> Check:
-    """Rows say of a run what its configuration says, and evaluations are of runs and steps that were."""
+def _rows(verified: Verified) -> Check:
+    """Rows agree with the configurations of their runs, and evaluations belong to existing runs and steps."""
     faults, count = [], 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         config, runs = folder.config(), folder.runs()
         count += len(runs)
         for column, wanted in _expected(config).items():
@@ -222,9 +228,10 @@ def _rows(found: Verified) -> Check:
                 faults.append(f"{folder.path.name}: {column} is not as configured")
         evals = folder.evals()
         steps = evals["run"].map(dict(enumerate(runs["steps"])))
+        # a run that is not there maps to NaN, which no step is below
         if not (evals["step"] <= steps).all() or (evals["step"] < 0).any():
-            faults.append(f"{folder.path.name}: evaluations of runs or steps that there are not")
-    return _told("rows", faults, f"{count} runs are what they are said to be")
+            faults.append(f"{folder.path.name}: evaluations of runs or steps that do not exist")
+    return _result("rows", faults, f"the rows of {count} runs agree with their configurations")
 
 
 def _expected(config: StackConfig) -> dict[str, list[str] | list[int]]:
@@ -241,51 +248,60 @@ def _expected(config: StackConfig) -> dict[str, list[str] | list[int]]:
     }
 
 
-def _complete(found: Verified) -> Check:
-    """Every run of the suite is there: none was left out."""
-    lock = lock_in(found.folder)
-    there = {key for folder in found.stacks for key in folder.runs()["key"]}
+def _complete(verified: Verified) -> Check:
+    """Every run of the suite is in the archive."""
+    lock = lock_in(verified.folder)
+    there = {key for folder in verified.stacks for key in folder.runs()["key"]}
     there |= {row["key"] for row in lock.get("failed", ())}
     keys = lock["keys"]
     names = zip(keys, lock["labels"], strict=True)
-    faults = [f"a run of {label} lacks" for key, label in names if key not in there]
+    faults = [f"a run of {label} is missing" for key, label in names if key not in there]
     further = len(there - set(keys))
-    told = f", and {further} that it does not name" if further else ""
-    return _told("complete", faults, f"all {len(keys)} runs of the suite are there{told}")
+    more = f", and {further} that it does not name" if further else ""
+    return _result("complete", faults, f"all {len(keys)} runs of the suite are there{more}")
 
 
-def _verdicts(found: Verified) -> Check:
-    """Verdicts follow from traces and evaluations by the thresholds that are told."""
-    if found.manifest["traces"] != "whole":
+def _verdicts(verified: Verified) -> Check:
+    """Verdicts follow from traces and evaluations by the thresholds of the lock."""
+    if verified.manifest["traces"] != "whole":
         return Check("verdicts", None, "the traces are thinned: verdicts cannot be taken again from them")
-    lock = lock_in(found.folder)
+    lock = lock_in(verified.folder)
     thresholds = completed(lock["verdict"])
     faults, count = [], 0
-    for folder in found.stacks:
+    for folder in verified.stacks:
         if folder.status().get("state") != "finished":
-            continue
+            continue  # crashed or cut off: no trace gave its verdict
         before = folder.runs()
         after = judged_again(folder, thresholds)
         if after is None:
-            faults.append(f"{folder.path.name}: what it was judged from is not there")
+            faults.append(f"{folder.path.name}: the traces or evaluations behind its verdicts are incomplete")
             continue
         count += len(after)
         faults += [
             f"{row['variant']} seed {row['seed']}: {row['outcome']} by its traces, not {old['outcome']}"
-            for old, row in zip(before.to_dict("records"), after, strict=True)
+            for old, row in zip(cast("list[RunRow]", before.to_dict("records")), after, strict=True)
             if not same(old, row)
         ]
     changed = "; the thresholds were changed after training" if "suite_verdict" in lock else ""
-    return _told("verdicts", faults, f"{count} verdicts follow from the traces{changed}")
+    return _result("verdicts", faults, f"{count} verdicts follow from the traces{changed}")
 
 
-def same(row: Mapping[Any, Any], again: Mapping[Any, Any], columns: tuple[str, ...] = VERDICT) -> bool:
-    """Whether two rows agree in these columns, nothing being equal to nothing.
+def same(row: Mapping[str, object], again: Mapping[str, object], columns: tuple[str, ...] = VERDICT) -> bool:
+    """Whether two rows agree in these columns, null being equal to null.
 
     Arguments:
         row: the archive's. One of an earlier version has no `FACTS` to agree with; its sentences must agree.
-        again: what it came to here.
+        again: the row of the same run here.
     """
-    unrecorded = {column for column in FACTS if pd.isna(row.get(column))}
+    unrecorded = {column for column in FACTS if _is_null(row.get(column))}
     pairs = [(row.get(column), again.get(column)) for column in columns if column not in unrecorded]
-    return all((pd.isna(a) and pd.isna(b)) or a == b for a, b in pairs)
+    return all(_equal(a, b) for a, b in pairs)
+
+
+def _equal(a: object, b: object) -> bool:
+    # null first: in pandas, NA == 3 is neither true nor false
+    return _is_null(a) == _is_null(b) and (_is_null(a) or a == b)
+
+
+def _is_null(cell: object) -> bool:
+    return cell is None or cell is pd.NA or cell != cell  # NaN alone differs from itself

@@ -1,1 +1,1 @@
-"""Rows on disk."""
+"""Results on disk: the files of a stack, their locks and schemas."""

@@ -31,24 +31,26 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON atomically. Non-finite numbers become null: put a reason beside them."""
+    # `plain` leaves no NaN: allow_nan=False turns a slip there into an error, not into an illegal file.
     text = json.dumps(plain(value), indent=1, allow_nan=False)
     write_atomic(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
 
 
 def read_json(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """(object, "") or (None, why); why is empty where there is no such file."""
+    """(object, "") or (None, reason); the reason is empty where there is no such file."""
     try:
         text = path.read_text(encoding="utf-8")
+        # Lone surrogates come only from escapes such as "\ud800": without one, the walk is saved.
         value = _without_surrogates(json.loads(text)) if "\\ud" in text.lower() else json.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError: brackets nested too deeply
         return None, str(error)
     return (value, "") if isinstance(value, dict) else (None, "not a JSON object")
 
 
-def _without_surrogates(value: Any) -> Any:
-    """The value, half characters in its texts replaced: nothing could be written that holds them."""
+def _without_surrogates(value: object) -> object:
+    """The value with lone surrogates in its texts replaced, because UTF-8 cannot encode them."""
     if isinstance(value, dict):
         return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -56,10 +58,11 @@ def _without_surrogates(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """The value as JSON has it: numpy becomes Python, non-finite numbers None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
+    # Before the tests for lists and floats: an array becomes a list, a NumPy scalar a number.
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):

@@ -11,6 +11,7 @@ import re
 import pandas as pd
 
 FACTS = ("seen_by", "player", "probe", "behaviour")
+# The first match counts: the general "mode collapse: " follows the two patterns that begin with it.
 _REASONS = [
     (re.compile(pattern), facts)
     for pattern, facts in (
@@ -34,6 +35,7 @@ def completed_rows(runs: pd.DataFrame) -> pd.DataFrame:
     missing = runs["seen_by"].isna() if "seen_by" in runs else pd.Series(True, index=runs.index)
     if not missing.any():
         return runs
+    # reindex: the oldest rows have no column `remark`
     texts = (
         runs.reindex(columns=["outcome", "reason", "remark"])[missing].astype(object).fillna("").astype(str)
     )
@@ -42,6 +44,7 @@ def completed_rows(runs: pd.DataFrame) -> pd.DataFrame:
         name: facts[name].reindex(runs.index).fillna(runs[name]) if name in runs else facts[name]
         for name in FACTS
     }
+    # the text type of the table that was read: object before pandas 3, str since
     return runs.assign(**{name: column.astype(runs["outcome"].dtype) for name, column in columns.items()})
 
 
@@ -52,6 +55,7 @@ def _facts(outcome: str, reason: str, remark: str) -> dict[str, str]:
     elif outcome in _JUDGED:
         facts["seen_by"] = "evaluation" if outcome in _BY_METRICS else "trace"
         facts |= _of_reason(reason)
+    # such as "oscillating: …; recovered: …": before each colon stands the behaviour
     names = [text.partition(":")[0].replace(" ", "_") for text in remark.split("; ") if text]
     facts["behaviour"] = ", ".join(dict.fromkeys(names))
     return facts

@@ -15,6 +15,7 @@ from ganbench._version import CORE, __version__
 from ganbench.storage.records import Environment, GpuRecord
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
+# Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 
@@ -32,6 +33,7 @@ def environment(device: torch.device) -> Environment:
         "device": str(device),
         "gpu": _gpu() if device.type == "cuda" else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
+        # whether a GPU may multiply in TF32, which keeps 10 bits of the mantissa
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
     }
 
@@ -40,6 +42,7 @@ def environment(device: torch.device) -> Environment:
 def _commit() -> str | None:
     """The commit of this checkout; None where ganbench is installed as a package."""
     here = CORE.parent
+    # git itself would search the parents, and report the commit of a project whose .venv holds ganbench
     if not (here / ".git").exists():
         return None
     try:
@@ -53,6 +56,7 @@ def _commit() -> str | None:
 
 @cache
 def _processor() -> str:
+    # On Linux, platform.processor() gives "x86_64" or nothing: the model stands in /proc/cpuinfo alone.
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -61,7 +65,7 @@ def _processor() -> str:
 
 def _gpu() -> GpuRecord:
     properties = torch.cuda.get_device_properties(0)
-    driver = None
+    driver = None  # torch knows the CUDA version that it was built for, but not the driver's
     try:
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         driver = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.strip() or None

@@ -18,8 +18,8 @@ from ganbench.errors import BadInput, Problem
 class FolderLock:
     """Keeps a second ganbench process out of a results folder: `with FolderLock(root): ...`.
 
-    A lock left by a dead process of this host is taken over at once. One of another host cannot be
-    looked at, so it is taken over when it has not been refreshed for `stale_after` seconds.
+    A lock left by a dead process of this host is taken over at once. Whether a process of another host
+    lives cannot be seen here: its lock is taken over when it was not refreshed for `stale_after` seconds.
     """
 
     def __init__(self, root: Path, stale_after: float = 6 * 3600.0) -> None:
@@ -34,15 +34,16 @@ class FolderLock:
             for _ in range(100):  # each further round: another process came or went in between
                 if self._create():
                     return self
-                seen = _read_text(self.path)
-                if seen is not None:
+                text = _read_text(self.path)
+                if text is not None:
                     self._refuse_if_held()
-                    self._remove(seen)
+                    self._remove(text)
         except OSError as error:
             raise BadInput(Problem(str(folder), f"cannot be written to ({error.strerror})")) from None
         raise BadInput(Problem(str(folder), f"cannot be locked; remove {self.path} and start again"))
 
     def __exit__(self, *_: object) -> None:
+        # only our own: another host may have taken over a lock that looked stale
         if self._token in (_read_text(self.path) or ""):
             self.path.unlink(missing_ok=True)
 
@@ -53,17 +54,18 @@ class FolderLock:
 
     def holder(self) -> tuple[str, bool] | None:
         """(who wrote the lock, whether it still holds), without taking it; None where there is none."""
-        seen = _read_text(self.path)
+        text = _read_text(self.path)
         try:
             age = time.time() - self.path.stat().st_mtime
         except OSError:
             return None
-        return None if seen is None else self._holder(seen, age)
+        return None if text is None else self._holder(text, age)
 
     def _create(self) -> bool:
         pid = os.getpid()
         holder = {"pid": pid, "born": _born(pid), "host": socket.gethostname(), "token": self._token}
         try:
+            # O_EXCL: of processes that try at once, the file system lets one create the file
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
@@ -77,27 +79,28 @@ class FolderLock:
             what = f"is in use by {who}; wait for it to end, or remove {self.path} if it is gone"
             raise BadInput(Problem(str(self.path.parent), what))
 
-    def _holder(self, seen: str, age: float) -> tuple[str, bool]:
+    def _holder(self, text: str, age: float) -> tuple[str, bool]:
         """(who wrote the lock, whether it still holds), from the lock's text and its age in seconds."""
         try:
-            holder = json.loads(seen)
+            holder = json.loads(text)
             pid, born, host = int(holder["pid"]), holder["born"], str(holder["host"])
         except (ValueError, TypeError, KeyError):
-            # Half a lock: its owner is writing it just now, or was killed while writing.
+            # Half a lock: its owner is writing it just now, or was killed while writing. Ten seconds are
+            # ample for one line.
             return "a process that is just starting", age < min(10.0, self.stale_after)
         here = host == socket.gethostname()
         held = not _dead(pid, born) if here else age < self.stale_after
         return f"process {pid} on {host}", held
 
-    def _remove(self, seen: str) -> None:
-        """Remove the stale lock that read `seen`. If another process was faster, give its lock back."""
+    def _remove(self, text: str) -> None:
+        """Remove the stale lock that read `text`. If another process was faster, give its lock back."""
         # Rename, then look: a rename takes the file from everyone at once, while "read, then unlink" could
         # unlink the lock that another process made between the two. What was taken by mistake is linked back,
         # which fails where a third has made a lock since: then that one holds.
         aside = self.path.with_name(f"{self.path.name}.{self._token}")
         with contextlib.suppress(OSError):
             os.rename(self.path, aside)
-            if _read_text(aside) != seen:
+            if _read_text(aside) != text:
                 os.link(aside, self.path)
         aside.unlink(missing_ok=True)
 
@@ -119,6 +122,7 @@ def _born(pid: int) -> str | None:
     """
     stat = _read_text(Path(f"/proc/{pid}/stat"))
     fields = stat.rpartition(")")[2].split() if stat else []  # the name before ")" may hold blanks
+    # proc(5) counts from 1, and these begin with its field 3, the state: [19] is its field 22, starttime
     return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else None
 
 

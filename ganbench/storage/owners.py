@@ -13,6 +13,7 @@ def owner_of(recorded: object) -> Owner:
     if isinstance(recorded, str):
         return _from_text(recorded)
     if isinstance(recorded, Mapping):
+        # results may come from anybody: each type is checked before a path is made of it
         distribution, version, packaged = (recorded.get(name) for name in Owner.__annotations__)
         if isinstance(distribution, str) and isinstance(version, str) and isinstance(packaged, bool):
             return {"distribution": distribution, "version": version, "packaged": packaged}

@@ -147,9 +147,10 @@ class GpuRecord(TypedDict):
 
 
 class Environment(TypedDict):
-    """A stack's env.json: what it was trained with. `packages` has versions, `flags` environment variables.
+    """A stack's env.json: the software and machine of its training.
 
-    `commit` is that of a checkout of ganbench, None where it is installed; `gpu` is None on a CPU.
+    `packages` has versions, `flags` environment variables. `commit` is that of a checkout of ganbench,
+    None where it is installed; `gpu` is None on a CPU.
     """
 
     ganbench: str
@@ -199,6 +200,7 @@ class StackInfo(TypedDict):
     folder: str
 
 
+# As a call: "from" is a keyword, which no field of a class can be called.
 LiveTraining = TypedDict(
     "LiveTraining",
     {

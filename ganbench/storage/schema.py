@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -51,12 +51,13 @@ RUNS = pa.schema(
     }
 )
 
-Rows: TypeAlias = Sequence[Mapping[str, Any]] | pd.DataFrame
+Rows: TypeAlias = Sequence[Mapping[str, object]] | pd.DataFrame
 
 
 def runs_frame(table: pa.Table) -> pd.DataFrame:
     """Rows of runs.parquet as a frame; steps that most runs have none of are nullable integers."""
     frame: pd.DataFrame = table.to_pandas()
+    # to_pandas makes floats of integers with nulls: reports would print step 300 as 300.0
     for name in ("onset_step", "evidence_first", "evidence_last"):
         if name in frame:  # rows of an earlier version have no evidence
             frame[name] = pd.array(table.column(name).to_pylist(), dtype="Int64")
@@ -70,7 +71,7 @@ def arrow_column(values: np.ndarray) -> pa.Array:
 
 
 def rows_table(rows: Rows, schema: pa.Schema) -> pa.Table:
-    """Rows as a table: the schema's columns first (null where a row lacks one), then all others."""
+    """Rows as a table: the schema's columns first (null where a row has none), then all others."""
     records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
     names = dict.fromkeys([*schema.names, *(name for row in records for name in row)])
     types = {name: schema.field(name).type if name in schema.names else None for name in names}
@@ -79,11 +80,12 @@ def rows_table(rows: Rows, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _cell(value: Any, kind: pa.DataType | None) -> Any:
+def _cell(value: object, kind: pa.DataType | None) -> object:
     if value is None or value is pd.NA:
         return None
     if isinstance(value, str):  # an error message may hold the surrogates of an undecodable file name
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    # pandas has NaN for an absent integer or text, which arrow refuses in such a column
     if kind is not None and not pa.types.is_floating(kind) and isinstance(value, float) and math.isnan(value):
         return None
     return value

@@ -33,6 +33,7 @@ from ganbench.storage.records import CheckpointMeta, StackConfig, StackStatus
 from ganbench.storage.schema import EVALS, RUNS, Rows, arrow_column, rows_table, runs_frame
 from ganbench.text import first_line, slug
 
+# Matched in full: a file that a person copied or renamed there is no part of the results.
 _TRACE_NAME = re.compile(r"trace-(\d+)-(\d+)\.parquet")
 _SHEET_NAME = re.compile(r"run(\d+)-step(\d+)\.png")
 _META = "ganbench"
@@ -57,6 +58,8 @@ class StackFolder:
             slug_source: what a person may recognise it by; any text.
             identity: what makes the stack this one; the first 12 hex digits of its SHA-256 end the name.
         """
+        # 48 bits: two stacks of one suite share a name with a chance of 1 in 10^14. backslashreplace: the
+        # identity may hold the surrogates of an undecodable file name.
         digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
         folder = cls(Path(root) / "stacks" / f"{slug(slug_source)}-{digest[:12]}")
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -77,6 +80,7 @@ class StackFolder:
 
     def write_sheet(self, run: int, step: int, picture: bytes) -> None:
         """Write a sample sheet (PNG) of the run with that index."""
+        # padded, so that a listing by name is one by run and step
         write_atomic(
             self.samples / f"run{run:04d}-step{step:010d}.png", lambda path: path.write_bytes(picture)
         )
@@ -95,15 +99,15 @@ class StackFolder:
         write_json(self.path / "config.json", config)
 
     def env(self) -> dict[str, Any]:
-        """Where it was trained; empty where absent or unreadable."""
+        """The software and machine of its training; empty where absent or unreadable."""
         return self._json("env.json") or {}
 
-    def write_env(self, env: Mapping[str, Any]) -> None:
+    def write_env(self, env: Mapping[str, object]) -> None:
         """Write env.json."""
         write_json(self.path / "env.json", env)
 
     def status(self) -> StackStatus:
-        """How far it is; empty where absent or unreadable."""
+        """The state and step of its training; empty where absent or unreadable."""
         return cast(StackStatus, self._json("status.json") or {})
 
     def write_status(self, status: StackStatus) -> None:
@@ -111,7 +115,7 @@ class StackFolder:
         write_json(self.path / "status.json", status)
 
     def write_traceback(self, text: str) -> Path:
-        """Write traceback.txt: where what has crashed did. Returns its path."""
+        """Write traceback.txt, the traceback of a crash. Returns its path."""
         path = self.path / "traceback.txt"
         write_atomic(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))
         return path
@@ -137,10 +141,11 @@ class StackFolder:
             columns: which to read, as far as they are there; all by default.
         """
         parts = [self.table(path.name, columns) for _, _, path in self.trace_parts()]
-        found = [part for part in parts if part is not None]
-        if not found:
+        readable = [part for part in parts if part is not None]
+        if not readable:
             return None
-        return pa.concat_tables(found, promote_options="permissive").unify_dictionaries()
+        # Parts of an earlier version may have fewer columns; each part has its own dictionary of players.
+        return pa.concat_tables(readable, promote_options="permissive").unify_dictionaries()
 
     def trace_columns(self) -> frozenset[str]:
         """Names of all columns of the readable parts."""
@@ -205,7 +210,12 @@ class StackFolder:
             with safe_open(path, framework="numpy") as file:
                 meta: CheckpointMeta = json.loads((file.metadata() or {})[_META])
                 return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (
+            SafetensorError,
+            OSError,
+            KeyError,
+            ValueError,
+        ) as error:  # KeyError: metadata of another program
             self._warn(path.name, error)
             return None
 
@@ -233,7 +243,7 @@ class StackFolder:
         try:
             return [str(column) for column in pq.read_schema(self.path / name).names]
         except (pa.ArrowException, OSError):
-            return []  # reading its rows will tell
+            return []  # the warning comes when its rows are read
 
     def _write_table(self, name: str, table: pa.Table) -> None:
         write_atomic(self.path / name, lambda path: pq.write_table(table, path, compression="zstd"))

@@ -161,7 +161,7 @@ def test_a_slow_logger_holds_up_nothing(run, silent, tmp_path):
         done, _ = run("sleeps=opened")
         assert time.monotonic() - begun < 4.5
     assert done.code == 0
-    assert "warning: the logger 'recorder' is too slow: what it has not told yet is left out" in done.err
+    assert "warning: the logger 'recorder' is too slow: calls that it has not handled are dropped" in done.err
     assert_same_rows(silent, rows(tmp_path / "out"))
 
 

@@ -163,9 +163,9 @@ def test_refusals(root, tmp_path):
 
     other = tmp_path / "notes.txt"
     other.write_text("mine")
-    assert "is no archive" in refusal(root, "-o", other)
+    assert "is not an archive" in refusal(root, "-o", other)
     assert other.read_text() == "mine"
-    assert "is no archive" in refusal(root, "-o", tmp_path)
+    assert "is not an archive" in refusal(root, "-o", tmp_path)
     assert "no such folder" in refusal(tmp_path / "tay")
     assert "cannot be written" in refusal(root, "-o", tmp_path / "no" / "a.zip")
     with FolderLock(root):
@@ -299,10 +299,10 @@ FORGERIES = {
     forge_seed: {"keys": "toy-loss/plain seed 7"},
     forge_source: {"keys": "is not that of its configuration"},
     forge_label: {"rows": "loss is not as configured"},
-    forge_late_evaluation: {"rows": "steps that there are not"},
-    forge_shorter: {"complete": "toy-loss/plain lacks"},
+    forge_late_evaluation: {"rows": "steps that do not exist"},
+    forge_shorter: {"complete": "toy-loss/plain is missing"},
     forge_thresholds: {"verdicts": "saturated by its traces, not finished"},
-    forge_short_trace: {"verdicts": "what it was judged from is not there"},
+    forge_short_trace: {"verdicts": "behind its verdicts are incomplete"},
     forge_trace: {"tables": "traces have no column 'loss'"},
     forge_configuration: {"keys": "not as ganbench writes it", "rows": "not as ganbench writes it"},
 }
@@ -355,7 +355,7 @@ HOSTILE: dict[str, tuple[list[tuple[zipfile.ZipInfo, bytes]], str]] = {
     "no JSON": ([(entry("manifest.json"), b"\xff{")], "cannot be read"),
     "deep": ([(entry("manifest.json"), b"[" * 10**5)], "cannot be read"),
     "a list": ([(entry("manifest.json"), b"[]")], "cannot be read"),
-    "another format": ([(entry("manifest.json"), manifest(format="x"))], "no archive that"),
+    "another format": ([(entry("manifest.json"), manifest(format="x"))], "not an archive that"),
     "later": ([(entry("manifest.json"), manifest(schema=9))], "later version"),
     "empty": ([(entry("manifest.json"), manifest())], "does not hold"),
     "not listed": (
@@ -403,7 +403,7 @@ def test_overlapping_files(published, tmp_path):
 def test_a_file_that_is_no_zip_is_bad_input(tmp_path):
     for name, content in {"a.zip": b"", "b.zip": b"PK\x03\x04 no more", "c.zip": b"text"}.items():
         (tmp_path / name).write_bytes(content)
-        assert "no archive that `ganbench pack` made" in refused(tmp_path / name)
+        assert "not an archive that `ganbench pack` made" in refused(tmp_path / name)
     assert "no such file" in refused(tmp_path / "none.zip")
     assert "no archive" in refused(tmp_path)
 
@@ -665,7 +665,7 @@ def test_one_that_was_changed_since_is_left_out(beside, tmp_path):
     assert check_of(verified(beside / "toy", tmp_path, plugins=[tmp_path / "toys.py"]), "plugins")[0]
     done = ganbench_here("pack", beside / "toy", "--plugin", beside / "toys.py")
     assert done.code == 2
-    assert "is no file that these runs were trained with" in done.err
+    assert "is not a file that these runs were trained with" in done.err
 
 
 def unpacked(path: Path, folder: Path) -> Path:
