@@ -343,7 +343,7 @@ def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str
     told = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
     given = {str(Path(file)) for file in files}
     failed = [
-        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.told}"
+        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.message}"
         for failure in catalogue.failures
         if failure.distribution in given
     ]

@@ -1,4 +1,4 @@
-"""What an author is told of an exception: the frames of the author's own files, and what would mend it."""
+"""What an author is told of an exception: the frames of the author's own files, and how to fix it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ HINTS = {
     "ganbench": "import ganbench",
 }
 """A name that authors forget to import -> how it is imported."""
-RAISED = "mend what raised"
+RAISED = "fix the code that raised it"
 _FOLDERS = (CORE, Path(pluggy.__file__).parent, Path(importlib.__file__).parent)
 _MACHINERY = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)
 
 
 class Unfit(BadInput):
-    """What a plugin gives cannot be taken in: what is wrong, and what would mend it."""
+    """What a plugin gives cannot be taken in: what is wrong, and how to fix it."""
 
-    def __init__(self, reason: str, mend: str) -> None:
+    def __init__(self, reason: str, fix: str) -> None:
         super().__init__(reason)
-        self.mend = mend
+        self.fix = fix
 
 
-def mend_of(error: BaseException) -> str:
-    """How to mend it: in general, or by the import that was forgotten."""
+def fix_of(error: BaseException) -> str:
+    """How to fix it: in general, or by the import that was forgotten."""
     if isinstance(error, NameError) and error.name in HINTS:
         return f"did you forget `{HINTS[error.name]}`?"
     return RAISED

@@ -36,11 +36,11 @@ STRICT = "GANBENCH_STRICT_PLUGINS"
 """Set to 1, a plugin that is broken is bad input, whoever needs it."""
 
 _OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
-_MENDS = {
+_FIXES = {
     "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
     "TooSlow": "import what takes long inside the functions that need it",
 }
-"""What went wrong -> how to mend it."""
+"""What went wrong -> how to fix it."""
 
 
 def discover(files: Iterable[Path | str] = ()) -> Catalogue:
@@ -125,7 +125,7 @@ def _add(
         why = refusal(kind, cls) or _taken(catalogue, kind, cls)
         if why:
             refused = (str(getattr(cls, "kind", kind)), str(getattr(cls, "name", "")))
-            catalogue.failures.append(Failure(name, owner, why.reason, mend=why.mend, component=refused))
+            catalogue.failures.append(Failure(name, owner, why.reason, fix=why.fix, component=refused))
         else:
             catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
     _add_suites(catalogue, name, owner, suites)
@@ -139,7 +139,7 @@ def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Pa
             catalogue.suites.setdefault(path.stem, path)
         else:
             reason = f"the suite name {path.stem!r} is taken by {catalogue.plugins[taken]}"
-            catalogue.failures.append(Failure(name, owner, reason, mend=_OTHER_NAME))
+            catalogue.failures.append(Failure(name, owner, reason, fix=_OTHER_NAME))
 
 
 def _failure(name: str, owner: str, error: BaseException) -> Failure:
@@ -149,12 +149,12 @@ def _failure(name: str, owner: str, error: BaseException) -> Failure:
     except Unfit as incompatible:
         error = incompatible
     if isinstance(error, Unfit):
-        return Failure(name, owner, str(error), mend=error.mend)
+        return Failure(name, owner, str(error), fix=error.fix)
     if isinstance(error, BadInput):
         return Failure(name, owner, str(error))
     message = " ".join(str(error).split())  # in one line: it becomes the reason of runs
-    mend = _MENDS.get(type(error).__name__) or author_errors.mend_of(error)
-    return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), mend)
+    fix = _FIXES.get(type(error).__name__) or author_errors.fix_of(error)
+    return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), fix)
 
 
 def _refuse_unknown_hooks(plugin: Any) -> None:

@@ -95,8 +95,8 @@ def refuse_other_version(wanted: Any) -> None:
         reason = f"{VERSION} is {wanted!r}: it names a version of the plugin API, such as {API_VERSION}"
         raise Unfit(reason, f"write `{VERSION} = {API_VERSION}`")
     if wanted > API_VERSION:
-        mend = "upgrade ganbench, or install an older version of the plugin"
-        reason = f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {mend}"
+        fix = "upgrade ganbench, or install an older version of the plugin"
+        reason = f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {fix}"
         raise Unfit(reason, "upgrade ganbench, or write it for the version of the API that is installed")
 
 

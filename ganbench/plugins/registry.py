@@ -76,7 +76,7 @@ class Failure:
     Arguments:
         reason: one sentence.
         traceback: of the plugin's own files; empty where the sentence says it all.
-        mend: what to write instead.
+        fix: what to write instead.
         component: kind and name of the component that was refused, None where it is the plugin.
     """
 
@@ -84,14 +84,14 @@ class Failure:
     distribution: str
     reason: str
     traceback: str = ""
-    mend: str = author_errors.RAISED
+    fix: str = author_errors.RAISED
     component: tuple[str, str] | None = None
 
     @property
-    def told(self) -> str:
-        """The reason, and what would mend it where the reason does not tell that."""
-        known = self.mend == author_errors.RAISED or self.reason.endswith("?")
-        return self.reason if known else f"{self.reason}; {self.mend}"
+    def message(self) -> str:
+        """The reason, and how to fix it where the reason does not tell that."""
+        known = self.fix == author_errors.RAISED or self.reason.endswith("?")
+        return self.reason if known else f"{self.reason}; {self.fix}"
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Why a class cannot be registered as a component, and what would mend it.
+"""Why a class cannot be registered as a component, and how to fix it.
 
 What is refused here would otherwise break later, or do nothing without a word.
 """
@@ -21,10 +21,10 @@ from ganbench.plugins.describe import ARROWS, wrapped
 
 @dataclass(frozen=True)
 class Refusal:
-    """Arguments: reason: one sentence; mend: what to write instead."""
+    """Arguments: reason: one sentence; fix: what to write instead."""
 
     reason: str
-    mend: str
+    fix: str
 
 
 def refusal(kind: str, cls: Any) -> Refusal | None:
@@ -37,14 +37,14 @@ def refusal(kind: str, cls: Any) -> Refusal | None:
 def of_values(cls: Any) -> Refusal | None:
     """Why what a metric says of its values cannot be used, or None."""
     values, directions = getattr(cls, "values", None), get_args(Direction)
-    mend = f'write `values = {{"{_name(cls)}": "lower"}}`, or "higher"; the first is the metric\'s own'
+    fix = f'write `values = {{"{_name(cls)}": "lower"}}`, or "higher"; the first is the metric\'s own'
     if not isinstance(values, dict) or not values:
         held = "has no `values`" if values is None else f"has `values` of {values!r:.80}, not a table"
-        return Refusal(f"{cls.__qualname__} {held}: they say what it measures, and what is better", mend)
+        return Refusal(f"{cls.__qualname__} {held}: they say what it measures, and what is better", fix)
     for name, direction in values.items():
         if direction not in directions:
             choices = nearest("", directions)
-            return Refusal(f"the direction of {name!r} is {direction!r}; {choices}", mend)
+            return Refusal(f"the direction of {name!r} is {direction!r}; {choices}", fix)
     return None
 
 
@@ -63,15 +63,15 @@ def _of_another_kind(kind: str, cls: Any) -> Refusal:
     wanted = KINDS[kind].__name__
     if isinstance(cls, Component):
         made = type(cls).__qualname__
-        mend = f"write `return [{made}]`, without brackets after it"
-        return Refusal(f"an object made from {made} is not a {wanted} class", mend)
+        fix = f"write `return [{made}]`, without brackets after it"
+        return Refusal(f"an object made from {made} is not a {wanted} class", fix)
     if not isinstance(cls, type):
         return Refusal(f"{cls!r:.80} is not a {wanted} class", "return classes")
     label, other = cls.__qualname__, getattr(cls, "kind", None)
-    mend = f"begin it with `class {label}(ganbench.{wanted}):`"
+    fix = f"begin it with `class {label}(ganbench.{wanted}):`"
     if issubclass(cls, Component) and other in HOOKS:
-        mend = f"it is a {other}: return it from {HOOKS[other]}"
-    return Refusal(f"{label} is not a {wanted} class", mend)
+        fix = f"it is a {other}: return it from {HOOKS[other]}"
+    return Refusal(f"{label} is not a {wanted} class", fix)
 
 
 def _unfinished(cls: Any) -> Refusal | None:
@@ -95,8 +95,8 @@ def _of_family(cls: Any) -> Refusal | None:
     """A loss or model without a family fits nothing."""
     if isinstance(getattr(cls, "family", None), str):
         return None
-    mend = 'write `family = "adversarial"`, or "variational", in the class'
-    return Refusal(f"{cls.__qualname__} has no family", mend)
+    fix = 'write `family = "adversarial"`, or "variational", in the class'
+    return Refusal(f"{cls.__qualname__} has no family", fix)
 
 
 def _name(cls: Any) -> str:

@@ -80,12 +80,12 @@ class Checker:
             return
         if refused := self.catalogue.refused(kind, name):
             self.unknown.add(name)
-            self.problems.add(where, f"{kind} {brief(name)} is refused: {refused.told}")
+            self.problems.add(where, f"{kind} {brief(name)} is refused: {refused.message}")
             return
         # where plugins failed or are disabled, a name may be theirs: only what is nearly equal is a typo then
         failures = [f for f in self.catalogue.failures if not (f.component and f.component[1])]
         if (failures or disabled) and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.told}" for f in failures]
+            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.message}" for f in failures]
             causes += [f"plugin {plugin!r} of {owner} is disabled" for plugin, owner in disabled.items()]
             self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
             return

@@ -31,7 +31,7 @@ from ganbench.game.fields import functional_field
 from ganbench.game.step import State
 from ganbench.plugins.discovery import Catalogue, Registered
 from ganbench.testing import toys
-from ganbench.testing.findings import NotTried, told
+from ganbench.testing.findings import NotTried, describe_error
 
 CPU = torch.device("cpu")
 BATCH = 8
@@ -214,7 +214,7 @@ class Case:
                     _fit(trial)
                     trial.program.draws()
                 except (Exception, SystemExit) as error:
-                    self._errors[f"{config['model']['name']} on {name}"] = told(error, self.cls)
+                    self._errors[f"{config['model']['name']} on {name}"] = describe_error(error, self.cls)
                     continue
                 yield trial
 
@@ -252,7 +252,7 @@ class Case:
                 made: Model = create(self._cls("model", model), entry["options"], model)
                 players = made.players()
             except (Exception, SystemExit) as error:
-                self._errors[model] = told(error, self.cls)
+                self._errors[model] = describe_error(error, self.cls)
                 continue
             table = self.variant.get("optimizer", OPTIMIZER)
             yield {

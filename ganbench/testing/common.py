@@ -23,7 +23,7 @@ _CITES = re.compile(r"\b(1[89]|20)\d\d\b|arXiv|doi|https?://|\bas in\b|\bno pape
 def can_be_made(case: Case) -> None:
     """It can be made from its options.
 
-    Mend: give every option a default; or name values for them: `options = {…}` in the test, `--set` for
+    Fix: give every option a default; or name values for them: `options = {…}` in the test, `--set` for
     `check`.
     """
     case.make()
@@ -33,7 +33,7 @@ def can_be_made(case: Case) -> None:
 def options_round_trip(case: Case) -> None:
     """Written as JSON and read back, its options make the same component.
 
-    Mend: type options as str, bool, int, float, Literal[...], or tuples of these.
+    Fix: type options as str, bool, int, float, Literal[...], or tuples of these.
     """
     written = json.dumps(options_of(case.component), allow_nan=False)
     again = create(case.cls, json.loads(written))
@@ -45,7 +45,7 @@ def options_round_trip(case: Case) -> None:
 def refuses_unknown_options(case: Case) -> None:
     """An option that it does not have is refused, with the nearest that it has.
 
-    Mend: leave `__pydantic_config__` and `__init__` as they are; `places` names options.
+    Fix: leave `__pydantic_config__` and `__init__` as they are; `places` names options.
     """
     fields = [field.name for field in dataclasses.fields(case.cls)]  # type: ignore[arg-type]
     try:
@@ -63,7 +63,7 @@ def refuses_unknown_options(case: Case) -> None:
 def types_its_options(case: Case) -> None:
     """A value written in its body has a type: its own, as an option, or ClassVar where it is none.
 
-    Mend: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
+    Fix: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
     """
     for name, value in spelling.untyped(case.cls).items():
         if not isinstance(value, bool):  # as `pairs` is: a mark
@@ -74,7 +74,7 @@ def types_its_options(case: Case) -> None:
 def spells_its_members(case: Case) -> None:
     """Its public methods and values are not a letter off those that its kind has.
 
-    Mend: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
+    Fix: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
     """
     told = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
     if told:
@@ -85,7 +85,7 @@ def spells_its_members(case: Case) -> None:
 def is_documented(case: Case) -> None:
     """The docstring says what it is, and what each of its options is, under "Arguments:" or by name.
 
-    Mend: begin the docstring with one sentence; say what each option is under "Arguments:".
+    Fix: begin the docstring with one sentence; say what each option is under "Arguments:".
     """
     doc = _doc(case.cls)
     if not doc:
@@ -100,7 +100,7 @@ def is_documented(case: Case) -> None:
 def cites_its_paper(case: Case) -> None:
     """The first paragraph of the docstring cites a paper, or says why not.
 
-    Mend: cite a paper there (Lim and Ye 2017, arXiv:1705.02894), or say why there is none.
+    Fix: cite a paper there (Lim and Ye 2017, arXiv:1705.02894), or say why there is none.
     """
     first = _doc(case.cls).partition("\n\n")[0]
     if not _CITES.search(first):

@@ -18,7 +18,7 @@ State = tuple[Tensor, Tensor]
 def does_what_the_step_does(case: Case) -> None:
     """Three calls leave the state where three steps do.
 
-    Mend: return a function that updates the tensors of `state` where they lie.
+    Fix: return a function that updates the tensors of `state` where they lie.
     """
     state, run = _prepared(case)
     expected = _fresh(state[0].device)
@@ -34,7 +34,7 @@ def does_what_the_step_does(case: Case) -> None:
 def leaves_the_state_until_called(case: Case) -> None:
     """Preparing takes no step.
 
-    Mend: put back what tracing or warming up has changed.
+    Fix: put back what tracing or warming up has changed.
     """
     state, _ = _prepared(case)
     if not same(state, _fresh(state[0].device)):

@@ -23,7 +23,7 @@ Extract = Callable[[Tensor], Tensor]
 def gives_a_row_a_sample(case: Case) -> None:
     """n samples have n rows of finite features.
 
-    Mend: n x shape to n x d, floating: `.flatten(1)` at the end, no squeeze.
+    Fix: n x shape to n x d, floating: `.flatten(1)` at the end, no squeeze.
     """
     with _prepared(case) as (extract, samples):
         features = extract(samples)
@@ -38,7 +38,7 @@ def gives_a_row_a_sample(case: Case) -> None:
 def looks_at_each_sample_alone(case: Case) -> None:
     """A sample's features do not depend on its companions; samples are left as they were.
 
-    Mend: put its networks into evaluation mode, and compute each sample's features from it alone.
+    Fix: put its networks into evaluation mode, and compute each sample's features from it alone.
     """
     with _prepared(case) as (extract, samples), tensors_untouched("the", {"samples": samples}):
         with generators_untouched():
@@ -53,7 +53,7 @@ def looks_at_each_sample_alone(case: Case) -> None:
 def is_the_same_again(case: Case) -> None:
     """Prepared twice for the same data, it gives the same features, under the same digest.
 
-    Mend: train or draw by a generator of your own; the digest is a hash of all that features depend on.
+    Fix: train or draw by a generator of your own; the digest is a hash of all that features depend on.
     """
     with generators_untouched(), _prepared(case) as (extract, samples), _prepared(case) as (other, _):
         if not same(extract(samples), other(samples)):
@@ -68,7 +68,7 @@ def is_the_same_again(case: Case) -> None:
 def passes_nan_on(case: Case) -> None:
     """Features of a sample that is nan are not finite; or there is a message.
 
-    Mend: let nan pass.
+    Fix: let nan pass.
     """
     with _prepared(case) as (extract, samples):
         try:

@@ -57,7 +57,8 @@ RUNS: list[dict[str, Any]] = [
 def takes_a_runs_life(case: Case) -> None:
     """Told of a session with a stack that diverges, every method returns.
 
-    Mend: mend what raised; expect nan, inf and None among values, and a second opening after a crash.
+    Fix: fix the code that raised it; expect nan, inf and None among values, and a second opening after a
+    crash.
     """
     _available(case)
     with generators_untouched():
@@ -68,7 +69,7 @@ def takes_a_runs_life(case: Case) -> None:
 def changes_nothing_it_is_told(case: Case) -> None:
     """Stack and rows are left as they were: other loggers are given the same.
 
-    Mend: copy what you change: dict(row).
+    Fix: copy what you change: dict(row).
     """
     _available(case)
     stack, rows, runs = copy.deepcopy((STACK, ROWS, RUNS))

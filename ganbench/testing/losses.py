@@ -12,7 +12,7 @@ from torch import Tensor
 from ganbench.components import spelling
 from ganbench.components.kinds import objective_of
 from ganbench.testing.case import Case
-from ganbench.testing.findings import NotTried, Unmet, check, told
+from ganbench.testing.findings import NotTried, Unmet, check, describe_error
 from ganbench.testing.untouched import generators_untouched, same, tensors_untouched
 
 EXTREMES = (0.0, 1.0, -1.0, 50.0, -50.0, 100.0, -100.0)
@@ -26,7 +26,7 @@ Out = dict[str, Tensor]
 def gives_a_scalar(case: Case) -> None:
     """Each player's method gives one number, a tensor of no dimensions.
 
-    Mend: return the mean over the batch: `.mean()` gives a scalar.
+    Fix: return the mean over the batch: `.mean()` gives a scalar.
     """
     _names_its_players(case)
     for player, out in _outs(case):
@@ -41,7 +41,7 @@ def gives_a_scalar(case: Case) -> None:
 def finite_at_extremes(case: Case) -> None:
     """In float32 its value and gradient are finite wherever logits, and what else it reads, are up to +-100.
 
-    Mend: use torch's softplus, logsigmoid and logsumexp in place of log(sigmoid(x)) and log(sum(exp(x))).
+    Fix: use torch's softplus, logsigmoid and logsumexp in place of log(sigmoid(x)) and log(sum(exp(x))).
     """
     for player, out in sound(case):
         for values in _extremes(out):
@@ -55,7 +55,7 @@ def finite_at_extremes(case: Case) -> None:
 def hides_no_nan(case: Case) -> None:
     """Where one entry that it reads is nan, its value is not a number that looks sound.
 
-    Mend: let nan pass: no nan_to_num, no `where` that replaces it.
+    Fix: let nan pass: no nan_to_num, no `where` that replaces it.
     """
     for player, out in sound(case):
         for name in _read(case, player, out):
@@ -70,7 +70,7 @@ def hides_no_nan(case: Case) -> None:
 def depends_on_its_input_alone(case: Case) -> None:
     """Asked twice it gives the same value bit for bit, and leaves what it was given as it was.
 
-    Mend: keep nothing between calls: a loss has no state; draw nothing.
+    Fix: keep nothing between calls: a loss has no state; draw nothing.
     """
     for player, out in sound(case):
         method = _method(case, player)
@@ -162,7 +162,7 @@ def _not_finite(case: Case, player: str, at: Out) -> str:
     try:
         value = _method(case, player)({**at, **leaves})
     except (Exception, SystemExit) as error:
-        return f"method raised {told(error, case.cls)}"
+        return f"method raised {describe_error(error, case.cls)}"
     if not value.isfinite().all():
         return f"value is {value.flatten()[0].item()}"
     if not value.requires_grad:

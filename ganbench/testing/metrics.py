@@ -28,7 +28,7 @@ SAMPLES = 40
 def declares_its_values(case: Case) -> None:
     """`values` names what it measures, and which direction is better.
 
-    Mend: values = {"my-metric": "lower"}, or "higher"; the first is the metric's own.
+    Fix: values = {"my-metric": "lower"}, or "higher"; the first is the metric's own.
     """
     why = of_values(case.cls)
     if why:
@@ -39,7 +39,7 @@ def declares_its_values(case: Case) -> None:
 def measures_what_it_declares(case: Case) -> None:
     """All of `values` and no other, each a Python number, are measured on a toy game.
 
-    Mend: return {name: float} with every name of `values`, computed from the evaluation alone.
+    Fix: return {name: float} with every name of `values`, computed from the evaluation alone.
     """
     _measured(case)
 
@@ -48,7 +48,7 @@ def measures_what_it_declares(case: Case) -> None:
 def measures_the_same_again(case: Case) -> None:
     """Asked again about the same run it says the same, and global generators are left alone.
 
-    Mend: draw from evaluation.generator alone, and from no global one.
+    Fix: draw from evaluation.generator alone, and from no global one.
     """
     with generators_untouched():
         first, again = _measured(case), _measured(case)
@@ -61,7 +61,7 @@ def measures_the_same_again(case: Case) -> None:
 def changes_no_samples(case: Case) -> None:
     """Samples, real samples and the data are left as they were.
 
-    Mend: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
+    Fix: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
     """
     evaluator, state = _evaluator(case)
     evaluation = _evaluation(evaluator, state)
@@ -80,7 +80,7 @@ def changes_no_samples(case: Case) -> None:
 def tells_nan(case: Case) -> None:
     """Of a run whose samples are nan it says nan, inf or the worst there is; or gives a message.
 
-    Mend: begin with `if not samples.isfinite().all(): return nan`.
+    Fix: begin with `if not samples.isfinite().all(): return nan`.
     """
     evaluator, state = _evaluator(case)
     poisoned = state._replace(joint={who: torch.full_like(x, math.nan) for who, x in state.joint.items()})

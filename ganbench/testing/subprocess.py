@@ -92,20 +92,20 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
     """Findings about how plugins were loaded."""
     loads = "It is imported, its hooks are known, and what they give can be registered."
     for failure in target.failures:
-        yield _finding("loads", loads, failure.reason, failure.mend) | {"traceback": failure.traceback}
+        yield _finding("loads", loads, failure.reason, failure.fix) | {"traceback": failure.traceback}
     if not target.failures and target.plugins:
         yield _finding("loads", loads)
     for plugin in sorted(target.plugins):
         loading, own = catalogue.loading[plugin], catalogue.owners[plugin] == PROJECT
         printed = f"it printed {loading.printed.strip()[:60]!r}" if loading.printed else ""
-        mend = "print nothing at the top of a module; use the module warnings to warn"
-        yield _finding("imports-quietly", "Importing it prints nothing.", printed, mend)
+        fix = "print nothing at the top of a module; use the module warnings to warn"
+        yield _finding("imports-quietly", "Importing it prints nothing.", printed, fix)
         slow = f"it took {loading.seconds:.1f} s" if loading.slow and not own else ""
-        mend = "do the work, and import what takes long, inside the functions that need it"
-        yield _finding("imports-quickly", f"Importing it takes less than {SLOW:g} s.", slow, mend)
+        fix = "do the work, and import what takes long, inside the functions that need it"
+        yield _finding("imports-quickly", f"Importing it takes less than {SLOW:g} s.", slow, fix)
         if not catalogue.manager.get_hookcallers(catalogue.manager.get_plugin(plugin)):
-            mend = "mark the functions that give components with @ganbench.hookimpl"
-            yield _finding("provides-something", "It implements a hook.", "it implements none", mend)
+            fix = "mark the functions that give components with @ganbench.hookimpl"
+            yield _finding("provides-something", "It implements a hook.", "it implements none", fix)
 
 
 def of_component(
@@ -127,14 +127,14 @@ def of_component(
             yield {"event": "finding", **where, **asdict(quietly(one, case))}
 
 
-def _finding(check: str, expected: str, seen: str = "", mend: str = "") -> Event:
+def _finding(check: str, expected: str, seen: str = "", fix: str = "") -> Event:
     outcome = "failed" if seen else "passed"
     return {
         "check": check,
         "outcome": outcome,
         "expected": expected,
         "seen": seen,
-        "mend": mend if seen else "",
+        "fix": fix if seen else "",
     }
 
 

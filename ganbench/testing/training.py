@@ -26,7 +26,7 @@ TRAINED = ("model", "loss", "technique")
 def is_of_a_known_family(case: Case) -> None:
     """A model is installed of a loss's family, a loss of a model's.
 
-    Mend: write the family's name as the others do; one of your own needs a model and a loss.
+    Fix: write the family's name as the others do; one of your own needs a model and a loss.
     """
     family, others = case.cls.family, case.families()  # type: ignore[attr-defined]
     if family in others:
@@ -42,7 +42,7 @@ def is_of_a_known_family(case: Case) -> None:
 def wraps_something(case: Case) -> None:
     """It wraps an arrow: the network, play, the objective, the field or the rule.
 
-    Mend: name its method as the arrow that it wraps.
+    Fix: name its method as the arrow that it wraps.
     """
     why = of_arrows(case.cls)
     if why:
@@ -53,7 +53,7 @@ def wraps_something(case: Case) -> None:
 def trains(case: Case) -> None:
     """20 steps of a toy game raise nothing, stay finite and move every player.
 
-    Mend: mend what raised; where it cannot be used with a model or data, say so (`fits`, BadInput).
+    Fix: fix the code that raised it; where it cannot be used with a model or data, say so (`fits`, BadInput).
     """
     if not case.game:
         raise (Unmet if case.broken else NotTried)(case.why_none())
@@ -78,7 +78,7 @@ def trains(case: Case) -> None:
 def reaches_only_the_mover(case: Case) -> None:
     """On each turn the turn's players have a gradient, and no other player moves.
 
-    Mend: a field gives the gradients of the turn's players, a rule moves those that it got gradients of.
+    Fix: a field gives the gradients of the turn's players, a rule moves those that it got gradients of.
     """
     trial = case.flowing
     turns = trial.program.turns
@@ -102,7 +102,7 @@ def reaches_only_the_mover(case: Case) -> None:
 def pure(case: Case) -> None:
     """The same point and batch give the same gradient bit for bit, whatever was asked before.
 
-    Mend: keep nothing between calls but in registered buffers or the rule's memory; call no random
+    Fix: keep nothing between calls but in registered buffers or the rule's memory; call no random
     function.
     """
     trial = case.flowing
@@ -117,7 +117,7 @@ def pure(case: Case) -> None:
 def changes_nothing_in_place(case: Case) -> None:
     """The batch and the parameters are left as they were.
 
-    Mend: write x = x.clamp(...), not x.clamp_(...) nor x += ...: the batch is shared.
+    Fix: write x = x.clamp(...), not x.clamp_(...) nor x += ...: the batch is shared.
     """
     trial = case.stepping
     batch, state = trial.batch(), trial.state()
@@ -129,7 +129,7 @@ def changes_nothing_in_place(case: Case) -> None:
 def leaves_global_generators_alone(case: Case) -> None:
     """torch's, numpy's and Python's global generators are neither drawn from nor seeded.
 
-    Mend: declare what you draw in `draws`, and read it from the batch; elsewhere, use a generator of your
+    Fix: declare what you draw in `draws`, and read it from the batch; elsewhere, use a generator of your
     own.
     """
     trial = case.flowing
@@ -143,7 +143,7 @@ def leaves_global_generators_alone(case: Case) -> None:
 def mappable(case: Case) -> None:
     """Mapped over two seeds, and over the options that may be swept, it gives what it gives run by run.
 
-    Mend: write for one run: no .item(), no `if` on tensors, no data-dependent shapes, input_grad for
+    Fix: write for one run: no .item(), no `if` on tensors, no data-dependent shapes, input_grad for
     slopes; it works without, but slowly.
     """
     trial = case.stepping
@@ -156,7 +156,7 @@ def mappable(case: Case) -> None:
 def restores(case: Case) -> None:
     """Stopped after 2 steps and restored, it ends after 4 where it does uninterrupted.
 
-    Mend: keep state in the rule's memory or in registered buffers, where checkpoints find it.
+    Fix: keep state in the rule's memory or in registered buffers, where checkpoints find it.
     """
     trial = case.stepping
     whole = trial.looped()
@@ -176,7 +176,7 @@ def restores(case: Case) -> None:
 def tells_of_nan(case: Case) -> None:
     """Data that are nan end the run as diverged; nothing is raised and nothing hidden.
 
-    Mend: let nan pass: no nan_to_num, no `where` that replaces it; the run then ends as diverged, which is
+    Fix: let nan pass: no nan_to_num, no `where` that replaces it; the run then ends as diverged, which is
     a result.
     """
     trial = case.stepping
@@ -193,7 +193,7 @@ def tells_of_nan(case: Case) -> None:
 def tells_of_an_empty_batch(case: Case) -> None:
     """An empty batch gives nan or a message, not a number that looks sound.
 
-    Mend: take means over the batch, not sums, so that none gives nan; or raise ganbench.BadInput.
+    Fix: take means over the batch, not sums, so that none gives nan; or raise ganbench.BadInput.
     """
     trial = case.flowing.changed(batch=0)
     for turn in dict.fromkeys(trial.program.turns):
@@ -212,7 +212,7 @@ def tells_of_an_empty_batch(case: Case) -> None:
 def declares_its_draws(case: Case) -> None:
     """What it reads from the batch is there: data, labels, … and what `draws` declares.
 
-    Mend: name it in `draws`, under the name by which it is read.
+    Fix: name it in `draws`, under the name by which it is read.
     """
     trial = case.trial
     batch = trial.batch()
