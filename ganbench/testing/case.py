@@ -34,9 +34,11 @@ from ganbench.testing import toys
 from ganbench.testing.findings import NotTried, describe_error
 
 CPU = torch.device("cpu")
+# small, so that a step takes milliseconds; 64 toy samples still make several different batches
 BATCH = 8
 OPTIMIZER = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "eps": 1e-3}
 """Adam whose eps is large, so that it does not blow rounding errors up to whole steps."""
+# functions, so that nothing is made until a model is tried on it
 DATA: dict[str, Callable[[], Data]] = {
     "points": toys.points,
     "images": toys.images,
@@ -81,6 +83,7 @@ class Trial:
     def without_objective(self) -> list[str]:
         """Players for which the loss has no method, where the model has no terms of their own."""
         model, loss = self.program.model, self.program.loss
+        # a model with `terms` of its own can train a player without the loss
         alone = type(model).terms is not Model.terms
         return [] if alone else players_without_objective(loss, model)
 
@@ -103,6 +106,7 @@ class Trial:
 
     def changed(self, data: Data | None = None, **config: Any) -> Trial:
         """The same game with another entry in its variant, or other data."""
+        # a new Trial, since the cached program belongs to the old config
         return Trial({**self.config, **config}, self.catalogue, data or self.data)
 
 
@@ -127,6 +131,7 @@ class Case:
         data: Data | None = None,
         variant: Mapping[str, Any] | None = None,
     ) -> None:
+        # copied: a test class shares one dict among all of its tests
         self.cls, self.options, self.data = cls, dict(options or {}), data
         self.variant = dict(variant or {})
         self.catalogue = with_toys(catalogue, cls)
@@ -152,12 +157,14 @@ class Case:
 
         NotTried where the component cannot be made.
         """
+        # asked for its side effect: NotTried if it cannot be made
         self.component  # noqa: B018
         built = None
         for trial in self.games():
             error = raised(trial)
             if (not error or not self._excuses(error)) and self._serves(trial.program.model):
                 return trial
+            # kept, so that `trains` can report the error of a game that was built
             built = built or trial
         return built
 
@@ -191,6 +198,7 @@ class Case:
         """The game, where torch.func can differentiate it; NotTried where not, for `mappable` tells why."""
         trial = self.trial
         try:
+            # a turn may occur several times in a step: each is tried once, in order
             for turn in dict.fromkeys(trial.program.turns):
                 trial.flow(trial.batch(), turn)
         except (Exception, SystemExit):
@@ -203,6 +211,7 @@ class Case:
         own = {name: float(getattr(self.component, name)) for name in sweepable(self.cls)}
         paths = {name: f"{self.cls.name}.{name}" for name in own}
         first = {paths[name]: value for name, value in own.items()}
+        # 0 times 0.9 is still 0, and two equal values would not show a faulty mapping
         return first, {paths[name]: value * 0.9 or 0.05 for name, value in own.items()}
 
     def games(self) -> Iterator[Trial]:
@@ -211,6 +220,7 @@ class Case:
             for name, data in self._datasets():
                 trial = Trial(config, self.catalogue, data)
                 try:
+                    # both raise for an unsuitable game before a step is paid for
                     _fit(trial)
                     trial.program.draws()
                 except (Exception, SystemExit) as error:
@@ -237,6 +247,7 @@ class Case:
     def _datasets(self) -> list[tuple[str, Data]]:
         if self.data:
             return [("its data", self.data)]
+        # only metrics can refuse data before a game is built (`fits`)
         made = [(name, make()) for name, make in DATA.items()]
         if not issubclass(self.cls, Metric):
             return made
@@ -255,6 +266,7 @@ class Case:
                 self._errors[model] = describe_error(error, self.cls)
                 continue
             table = self.variant.get("optimizer", OPTIMIZER)
+            # the length is only for schedules, float64 so that differences are bugs and not rounding
             yield {
                 "model": entry,
                 "loss": self._entry("loss", loss),
@@ -280,6 +292,7 @@ class Case:
             if issubclass(own, Technique):
                 techniques = (*techniques, *own.requires, own.name)
             elif issubclass(own, Model):
+                # a recipe may name techniques of a plugin that is not installed here
                 recipe = cls.recipe.get("techniques", ())
                 techniques = techniques or tuple(n for n in recipe if n in self._known("technique"))
             for loss in self._losses(cls):
@@ -291,6 +304,7 @@ class Case:
             return [self.cls.name]
         if "model" in self.variant:
             return [self.variant["model"]]
+        # toys first: they take milliseconds, and most components fit one of them
         toy = [toys.ToyGAN.name, toys.ToyConvGAN.name]
         every = [*toy, *(name for name in self.catalogue.names("model") if name not in toy)]
         if issubclass(self.cls, Loss):
@@ -314,6 +328,7 @@ class Case:
             return [wanted]
         if model.family == toys.ToyLoss.family:
             return [toys.ToyLoss.name]
+        # a technique is tried with one loss only, for the sake of time
         fitting = [n for n in self.catalogue.names("loss") if self._cls("loss", n).family == model.family]
         return fitting[:1] if issubclass(self.cls, Technique) else fitting
 
@@ -329,9 +344,11 @@ def with_toys(catalogue: Catalogue, cls: type[Component] | None = None) -> Catal
     components = {kind: dict(known) for kind, known in catalogue.components.items()}
     ours: list[type[Component]] = [toys.ToyGAN, toys.ToyConvGAN, toys.ToyLoss]
     for one in [*ours, cls] if cls else ours:
+        # a component that is registered keeps its true owner and version
         known = components[one.kind].get(one.name)
         if not known or known.cls is not one:
             components[one.kind][one.name] = Registered(one, "kit", "ganbench", __version__)
+    # a copy: the catalogue of installed components is cached and shared
     return dataclasses.replace(catalogue, components=components)
 
 
@@ -349,12 +366,14 @@ def _readable(model: type[Model]) -> set[str]:
     try:
         return readable(model())
     except TypeError:
+        # a model with required options cannot be asked for its players
         return set(model.shows)
 
 
 def raised(trial: Trial) -> BaseException | None:
     """What a step of the game raises."""
     try:
+        # by ordinary autograd, which more components support than torch.func
         trial.looped((0,)).advance(1)
     except (Exception, SystemExit) as error:
         return error

@@ -43,6 +43,7 @@ class ComponentChecks:
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """One test a check."""
+        # a subclass may add tests of its own, which take no check
         if "conformance" in metafunc.fixturenames:
             checks = checks_of(self.kind)
             metafunc.parametrize("conformance", checks, ids=[check.name for check in checks])
@@ -57,6 +58,7 @@ class ComponentChecks:
     @classmethod
     def _case(cls) -> Case:
         """The component's case, made once a class: finding a game to try it in takes time."""
+        # in __dict__, not by hasattr: a subclass must not get its parent's case
         if "_made" not in cls.__dict__:
             cls._made = cls.case()  # type: ignore[attr-defined]
         return cls._made  # type: ignore[attr-defined, no-any-return]
@@ -67,6 +69,7 @@ class ComponentChecks:
         from ganbench.testing.case import Case
         from ganbench.testing.run import installed
 
+        # otherwise every check of another kind would fail, without naming the mix-up
         kind = getattr(cls.component, "kind", None)
         if kind != cls.kind:
             raise TypeError(f"{cls.component.__name__} is a {kind}; {cls.__name__} checks a {cls.kind}")
@@ -85,6 +88,7 @@ def settle(finding: Finding) -> None:
 
 
 def _skip(reason: str) -> None:
+    # here, so that the kit can be used where pytest is not installed
     import pytest
 
     pytest.skip(reason)

@@ -35,6 +35,7 @@ def options_round_trip(case: Case) -> None:
 
     Fix: type options as str, bool, int, float, Literal[...], or tuples of these.
     """
+    # JSON, since options are stored in suite locks and run keys
     written = json.dumps(options_of(case.component), allow_nan=False)
     again = create(case.cls, json.loads(written))
     if again != case.component:
@@ -49,6 +50,7 @@ def refuses_unknown_options(case: Case) -> None:
     """
     fields = [field.name for field in dataclasses.fields(case.cls)]  # type: ignore[arg-type]
     try:
+        # with the given options, or a missing required one would be reported instead
         create(case.cls, {**case.options, "no_such_option": 1})
     except BadInput:
         pass
@@ -110,9 +112,11 @@ def cites_its_paper(case: Case) -> None:
 def _doc(cls: type) -> str:
     """Its own docstring; not the signature that a dataclass puts in its place."""
     doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+    # `dataclass` writes the signature into an empty __doc__
     return "" if doc.startswith(f"{cls.__name__}(") else doc
 
 
 def _inherited(cls: Any) -> set[str]:
     """Options that the bases say something of."""
+    # without the class itself and `object`
     return {name for base in cls.__mro__[1:-1] for name in meanings(inspect.getdoc(base) or "")}

@@ -24,6 +24,7 @@ def says_what_it_lacks(case: Case) -> None:
     """
     dataset = case.component
     with tempfile.TemporaryDirectory() as empty, offline():
+        # both: GANBENCH_DATA may be unset, or lead to a folder without the files
         for root in (Path(empty), None):
             try:
                 dataset.load(root)
@@ -55,6 +56,7 @@ def its_samples_are_sound(case: Case) -> None:
     data = _loaded(case)
     pairs = [("train", data.train, data.test)]
     if data.source is not None or data.test_source is not None:
+        # either alone is enough: a missing half is reported below as no tensor
         pairs.append(("source", data.source, data.test_source))  # type: ignore[arg-type]
     for name, train, test in pairs:
         if not isinstance(train, Tensor) or not isinstance(test, Tensor):
@@ -63,6 +65,7 @@ def its_samples_are_sound(case: Case) -> None:
             raise Unmet(f"{name} is {_brief(train)}, the held-out part {_brief(test)}")
         if not len(train) or not len(test):
             raise Unmet(f"{name} has {len(train)} samples and {len(test)} held-out ones")
+        # uint8 is read as an image; other integers have no scale that the core knows
         if train.dtype != torch.uint8 and not train.is_floating_point():
             raise Unmet(f"{name} is {_brief(train)}")
         if train.is_floating_point() and not (train.isfinite().all() and test.isfinite().all()):

@@ -26,6 +26,7 @@ def does_what_the_step_does(case: Case) -> None:
         run()
         _step(*expected)
     off = furthest(state, expected)
+    # float32, and compilers may reorder sums: equal to rounding, not bit for bit
     if not off < 1e-5:
         raise Unmet(f"after 3 calls the state is off by {off:.1g}")
 
@@ -55,5 +56,6 @@ def _fresh(device: torch.device) -> State:
 
 
 def _step(x: Tensor, y: Tensor) -> None:
+    # y reads the new x, so that a reordered step gives other numbers
     x.copy_(x - 0.1 * y)
     y.copy_(y + 0.1 * x)

@@ -44,7 +44,9 @@ def looks_at_each_sample_alone(case: Case) -> None:
         with generators_untouched():
             together, alone = extract(samples), extract(samples[:3])
         off = furthest(together[:3].double(), alone.double())
+        # features have any scale; or 1.0 where all of them are 0
         scale = float(together.double().abs().mean()) or 1.0
+        # batched float32 kernels differ by the batch size: rounding alone is far below this
         if not off <= 1e-4 * scale:
             raise Unmet(f"3 of {len(samples)} samples by themselves have features that are off by {off:.1g}")
 
@@ -83,6 +85,7 @@ def passes_nan_on(case: Case) -> None:
 def _prepared(case: Case) -> Iterator[tuple[Extract, Tensor]]:
     """The extractor, prepared in a folder of its own, and samples to extract."""
     data = _data(case)
+    # a cache of its own, or an old file there would pass for this version's features
     with tempfile.TemporaryDirectory() as cache, torch.no_grad():
         try:
             extract = case.component.prepare(data, Path(cache))

@@ -14,6 +14,7 @@ from ganbench.errors import BadInput, Broken
 from ganbench.plugins.author_errors import RAISED, fix_of
 from ganbench.text import first_line
 
+# case.py imports this module, so a real import would be circular
 if TYPE_CHECKING:
     from ganbench.testing.case import Case
 
@@ -46,6 +47,7 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.check}: {self.outcome}", f"  expected: {self.expected}"]
+        # a check that passed has neither
         lines += [f"  seen: {self.seen}"] if self.seen else []
         lines += [f"  fix: {self.fix}"] if self.fix else []
         return "\n".join(lines)
@@ -96,8 +98,10 @@ class Check:
         try:
             self.run(case)
         except Unmet as unmet:
+            # where nothing was tried, advice would read as a fault of the component
             fix = "" if unmet.outcome == "not tried" else unmet.fix or self.fix
             return Finding(self.name, unmet.outcome, self.expected, unmet.seen, fix)
+        # a component may call sys.exit, which is no Exception; Ctrl-C still stops the checks
         except (Exception, SystemExit) as error:
             return self._of_raised(error, case)
         return Finding(self.name, "passed", self.expected)
@@ -105,6 +109,7 @@ class Check:
     def _of_raised(self, error: BaseException, case: Case) -> Finding:
         """A failure; where an earlier check has raised the same, that told it."""
         seen = describe_error(error, case.cls)
+        # one bug makes most checks raise: the first reports it, the others refer to that one
         first = case.raised.setdefault(seen, self.name)
         if first != self.name:
             return Finding(self.name, "not tried", self.expected, f"it raises; see `{first}`")
@@ -112,11 +117,14 @@ class Check:
 
     def _fix_of(self, error: BaseException, cls: type) -> str:
         """The check's own advice, unless it is the component's own line that raised something."""
+        # A check's advice fits what the check looks for. For a crash in the component's own line it misleads,
+        # unless the check is about crashes (RAISED) or the message says what to do (BadInput).
         hint = fix_of(error)
         advises = self.fix.startswith(RAISED) or isinstance(error, BadInput) or not _place(error, cls)
         return self.fix if hint == RAISED and advises else hint
 
 
+# a list, not a dict: the order of definition is the order of reports and of test ids
 _CHECKS: list[Check] = []
 
 
@@ -128,6 +136,7 @@ def check(*kinds: str) -> Callable[[Callable[[Case], None]], Callable[[Case], No
     """
 
     def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
+        # getdoc has removed the indentation, so the section begins its own line
         expected, _, fix = (inspect.getdoc(function) or "").partition("\n\nFix: ")
         name = function.__name__.replace("_", "-")
         _CHECKS.append(Check(name, kinds, _line(expected), _line(fix).removesuffix("."), function))
@@ -148,6 +157,7 @@ def checks_of(kind: str) -> list[Check]:
 def describe_error(error: BaseException, cls: type | None = None) -> str:
     """An exception in one line: type, message, and the innermost line of the component that raised it."""
     message = first_line(error) or "no message"
+    # the type of these says nothing that their message does not
     known = "" if isinstance(error, BadInput | Broken) else f"{type(error).__name__}: "
     return f"{known}{message}{_place(error, cls)}"
 
@@ -155,8 +165,11 @@ def describe_error(error: BaseException, cls: type | None = None) -> str:
 def _place(error: BaseException, cls: type | None) -> str:
     """The innermost line of the files that define the class and its bases, as " (file.py:12)"."""
     bases = (base.__module__ for base in (cls.__mro__ if cls else ()))
+    # the core's base classes are left out: a line in them is not one the author can edit
     modules = (sys.modules.get(name) for name in bases if not name.startswith("ganbench.components."))
+    # a set of names: one module often defines several of the bases
     files = {getattr(module, "__file__", None) for module in modules}
+    # from the innermost frame outwards: the component often fails inside torch
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename in files:
             return f" ({Path(frame.filename).name}:{frame.lineno})"

@@ -37,6 +37,7 @@ STACK: dict[str, Any] = {
 }
 ROWS: list[dict[str, Any]] = [
     {"run": 0, "variant": "toy-gan", "seed": 0, "metric": "modes", "value": value, "weights": "raw"}
+    # diverged runs give nan and inf, which many services do not accept as JSON
     for value in (3.0, math.nan, math.inf)
 ]
 RUNS: list[dict[str, Any]] = [
@@ -74,7 +75,9 @@ def changes_nothing_it_is_told(case: Case) -> None:
     _available(case)
     stack, rows, runs = copy.deepcopy((STACK, ROWS, RUNS))
     _tell(case, stack, rows, runs)
+    # added by `_tell`, and different in every call
     del stack["folder"]
+    # by repr: == of structures with nan is False even where nothing has changed
     if repr((stack, rows, runs)) != repr((STACK, ROWS, RUNS)):
         raise Unmet("what it was told was changed in place")
 
@@ -91,6 +94,7 @@ def _tell(case: Case, stack: Any, rows: Any, runs: Any) -> None:
     with tempfile.TemporaryDirectory() as root:
         stack["folder"] = str(Path(root, "stacks", stack["id"]))
         Path(stack["folder"]).mkdir(parents=True)
+        # a copy, because loggers cache their connection on themselves
         logger = copy.copy(case.component)
         logger.opened(Path(root), copy.deepcopy(SUITE))
         logger.started(stack)

@@ -60,6 +60,7 @@ def hides_no_nan(case: Case) -> None:
     for player, out in sound(case):
         for name in _read(case, player, out):
             poisoned = out[name].clone()
+            # one entry, not all: a masked mean hides a single nan most easily
             poisoned.view(-1)[0] = math.nan
             value = _method(case, player)({**out, name: poisoned})
             if value.isfinite():
@@ -76,6 +77,7 @@ def depends_on_its_input_alone(case: Case) -> None:
         method = _method(case, player)
         with tensors_untouched("of what the model gave,", out), generators_untouched():
             first = method(out)
+            # a call on other input in between shows a loss that remembers
             method({name: x + 1 for name, x in out.items()})
             again = method(out)
         if not same(first, again):
@@ -106,9 +108,11 @@ def _value(case: Case, player: str, out: Out) -> object:
         return _method(case, player)(dict(out))
     except KeyError as error:
         name = error.args[0]
+        # then the KeyError is of a dictionary of the loss's own, and no missing output
         if name in out:
             raise
         seen = f"the {player}'s method reads {name!r}; on that turn there are {', '.join(out)}"
+        # models give real logits on the generator's turn only to losses that ask for pairs
         pairs = name == "real_logits" and not case.component.pairs
         raise Unmet(seen, "say `pairs = True` beside `family`" if pairs else "read what is there") from None
 
@@ -120,6 +124,7 @@ def sound(case: Case) -> list[tuple[str, Out]]:
     outs = list(_outs(case))
     for player, out in outs:
         try:
+            # a copy, since the method may write into the mapping
             sound = _method(case, player)(dict(out)).shape == ()
         except (Exception, SystemExit):
             sound = False
@@ -135,11 +140,13 @@ def _outs(case: Case) -> Iterator[tuple[str, Out]]:
     for player in (player for player in view.players if objective_of(case.component, model, player)):
         with torch.no_grad():
             out = view.play(player, view.joint, trial.batch())
+        # clones: several outputs may be views of one tensor
         yield player, {name: x.clone() for name, x in out.items()}
 
 
 def _extremes(out: Out) -> Iterator[dict[str, float]]:
     """Values to put in place of some entries: each alone, and all pairs of logits, the mildest first."""
+    # pairs of logits only: all tuples of all outputs would be thousands of calls
     logits = [name for name in out if name.endswith("logits")]
     alone = [(name,) for name in out if out[name].is_floating_point()]
     made = [
@@ -147,11 +154,13 @@ def _extremes(out: Out) -> Iterator[dict[str, float]]:
         for names in [*alone, *itertools.combinations(logits, 2)]
         for values in itertools.product(EXTREMES, repeat=len(names))
     ]
+    # the mildest first, so that the message names the smallest value that fails
     yield from sorted(made, key=lambda values: (max(map(abs, values.values())), len(values)))
 
 
 def _at(out: Out, values: dict[str, float]) -> Out:
     """The out in float32, with these values all over the entries of these names."""
+    # float32 as in training: float64 would hide overflow of exp
     single = {name: x.float() if x.is_floating_point() else x for name, x in out.items()}
     return single | {name: torch.full_like(single[name], value) for name, value in values.items()}
 
@@ -169,6 +178,7 @@ def _not_finite(case: Case, player: str, at: Out) -> str:
         return ""
     gradients = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True)
     for name, gradient in zip(leaves, gradients, strict=True):
+        # None: the value does not depend on that entry
         if gradient is not None and not gradient.isfinite().all():
             odd = gradient[~gradient.isfinite()].flatten()[0].item()
             return f"gradient with respect to {name} is {odd}"

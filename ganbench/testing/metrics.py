@@ -70,6 +70,7 @@ def changes_no_samples(case: Case) -> None:
         tensors_untouched("of the data,", _tensors(evaluation.data)),
     ):
         case.component.measure(evaluation)
+    # real samples are cached in the evaluator: a fresh one draws the same ones anew
     fresh, _ = _evaluator(case)
     for n, real in evaluator.features.real_samples.items():
         if not same(real, fresh.features.real(n)):
@@ -89,6 +90,7 @@ def tells_nan(case: Case) -> None:
     except BadInput:
         return
     for name, value in found.items():
+        # 0 of a metric that is better when higher, such as covered modes, is honest about nan
         worst = case.cls.values.get(name) == "higher" and value <= 0  # type: ignore[attr-defined]
         if math.isfinite(value) and not worst:
             raise Unmet(f"{name} of samples that are nan is {value:.4g}")
@@ -103,6 +105,7 @@ def _evaluator(case: Case) -> tuple[Evaluator, Any]:
     """An evaluator of the metric in a toy game that it can be taken in, and where that game begins."""
     if of_values(case.cls):
         raise NotTried("its values are not sound; see `declares-its-values`")
+    # one reason a game: a metric may refuse each for another cause
     reasons: list[str] = []
     for trial in case.games():
         settings: EvaluateConfig = {
@@ -130,6 +133,7 @@ def _evaluation(evaluator: Evaluator, state: Any) -> Evaluation:
         seen.append(evaluation)
         return dict.fromkeys(metric.values, math.nan)
 
+    # a stand-in metric receives exactly the evaluation that the real one would
     with mock.patch.object(evaluator, "_metrics", [bind(metric, {"measure": look})]):
         evaluator.measure(state, 1, [0])
     return seen[0]

@@ -24,6 +24,7 @@ def starts_by_seed(case: Case) -> None:
     first, again, other = trial.state(0), trial.state(0), trial.state(1)
     if not same(tuple(first), tuple(again)):
         raise Unmet("made twice for seed 0, the networks differ")
+    # a model that draws nothing, such as the Dirac-GAN, rightly begins at one point
     if same(first.joint, other.joint) and _random(trial):
         raise Remark(
             "seeds 0 and 1 begin at the same parameters", "let the networks begin at random, if they may"
@@ -83,6 +84,7 @@ def its_recipe_is_known(case: Case) -> None:
 def _random(trial: Trial) -> bool:
     """Whether making the networks draws anything."""
     before = torch.get_rng_state()
+    # restores the generator afterwards; no devices, as networks are built on the CPU
     with torch.random.fork_rng(devices=[]):
         trial.program.model.networks(trial.data.spec)
         return not torch.equal(before, torch.get_rng_state())

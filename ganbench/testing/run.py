@@ -49,5 +49,6 @@ def findings(case: Case, skip: Collection[str] = ()) -> Iterator[Finding]:
 def quietly(one: Check, case: Case) -> Finding:
     """What a check finds; warnings are not what is asked about."""
     with warnings.catch_warnings():
+        # components are tried on absurd input on purpose, and numpy and torch warn of it
         warnings.simplefilter("ignore")
         return one(case)

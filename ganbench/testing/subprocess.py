@@ -34,13 +34,16 @@ class Target:
 def main() -> None:
     """Check sys.argv[1], with the settings (JSON) of sys.argv[2]; tell the file descriptor sys.argv[3]."""
     name, settings = sys.argv[1], json.loads(sys.argv[2])
+    # a broken plugin must become a finding here, not an exception for the whole command
     os.environ.pop(STRICT, None)
+    # a descriptor of its own, because plugins may print to standard output
     with os.fdopen(int(sys.argv[3]), "w", encoding="utf-8") as out:
         try:
             for event in checked(name, settings):
                 tell(out, event)
         except BadInput as error:
             tell(out, {"event": "bad input", "problems": [str(problem) for problem in error.problems]})
+        # the parent takes a report without this line for a process that died
         tell(out, {"event": "end"})
 
 
@@ -55,8 +58,10 @@ def checked(name: str, settings: Mapping[str, Any]) -> Iterator[Event]:
 
     "check": a check of a component begins; "finding": what it found.
     """
+    # normalised: failures of a file are recorded under str(Path)
     name = str(Path(name)) if is_file(name) else name
     subject = Path(name).name if is_file(name) else name
+    # sent before loading, so that the parent can name what hung
     yield {"event": "check", "component": subject, "check": "loads"}
     catalogue = discover([name] if is_file(name) else [])
     target = find(name, catalogue)
@@ -77,6 +82,7 @@ def find(name: str, catalogue: Catalogue) -> Target:
     owners = catalogue.owners
     plugins = {plugin for plugin, owner in owners.items() if name in (plugin, owner)}
     failures = [failure for failure in catalogue.failures if name in (failure.plugin, failure.distribution)]
+    # a plugin's name comes before a component's, and stands for all of its components
     components = [one for one in known if one.plugin in plugins] or [
         one for one in known if one.cls.name == name
     ]
@@ -96,6 +102,7 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
     if not target.failures and target.plugins:
         yield _finding("loads", loads)
     for plugin in sorted(target.plugins):
+        # ganbench's own plugins may be slow: torch is imported by whichever comes first
         loading, own = catalogue.loading[plugin], catalogue.owners[plugin] == PROJECT
         printed = f"it printed {loading.printed.strip()[:60]!r}" if loading.printed else ""
         fix = "print nothing at the top of a module; use the module warnings to warn"
@@ -112,11 +119,13 @@ def of_component(
     registered: Registered[Component], catalogue: Catalogue, settings: Mapping[str, Any]
 ) -> Iterator[Event]:
     """The checks of one component."""
+    # torch is not needed where a plugin cannot be loaded
     import torch
 
     from ganbench.testing import Case, checks_of
     from ganbench.testing.run import quietly
 
+    # toy tensors are so small that threads cost more than they save
     torch.set_num_threads(1)
     cls = registered.cls
     where = {"component": f"{cls.kind} {cls.name}"}

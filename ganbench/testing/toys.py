@@ -15,6 +15,7 @@ from ganbench.errors import BadInput
 from ganbench.game.draws import Draw, stream
 from ganbench.game.nets import Nets
 
+# small, so that all checks of a component take seconds
 SIZE = 64
 """Training samples; a quarter as many are held out."""
 
@@ -112,6 +113,7 @@ class ToyLoss(Loss):
 def points() -> Data:
     """Four modes on the plane."""
     modes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    # 5/4: the last fifth is held out
     noise = torch.randn(SIZE * 5 // 4, 2, generator=_generator("points")) * 0.05
     spread = modes[torch.arange(len(noise)) % 4] + noise
     labels = torch.arange(len(noise)) % 4

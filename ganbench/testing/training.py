@@ -18,6 +18,7 @@ from ganbench.testing.findings import NotTried, Unmet, check
 from ganbench.testing.losses import sound
 from ganbench.testing.untouched import furthest, generators_untouched, same, tensors_untouched
 
+# 20 batches of 8 are two and a half passes over the toy data, and take well below a second
 STEPS = 20
 TRAINED = ("model", "loss", "technique")
 
@@ -56,8 +57,10 @@ def trains(case: Case) -> None:
     Fix: fix the code that raised it; where it cannot be used with a model or data, say so (`fits`, BadInput).
     """
     if not case.game:
+        # where nothing is of its family, that is no fault of the component
         raise (Unmet if case.broken else NotTried)(case.why_none())
     if issubclass(case.cls, Loss):
+        # a loss without numbers is reported by `gives-a-scalar`, not here as well
         sound(case)
     trainer = case.game.looped()
     start = trainer.state()
@@ -69,6 +72,7 @@ def trains(case: Case) -> None:
         )
     moved = trainer.state()
     for player, flat in moved.joint.items():
+        # bit for bit: any move will do, however small
         if torch.equal(flat, start.joint[player]):
             hint = "let its objective depend on its own networks: no detach(), no torch.no_grad()"
             raise Unmet(f"the {player} did not move", hint)
@@ -83,12 +87,14 @@ def reaches_only_the_mover(case: Case) -> None:
     trial = case.flowing
     turns = trial.program.turns
     state, rule = _begun(trial), trial.program.rule({})
+    # the state stays the same, so that each turn is judged on its own
     for turn, clock in zip(turns, clocks(turns, 1), strict=True):
         flow = trial.field(turn, state.joint, state.buffers, trial.batch())
         leaked = sorted(set(flow.gradients) - set(turn))
         if leaked:
             raise Unmet(f"on the turn of {' and '.join(turn)} there is a gradient of the {leaked[0]} too")
         for player in turn:
+            # `not ... > 0` also catches a norm that is nan
             if player not in flow.gradients or not flow.gradients[player].norm() > 0:
                 hint = "let its objective depend on its own networks: no detach(), no torch.no_grad()"
                 raise Unmet(f"on its turn the {player} has no gradient", hint)
@@ -107,6 +113,7 @@ def pure(case: Case) -> None:
     """
     trial = case.flowing
     for turn in dict.fromkeys(trial.program.turns):
+        # another batch in between shows what a component remembers
         first, _, again = (trial.flow(trial.batch(index), turn) for index in (0, 1, 0))
         if not same(tuple(first), tuple(again)):
             off = furthest(first.gradients, again.gradients)
@@ -122,6 +129,7 @@ def changes_nothing_in_place(case: Case) -> None:
     trial = case.stepping
     batch, state = trial.batch(), trial.state()
     with tensors_untouched("of the batch,", batch), tensors_untouched("of the parameters,", state.joint):
+        # the step that users run; a pure copy would hide changes in place
         trial.program.step_alone({})(state, [batch] * len(trial.program.turns), 1)
 
 
@@ -160,6 +168,7 @@ def restores(case: Case) -> None:
     """
     trial = case.stepping
     whole = trial.looped()
+    # 4 steps against 2 and 2, so that state must pass through the checkpoint
     whole.advance(4)
     begun = trial.looped()
     begun.advance(2)
@@ -182,9 +191,11 @@ def tells_of_nan(case: Case) -> None:
     trial = case.stepping
     if not _reads(case.flowing, "data"):
         raise NotTried("it does not read the data")
+    # all of it: whichever samples a batch draws, they are nan
     poisoned = dataclasses.replace(trial.data, train=torch.full_like(trial.data.train, math.nan))
     trainer = trial.changed(data=poisoned).looped((0,))
     trainer.advance(2)
+    # 0 is a run that lives: the core ends a run at its first value that is not finite
     if trainer.died() == [0]:
         raise Unmet("two steps on nan left the run alive")
 
@@ -200,6 +211,7 @@ def tells_of_an_empty_batch(case: Case) -> None:
         try:
             losses = trial.flow(trial.batch(), turn).losses
         except (Exception, SystemExit) as error:
+            # any message will do: users never train on empty batches, but must not get a silent number
             if str(error):
                 return
             raise Unmet(f"an empty batch raised {type(error).__name__} without a message") from None
@@ -220,6 +232,7 @@ def declares_its_draws(case: Case) -> None:
         try:
             trial.flow(batch, turn)
         except KeyError as error:
+            # a KeyError of the component's own dictionaries is left to `trains`
             if str(error.args[0]) not in batch:
                 there = ", ".join(sorted(batch))
                 raise Unmet(f"it reads {error.args[0]!r}; in the batch there are {there}") from None
@@ -240,6 +253,7 @@ def _reads(trial: Trial, name: str) -> bool:
     """Whether some turn reads that entry of the batch."""
     read: set[str] = set()
 
+    # a real dict, so that components that copy or unpack it still work
     class Recording(dict[str, torch.Tensor]):
         def __getitem__(self, key: str) -> torch.Tensor:
             read.add(key)

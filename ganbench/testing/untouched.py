@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from ganbench.testing.findings import Unmet
 
 _GENERATORS: dict[str, Callable[[], Any]] = {
+    # lists, since == of tensors and of arrays gives no single bool
     "torch": lambda: torch.get_rng_state().tolist(),
     "numpy": lambda: [x.tolist() if isinstance(x, np.ndarray) else x for x in np.random.get_state()],  # noqa: NPY002
     "Python": random.getstate,
@@ -36,6 +37,7 @@ def generators_untouched() -> Iterator[None]:
 @contextmanager
 def tensors_untouched(what: str, given: Mapping[str, Any]) -> Iterator[None]:
     """Unmet where a tensor, or an array, of `given` was changed in place."""
+    # cloned: a reference would change together with the original
     before = {name: _copied(value) for name, value in given.items()}
     yield
     for name, value in given.items():
@@ -52,6 +54,7 @@ def offline() -> Iterator[None]:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError("the network is not used in this check")
 
+    # name resolution comes before every connection by name, whatever the library
     with mock.patch("socket.getaddrinfo", refuse):
         yield
 
@@ -59,6 +62,7 @@ def offline() -> Iterator[None]:
 def same(one: Any, other: Any) -> bool:
     """Bit for bit, nan equal to nan, whatever tensors are nested in."""
     leaves, others = pytree.tree_leaves(one), pytree.tree_leaves(other)
+    # map stops at the shorter list, so lengths are compared first
     return len(leaves) == len(others) and all(map(_equal, leaves, others))
 
 
@@ -74,6 +78,8 @@ def _copied(value: Any) -> Any:
 
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
+        # zero tolerances compare exactly; unlike torch.equal, allclose can take nan for equal to nan
         exact = {"rtol": 0, "atol": 0, "equal_nan": one.is_floating_point()}
         return one.shape == other.shape and one.dtype == other.dtype and torch.allclose(one, other, **exact)  # type: ignore[arg-type]
+    # x != x holds for nan alone
     return bool(one == other) or (one != one and other != other)
