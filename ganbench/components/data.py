@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# for annotations only: commands that train nothing start without torch
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -32,12 +33,14 @@ class DataSpec:
     @property
     def numel(self) -> int:
         """Numbers in one sample."""
+        # 1 for a scalar, whose shape is empty
         total = 1
         for extent in self.shape:
             total *= extent
         return total
 
 
+# == of tensors gives a tensor, which has no single truth value
 @dataclass(frozen=True, eq=False)
 class Data:
     """A data set in memory.

@@ -30,6 +30,7 @@ class Instances:
 
     def create(self, cls: type[C], options: Mapping[str, Any], where: str = "") -> C:
         """The component. Bad options raise BadInput, each time anew: the message names their place."""
+        # text, because options may hold lists, which are not hashable
         key = (cls, _text(options))
         if key not in self._made:
             component = create(cls, options, where)

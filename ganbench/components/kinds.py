@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ganbench.errors import BadInput
 
+# for annotations only: listing plugins must not wait for torch
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -48,6 +49,7 @@ class Model(Component):
 
     def turns(self) -> tuple[Turn, ...]:
         """Who moves together, in order, in one step. Default: each player once, one after another."""
+        # one after another, as in the GAN of Goodfellow et al. 2014
         return tuple((player,) for player in self.players())
 
     def judges(self) -> tuple[str, ...]:
@@ -171,6 +173,7 @@ class Technique(Component):
     @classmethod
     def asked_every_step(cls) -> bool:
         """Unless it wraps networks, which are built once."""
+        # functions of a class compare by identity: equal means not overridden
         return (cls.network, cls.networks) == (Technique.network, Technique.networks)
 
     def within(self, steps: int) -> Technique:
@@ -186,6 +189,7 @@ class Technique(Component):
 
         Build for another spec (packing), or add a network without parameters to keep state in.
         """
+        # the default makes `network` enough for most techniques
         return {name: self.network(name, net) for name, net in build(spec).items()}
 
     def play(self, inner: Play) -> Play:
@@ -217,6 +221,7 @@ def _no_classes(extractor: str, samples: Tensor) -> Tensor:
     raise BadInput(f"the extractor {extractor!r} gives features, not classes; choose classifier")
 
 
+# == of tensors gives a tensor, which has no single truth value
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a metric sees: one run's samples at one step, and the data they imitate.
@@ -245,6 +250,7 @@ class Evaluation:
     point: Mapping[str, Tensor]
     given: Mapping[str, Tensor] = field(default_factory=dict)
     inspected: Callable[[], Mapping[str, Tensor]] = dict
+    # most extractors classify nothing: asking one for classes is bad input
     labels: Callable[[str, Tensor], Tensor] = _no_classes
     probabilities: Callable[[str, Tensor], Tensor] = _no_classes
     view: GameView | None = None
@@ -282,6 +288,7 @@ class Metric(Component):
 
 def readable(model: Model) -> set[str]:
     """Everything of a model that `Metric.reads` may name."""
+    # judges go by many names (critic, discriminator_a), so metrics can ask for all at once
     return {*model.shows, *model.players(), *(["judges"] if model.judges() else [])}
 
 

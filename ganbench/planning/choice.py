@@ -84,6 +84,7 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
 
 def cores() -> int:
     """Cores that this process may use."""
+    # containers and taskset allow fewer cores than there are; macOS and Windows cannot say
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -74,6 +74,7 @@ class Cost:
 
     def memory(self, size: int) -> int:
         """Bytes that a stack needs at most, draws and framework left out."""
+        # a step makes the new state while the old one is still there
         return size * (2 * self.state + self.written)
 
 
@@ -90,6 +91,7 @@ def measure(program: Program, values: Values, data: Data) -> Cost:
 
 def sizes(runs: int, cap: int, pieces: int) -> list[int]:
     """How to cut `runs` runs into stacks of at most `cap`, nearly equal, at least `pieces` if possible."""
+    # -(-a // b) rounds up
     pieces = min(runs, max(-(-runs // max(1, cap)), pieces))
     return [runs // pieces + (i < runs % pieces) for i in range(pieces)]
 

@@ -94,6 +94,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Predicted time of what is left to start, with all workers busy."""
+        # one worker trains a stack, so the longest is a lower bound whatever the workers
         longest = max((stack.seconds for stack in self.stacks), default=0.0)
         return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
 
@@ -206,6 +207,7 @@ class _Planner:
 
     def _failed(self, variant: Variant, seed: int, reason: str) -> FailedRun:
         return {
+            # without an identity: what does not fit together has no digests
             "key": run_key(variant.config, seed, {}),
             "label": variant.label,
             "seed": seed,
@@ -239,6 +241,7 @@ class _Planner:
 
     def _resumable(self, folder: StackFolder) -> bool:
         config = folder.config()
+        # None: the process was killed before it wrote a status
         unfinished = folder.status().get("state") in (None, "training")
         return unfinished and config.get("schema") == SCHEMA and self._settings.allow(config["engine"])
 

@@ -25,6 +25,7 @@ HINTS = {
 }
 """A name that authors forget to import -> how it is imported."""
 RAISED = "fix the code that raised it"
+# what lies between an author's frames when a plugin is loaded: pluggy and importlib call it
 _FOLDERS = (CORE, Path(pluggy.__file__).parent, Path(importlib.__file__).parent)
 _MACHINERY = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)
 
@@ -48,17 +49,20 @@ def trace_of(error: BaseException) -> str:
     """The traceback, of the author's files alone; empty where none of them raised."""
     told = traceback.TracebackException.from_exception(error)
     frames = own_frames(told.stack)
+    # a file that cannot be parsed has no frame of its own, but the error shows its line
     if not frames and not isinstance(error, SyntaxError):
         return ""
     if not frames:
         return "".join(told.format_exception_only())
     told.stack = traceback.StackSummary.from_list(frames)
+    # causes would bring back the frames of the core
     told.__cause__ = told.__context__ = None
     return "".join(told.format())
 
 
 def own_frames(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     """The frames of the file that was entered first, and of those beside and below it."""
+    # frozen importlib has no path, but names such as <frozen importlib._bootstrap>
     outside = [frame for frame in stack if not frame.filename.startswith(("<frozen", *_MACHINERY))]
     if not outside:
         return []
@@ -68,6 +72,7 @@ def own_frames(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSumma
 
 def _below(file: Path, home: Path) -> bool:
     """Whether a file lies in a folder, but not among the packages that are installed there."""
+    # a single-module distribution lies among all the others: only its own file counts
     if home.name == "site-packages":
         return file.parent == home
     return file.is_relative_to(home) and "site-packages" not in file.relative_to(home).parts

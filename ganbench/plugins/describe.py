@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ARROWS = ("network", "play", "objective", "field", "rule")
 """What a technique can wrap, in the order of a step."""
+# exactly four spaces: the further lines of an entry are indented more
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
 
 
@@ -33,6 +34,7 @@ def describe(registered: Registered[Component]) -> dict[str, Any]:
 
 def wrapped(technique: type[Technique]) -> list[str]:
     """The arrows that a technique wraps."""
+    # two hooks wrap the network arrow: one for each network, one for all of them
     hooks = {arrow: (arrow,) for arrow in ARROWS} | {"network": ("network", "networks")}
     return [
         arrow
@@ -89,6 +91,7 @@ def _facts(cls: type[Component]) -> dict[str, Any]:
         }
     elif issubclass(cls, Metric):
         facts = {"values": dict(cls.values), "reads": list(cls.reads)}
+    # 0 equals False, so an order of 0, the default, is left out as well
     return {name: value for name, value in facts.items() if value not in ([], {}, False)}
 
 

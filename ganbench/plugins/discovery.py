@@ -51,9 +51,11 @@ def discover(files: Iterable[Path | str] = ()) -> Catalogue:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     catalogue = Catalogue(manager)
+    # the executors that need no plugin; first, so that no plugin can take their names
     _add(catalogue, "core", hookspecs.PROJECT, __version__, lambda: executors)
     for entry in _entry_points():
         dist = entry.dist
+        # an entry point that was not found through a distribution has none
         owner, version = (dist.name, dist.version) if dist else ("?", "0")
         if _disabled(entry.name, owner):
             catalogue.disabled[entry.name] = owner
@@ -68,6 +70,7 @@ def add_files(catalogue: Catalogue, files: Iterable[Path | str]) -> None:
 
     Raises BadInput where any plugin is broken and GANBENCH_STRICT_PLUGINS is set.
     """
+    # resolved, so that one file under two paths is loaded once
     for path in {Path(file).resolve(): Path(file) for file in files}.values():
         if path.resolve() not in catalogue.files:
             catalogue.files.add(path.resolve())
@@ -87,6 +90,7 @@ def _disabled(plugin: str, distribution: str) -> bool:
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
     """Ours first, then by owner: when two plugins want one name, the later is the one reported."""
+    # an editable install can list the same entry point twice
     found = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
@@ -114,11 +118,14 @@ def _add(
             _refuse_unknown_hooks(plugin)
             provided = [(kind, cls) for kind, hook in HOOKS.items() for cls in _call(plugin, hook)]
             suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
+    # a script that calls sys.exit when imported must not end the command; Ctrl-C must
     except (Exception, SystemExit, TooSlow) as error:
+        # a name that was taken before belongs to another plugin, which stays registered
         if before is None and manager.has_plugin(name):
             manager.unregister(name=name)
         catalogue.failures.append(_failure(name, owner, error))
         return
+    # only after everything has succeeded: a plugin is taken in whole or not at all
     catalogue.plugins[name], catalogue.loading[name] = owner_label(owner, version, packaged), loading
     catalogue.owners[name] = owner
     for kind, cls in provided:
@@ -189,12 +196,14 @@ def _taken(catalogue: Catalogue, kind: str, cls: type[Component]) -> Refusal | N
 
 
 def _load_file(path: Path) -> ModuleType:
+    # the path's hash keeps files of one name in different folders apart
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"ganbench_file_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise FileNotFoundError(f"no Python file at {path}")
     module = importlib.util.module_from_spec(spec)
+    # before executing it: dataclasses look up string annotations in sys.modules
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

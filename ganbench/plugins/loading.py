@@ -72,6 +72,7 @@ def loaded() -> Iterator[Loading]:
         with contextlib.redirect_stdout(cast(TextIO, diverted)), _limited(LIMIT):
             yield loading
     finally:
+        # a plugin may keep the stream: what it prints later is not part of loading
         diverted.loading = None
         loading.seconds = time.perf_counter() - began
 
@@ -84,6 +85,7 @@ def check_version(plugin: Any) -> None:
 def check_version_of_raised(error: BaseException) -> None:
     """The same of a module that raised while it was imported, if it had said its version by then."""
     trace = error.__traceback__
+    # each frame belongs to a module that was being imported, the plugin's among them
     while trace:
         refuse_other_version(trace.tb_frame.f_globals.get(VERSION, API_VERSION))
         trace = trace.tb_next
@@ -91,6 +93,7 @@ def check_version_of_raised(error: BaseException) -> None:
 
 def refuse_other_version(wanted: Any) -> None:
     """Raise Unfit where `wanted` is not a version of the API that this ganbench has."""
+    # True is an int, and would pass for version 1
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         reason = f"{VERSION} is {wanted!r}: it names a version of the plugin API, such as {API_VERSION}"
         raise Unfit(reason, f"write `{VERSION} = {API_VERSION}`")
@@ -103,6 +106,7 @@ def refuse_other_version(wanted: Any) -> None:
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
     """Raise TooSlow after so many seconds. A timer that runs already goes on afterwards."""
+    # Windows has no interval timers, and signals reach the main thread alone
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,4 +122,5 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if left:
+            # 0 would switch the other timer off
             signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - began)))

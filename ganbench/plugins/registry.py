@@ -57,7 +57,9 @@ class Registered(Generic[C_co]):
         package or folder; not ganbench's core, nor other packages.
         """
         files = sorted(_sources(self.cls))
+        # without source, in a notebook say, the class's name is all that identifies it
         contents = [file.read_bytes() for file in files] or [self.cls.__qualname__.encode()]
+        # a separator, so that text moved from one file to the next changes the hash
         return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
     @property
@@ -176,6 +178,7 @@ class Catalogue:
 
 def _sources(cls: type) -> set[Path]:
     """Files that make up a component (see `Registered.source_hash`)."""
+    # base classes of other packages are sorted out below, by `_is_own`
     waiting = [_module(base) for base in cls.__mro__]
     seen: dict[str, Path] = {}
     while waiting:
@@ -184,6 +187,7 @@ def _sources(cls: type) -> set[Path]:
         if module is None or not file or module.__name__ in seen or not _is_own(module, cls):
             continue
         seen[module.__name__] = Path(file)
+        # every global, so that `from helpers import f` counts like `import helpers`
         waiting += [_module(value) for value in vars(module).values()]
     return {file for file in seen.values() if file.is_file()}
 
@@ -198,6 +202,7 @@ def _module(value: object) -> ModuleType | None:
 def _is_own(module: ModuleType, cls: type) -> bool:
     """Whether a module belongs to the package, or lies in the folder, of a component's bases."""
     top = module.__name__.partition(".")[0]
+    # hashing the core would change every run key with each release
     if top == "ganbench" or top in sys.stdlib_module_names:
         return False
     home = _module(cls)

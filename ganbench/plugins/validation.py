@@ -79,11 +79,13 @@ def _unfinished(cls: Any) -> Refusal | None:
     label = cls.__qualname__
     if not isinstance(getattr(cls, "name", None), str):
         return Refusal(f"{label} has no name", f'write `name = "{_name(cls)}"` in the class')
+    # Python itself raises only when an object is made, in the middle of a suite
     if inspect.isabstract(cls):
         lacks = sorted(cls.__abstractmethods__)
         near = {name: spelling.closest(name, lacks) for name in spelling.own(cls)}
         told = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
         return Refusal("; ".join([f"{label} lacks {', '.join(lacks)}", *told]), "write what it lacks")
+    # components are shared between runs, which is safe only if they cannot change
     if not hasattr(cls, "__dataclass_fields__") or not cls.__dataclass_params__.frozen:
         return Refusal(
             f"{label} is not a frozen dataclass", "write `@dataclass(frozen=True)` above the class"
@@ -102,6 +104,7 @@ def _of_family(cls: Any) -> Refusal | None:
 def _name(cls: Any) -> str:
     """The name of a component, or one made of its class's, in kebab case."""
     name = getattr(cls, "name", None)
+    # MarginHinge -> margin-hinge: a hyphen where lower case meets upper case
     return name if isinstance(name, str) else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
 

@@ -54,6 +54,7 @@ class Checker:
             self._check_options(name, table, f"options.{name}", {})
         for index, entry in enumerate(document.matrix.include if document.matrix else ()):
             for name, table in entry.options.items():
+                # faulty options of the file are reported already, and would be once more in each entry
                 kept = {} if name in self.faulty else sweeps.first(document.options.get(name, {}))
                 self._check_options(name, table, f"matrix.include.{index}.options.{name}", kept)
         for table, where in matrix.optimizers(document):
@@ -105,6 +106,7 @@ class Checker:
 
     def _check_options(self, name: str, table: Table, where: str, kept: Table) -> None:
         """Check options of every kind of component that has the name; `kept` are those that they add to."""
+        # one table serves all kinds: a model and a metric may share a name
         for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
             registered = self.catalogue.components[kind].get(name)
             if registered is None:

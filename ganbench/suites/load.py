@@ -70,6 +70,7 @@ class Suite:
 def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
     """The suite file of that path, or of that name among the catalogue's; BadInput tells the nearest."""
     text, path = str(name_or_path), Path(name_or_path)
+    # before files: a folder named like a suite must not hide it
     if text in catalogue.suites:
         return catalogue.suites[text]
     if path.suffix == ".toml" or len(path.parts) > 1:
@@ -77,6 +78,7 @@ def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
     try:
         if path.is_file():
             return path
+    # a name too long for the file system, or with a NUL character, is no file
     except (OSError, ValueError):
         pass
     shown = printable(text)
@@ -174,6 +176,7 @@ def _apply(raw: RawTable, seeds: int | Sequence[int] | None, steps: int | None, 
         problems.renamed["defaults.seeds"] = "--seeds"
     if steps is None:
         return
+    # --steps replaces every number of steps, so those of the matrix go
     includes = matrix.get("include", [])
     tables = [table for table in (includes if isinstance(includes, list) else []) if isinstance(table, dict)]
     for table in [matrix, *tables]:
@@ -188,6 +191,7 @@ def _apply(raw: RawTable, seeds: int | Sequence[int] | None, steps: int | None, 
 
 
 def _exceeds(every: OptionValue, steps: int) -> bool:
+    # bool is a subclass of int; validation reports it
     return type(every) is int and 0 < steps < every
 
 
@@ -246,6 +250,7 @@ def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfi
         The variant with null in place of every value that can be swept inside a stack, and these values
         by path. Variants whose structures are equal (as canonical JSON) can share a stack.
     """
+    # deep: the nested tables below are changed in place
     shared = copy.deepcopy(config)
     values: dict[str, float] = {}
     # a loss and techniques are asked anew in every step; data are loaded and networks built once a stack

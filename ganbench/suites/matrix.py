@@ -69,6 +69,7 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
     matrix = document.matrix
     lists = matrix.lists if matrix else {}
     count = math.prod(map(len, lists.values()))
+    # counted before enumerating, which could exhaust memory
     if count > MAX_RUNS:
         problems.add("matrix", f"its lists make {count:,} cells; more than {MAX_RUNS:,} are not run")
         return None
@@ -89,6 +90,7 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
 
 def _base(document: Document) -> RawTable:
     given = document.defaults.given()
+    # seeds multiply variants, they are no part of one
     given.pop("seeds", None)
     return {key: value for key, value in given.items() if value is not None}
 
@@ -133,6 +135,7 @@ def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Ce
         where = f"matrix.exclude.{number}"
         if not hit and not problems.below(where):
             problems.add(where, "no cell of the matrix is like this: there is nothing to exclude")
+        # by index, because cells hold tables and are not hashable
         excluded |= hit
     return [cell for i, cell in enumerate(product) if i not in excluded]
 
@@ -160,6 +163,7 @@ def why_unlike(pattern: Mapping[str, RawValue], cells: Sequence[Mapping[str, Raw
     def unlike(values: Mapping[str, RawValue]) -> list[str]:
         return [key for key, wanted in pattern.items() if not matches({key: wanted}, values)]
 
+    # the first of equals, in the order of the file
     closest = min(cells, key=lambda values: len(unlike(values)))
     asked = " and ".join(f"{key} = {_told(wanted)}" for key, wanted in pattern.items())
     has = " and ".join(f"{key} = {_told(closest[key])}" for key in unlike(closest))

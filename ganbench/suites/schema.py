@@ -32,6 +32,7 @@ MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "
 
 
 def _seeds(value: RawValue) -> int | list[int]:
+    # not isinstance: True is an int too
     if type(value) is int:
         if not 1 <= value < 2**63:
             raise ValueError(f"there must be at least one seed (got {brief(value)})")
@@ -50,6 +51,7 @@ def distinct(values: list[RawValue]) -> list[RawValue]:
     """`values`, where none occurs twice; ValueError names the first that does."""
     seen = set()
     for index, value in enumerate(values):
+        # tables are not hashable; `default=str` is for the dates that TOML knows
         key = json.dumps(value, sort_keys=True, default=str)
         if key in seen:
             raise ValueError(f"entry {index} repeats {brief(value)}")
@@ -72,6 +74,7 @@ def _some(values: RawValue) -> RawValue:
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Precision = Literal["float32", "float64"]
 Name = Annotated[str, AfterValidator(_name)]
+# before pydantic's own check, so that the message names the entry as written
 Names = Annotated[list[Name], BeforeValidator(lambda v: distinct(v) if isinstance(v, list) else v)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 _SEEDS_SCHEMA = {
@@ -197,6 +200,7 @@ class Compare(Table):
 class Document(Table):
     """A benchmark suite of ganbench."""
 
+    # an alias, because pydantic's models have a method `schema`
     schema_version: Literal[1] = Field(alias="schema")
     name: Slug
     description: str = ""
@@ -288,6 +292,7 @@ _PLAIN = {
 def _explain(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
         known = _keys_at(item["loc"][:-1])
+        # a frequent mistake, which the nearest key would not explain
         if item["loc"][-1] == "seeds":
             return "seeds are those of the whole suite: set them in [defaults]"
         return f"unknown key; {nearest(str(item['loc'][-1]), known)}"
@@ -303,6 +308,7 @@ def _explain(item: ErrorDetails) -> str:
 def _keys_at(loc: Sequence[int | str]) -> list[str]:
     """The keys of the table at `loc`."""
     table: type[Table] = Document
+    # indices of lists lead to no other table
     for key in loc:
         if isinstance(key, str) and key in table.model_fields:
             table = next(_tables(table.model_fields[key].annotation), table)

@@ -50,6 +50,7 @@ class Sweep:
             return list(self.numbers)
         low, high, last = self.numbers[0], self.numbers[1], self.size - 1
         if self.kind == "linspace":
+            # by index, not by adding up steps, so that rounding does not accumulate
             inner = [low + (high - low) * (i / last) for i in range(1, last)]
         else:
             a, b = math.log10(low), math.log10(high)
@@ -79,6 +80,7 @@ def parse(table: Table) -> Sweep:
     if len(table) != 1:
         raise ValueError(f"must be one of {', '.join(KINDS)}, not several")
     [(kind, numbers)] = table.items()
+    # type, not isinstance: True is an int too
     if not isinstance(numbers, list) or any(type(number) not in (int, float) for number in numbers):
         raise ValueError(f"{kind} must be a list of numbers (got {brief(numbers)})")
     if kind == "sweep":
@@ -112,6 +114,7 @@ def fill(table: Table, values: Mapping[Spot, Number]) -> dict[str, OptionValue]:
         if len(spot) == 1:
             filled[spot[0]] = value
         else:
+            # copied, as the table of the document is shared by all variants
             filled[spot[0]] = list(filled[spot[0]])
             filled[spot[0]][int(spot[1])] = value
     return filled
@@ -137,6 +140,7 @@ def check(cls: type[Component], table: Table, where: str, problems: Problems, in
     base = first(usable)
     dropped = set(table) - set(usable)
     _, found = instances.attempt(cls, base, where)
+    # options whose sweep is malformed are reported already, and would be missing here
     faults = [p for p in found if p.where.removeprefix(f"{where}.") not in dropped]
     problems.extend(faults)
     if faults or not sound:
@@ -208,6 +212,7 @@ def _nested(path: str, value: object) -> Iterator[str]:
 
 def _numeric(cls: Any) -> dict[str, bool]:
     """Option -> whether it is a number (or may be one, as in `float | None`)."""
+    # resolves string annotations, which `field.type` leaves as text
     hints = typing.get_type_hints(cls)
     return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}
 

@@ -114,6 +114,7 @@ class Resolver:
         """The players of the cell's model; None where its code breaks."""
         name = cell.values["model"]
         made = self._make("model", name, sweeps.first(cell.options.get(name, {})), cell)
+        # no component: its plugin is not there, and any player may be right
         if made is None or made.component is None:
             return None if made is None else [ANY_PLAYER]
         return self._ask(cell.origins["model"], lambda: list(made.component.players()))  # type: ignore[no-any-return]
@@ -265,6 +266,7 @@ class Resolver:
             self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
         for technique in techniques:
             place = cell.origins["techniques"]
+            # bound by a default: a lambda would see the loop's last technique
             reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
             if reason:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
@@ -338,6 +340,7 @@ def _label(config: VariantConfig) -> str:
 
 def _labelled(variants: list[Variant]) -> list[Variant]:
     """Where labels collide, a hash of the variant tells them apart."""
+    # four hexadecimal digits are enough as a rule; 64 are the whole SHA-256
     length = 4
     counts = Counter(variant.label for variant in variants)
     while True:
