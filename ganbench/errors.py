@@ -1,4 +1,4 @@
-"""The one way bad input is told: what is wrong, where, and the nearest valid choice."""
+"""Bad input, reported in one way: what is wrong, where, and the nearest valid choice."""
 
 from __future__ import annotations
 

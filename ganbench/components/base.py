@@ -88,7 +88,7 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
 
 
 def unknown_option(cls: type, name: str) -> str:
-    """What is said of an option that a component does not have."""
+    """The message about an option that a component does not have."""
     if name in (values := spelling.untyped(cls)):
         return spelling.why_untyped(name, values[name])
     return f"unknown option; {nearest(name, [field.name for field in dataclasses.fields(cls)])}"  # type: ignore[arg-type]

@@ -88,4 +88,4 @@ class Dataset(Component):
 
     @abstractmethod
     def load(self, root: Path | None) -> Data:
-        """The data. `root` is where files may lie (GANBENCH_DATA); raise BadInput where it lacks."""
+        """The data. `root` is where files may lie (GANBENCH_DATA); raise BadInput if they are missing."""

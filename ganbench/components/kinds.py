@@ -68,7 +68,7 @@ class Model(Component):
         """
 
     def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
-        """Every random tensor that `play` reads from its batch, beside "data" and "labels"."""
+        """Every random tensor that `play` reads from its batch, in addition to "data" and "labels"."""
         return {}
 
     @abstractmethod
@@ -83,13 +83,13 @@ class Model(Component):
     def conditioned(self, nets: Nets, batch: Batch) -> Nets:
         """The networks as `play` and the techniques see them: with this batch's conditions bound.
 
-        A conditional discriminator's labels go in here (`nets.around`), so that whoever calls it gives it
-        samples and gets logits, as of any other.
+        A conditional discriminator's labels go in here (`nets.around`), so that callers give it
+        samples and get logits, as from any other network.
         """
         return nets
 
     def terms(self, player: str, out: Out) -> Tensor | None:
-        """What `player`'s objective holds beside the loss (cycle consistency, …), or None.
+        """What `player`'s objective holds in addition to the loss (cycle consistency, …), or None.
 
         A player for which the loss has no method has these alone.
         """
@@ -108,7 +108,7 @@ class Model(Component):
         """
 
     def inspect(self, nets: Nets, batch: Batch) -> Out:
-        """What metrics look at beside samples (codes, reconstructions, …): all that `shows` names.
+        """What metrics read besides samples (codes, reconstructions, …): all that `shows` names.
 
         The batch is as `sample`'s, but its held-out rows are distinct.
         """
@@ -131,7 +131,7 @@ class Loss(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """It is: each turn calls a method."""
+        """Always true: each turn calls a method."""
         return True
 
 
@@ -172,7 +172,7 @@ class Technique(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """Unless it wraps networks, which are built once."""
+        """True unless it wraps networks, which are built once."""
         # functions of a class compare by identity: equal means not overridden
         return (cls.network, cls.networks) == (Technique.network, Technique.networks)
 
@@ -270,7 +270,7 @@ class Metric(Component):
 
     @property
     def least(self) -> int:
-        """Samples that it takes at least."""
+        """The smallest number of samples that it takes."""
         return 1
 
     def extractor_for(self, data: Data) -> str:
@@ -339,7 +339,7 @@ class Logger(Component):
     kind = "logger"
 
     def available(self) -> str | None:
-        """None, or one sentence saying why it cannot be used here: a package that lacks, say."""
+        """None, or one sentence saying why it cannot be used here: a missing package, say."""
         return None
 
     def opened(self, root: Path, suite: SuiteLock) -> None:
@@ -358,7 +358,7 @@ class Logger(Component):
         """A stack ended. `runs`: its rows of results, one a run: key, variant, seed, outcome, reason, …"""
 
     def closed(self) -> None:
-        """The session ends, by itself or by Ctrl-C. The last call."""
+        """The session ends, normally or by Ctrl-C. The last call."""
 
 
 _ALL: tuple[type[Component], ...] = (

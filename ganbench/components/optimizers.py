@@ -25,7 +25,7 @@ class Optimizer(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """It is: each turn moves its player."""
+        """Always true: each turn moves its player."""
         return True
 
 

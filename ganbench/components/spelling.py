@@ -1,4 +1,4 @@
-"""The members of a component's class, seen beside those that its kind has: names that are a letter off."""
+"""Misspelt members: names in a component's class that are a letter off those that its kind has."""
 
 from __future__ import annotations
 

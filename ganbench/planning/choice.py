@@ -69,7 +69,7 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
     if device not in ("cpu", "cuda"):
         raise BadInput(f"unknown device {device!r}; {nearest(device, ['cpu', 'cuda'])}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise BadInput("no CUDA device is to be had on this machine; choose --device cpu")
+        raise BadInput("no CUDA device is available on this machine; choose --device cpu")
     known = ["auto", "loop", *catalogue.names("executor")]
     if engine not in known:
         raise BadInput(f"unknown engine {engine!r}; {nearest(engine, known)}")

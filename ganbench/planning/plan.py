@@ -99,7 +99,7 @@ class Plan:
         return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
 
     def lock(self, earlier: Iterable[PlannedStack] = ()) -> SuiteLock:
-        """The resolved suite, as it is written beside the results.
+        """The resolved suite, as it is written to the folder of results.
 
         Arguments:
             earlier: stacks of the lock that was there before; those of runs that are not planned anew stay.
@@ -128,7 +128,7 @@ class Plan:
 def make_plan(suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> Plan:
     """Plan the suite against what lies in `root`. Trains nothing.
 
-    Raises BadInput where data cannot be had or a metric cannot be taken.
+    Raises BadInput where data are not available or a metric cannot be taken.
     """
     return _Planner(suite, catalogue, root, settings).plan()
 
@@ -343,15 +343,15 @@ def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str
     Runs that cannot be trained, and single-file plugins (`files`) that failed or give nothing.
     """
     reasons, runs = Counter(row["reason"] for row in plan.failed), len(plan.runs) + len(plan.failed)
-    told = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
+    warnings = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
     given = {str(Path(file)) for file in files}
     failed = [
         f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.message}"
         for failure in catalogue.failures
         if failure.distribution in given
     ]
-    told += [text for text in failed if not any(text in reason for reason in reasons)]
-    return told + idle_plugins(catalogue)
+    warnings += [text for text in failed if not any(text in reason for reason in reasons)]
+    return warnings + idle_plugins(catalogue)
 
 
 def finished_keys(folder: StackFolder) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What an author is told of an exception: the frames of the author's own files, and how to fix it."""
+"""Exceptions as plugin authors see them: the frames of their own files, and how to fix the error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MACHINERY = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)
 
 
 class Unfit(BadInput):
-    """What a plugin gives cannot be taken in: what is wrong, and how to fix it."""
+    """A plugin returns something unusable: what is wrong, and how to fix it."""
 
     def __init__(self, reason: str, fix: str) -> None:
         super().__init__(reason)
@@ -39,7 +39,7 @@ class Unfit(BadInput):
 
 
 def fix_of(error: BaseException) -> str:
-    """How to fix it: in general, or by the import that was forgotten."""
+    """How to fix an exception: by the import that was forgotten, or RAISED."""
     if isinstance(error, NameError) and error.name in HINTS:
         return f"did you forget `{HINTS[error.name]}`?"
     return RAISED
@@ -47,21 +47,21 @@ def fix_of(error: BaseException) -> str:
 
 def trace_of(error: BaseException) -> str:
     """The traceback, of the author's files alone; empty where none of them raised."""
-    told = traceback.TracebackException.from_exception(error)
-    frames = own_frames(told.stack)
+    report = traceback.TracebackException.from_exception(error)
+    frames = own_frames(report.stack)
     # a file that cannot be parsed has no frame of its own, but the error shows its line
     if not frames and not isinstance(error, SyntaxError):
         return ""
     if not frames:
-        return "".join(told.format_exception_only())
-    told.stack = traceback.StackSummary.from_list(frames)
+        return "".join(report.format_exception_only())
+    report.stack = traceback.StackSummary.from_list(frames)
     # causes would bring back the frames of the core
-    told.__cause__ = told.__context__ = None
-    return "".join(told.format())
+    report.__cause__ = report.__context__ = None
+    return "".join(report.format())
 
 
 def own_frames(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    """The frames of the file that was entered first, and of those beside and below it."""
+    """The frames of the file that was entered first, and of files in its folder and below."""
     # frozen importlib has no path, but names such as <frozen importlib._bootstrap>
     outside = [frame for frame in stack if not frame.filename.startswith(("<frozen", *_MACHINERY))]
     if not outside:

@@ -1,4 +1,4 @@
-"""What can be told of a component without using it: for `ganbench plugins show` and the pages of the docs."""
+"""Facts about a component, found without using it: for `ganbench plugins show` and the pages of the docs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
 
 
 def describe(registered: Registered[Component]) -> dict[str, Any]:
-    """Plain data: kind, name, owner, doc, options, and what else there is to its kind."""
+    """Plain data: kind, name, owner, doc, options, and facts that depend on the kind."""
     cls = registered.cls
     return {
         "kind": cls.kind,
@@ -46,18 +46,18 @@ def wrapped(technique: type[Technique]) -> list[str]:
 def meanings(doc: str) -> dict[str, str]:
     """What the section "Arguments:" of a docstring says of each of them."""
     _, _, section = doc.partition("\nArguments:\n")
-    told: dict[str, str] = {}
+    meaning_of: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():
         entry = _ENTRY.match(line)
         if entry:
             names = entry[1].split(", ")
-            told |= dict.fromkeys(names, line[entry.end() :].strip())
+            meaning_of |= dict.fromkeys(names, line[entry.end() :].strip())
         elif line.startswith("     "):
-            told |= {name: f"{told[name]} {line.strip()}" for name in names}
+            meaning_of |= {name: f"{meaning_of[name]} {line.strip()}" for name in names}
         else:
             break
-    return told
+    return meaning_of
 
 
 def _option(cls: type[Component], field: Any) -> dict[str, Any]:

@@ -33,14 +33,14 @@ GROUP = "ganbench"
 DISABLE = "GANBENCH_DISABLE_PLUGINS"
 """Plugins or distributions to leave out, comma-separated; "*": all that are installed but ganbench's own."""
 STRICT = "GANBENCH_STRICT_PLUGINS"
-"""Set to 1, a plugin that is broken is bad input, whoever needs it."""
+"""If set to 1, a broken plugin stops every command, whether it is needed or not."""
 
 _OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
 _FIXES = {
     "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
     "TooSlow": "import what takes long inside the functions that need it",
 }
-"""What went wrong -> how to fix it."""
+"""Name of an exception -> how to fix it."""
 
 
 def discover(files: Iterable[Path | str] = ()) -> Catalogue:
@@ -91,13 +91,13 @@ def _disabled(plugin: str, distribution: str) -> bool:
 def _entry_points() -> Sequence[metadata.EntryPoint]:
     """Ours first, then by owner: when two plugins want one name, the later is the one reported."""
     # an editable install can list the same entry point twice
-    found = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+    entries = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
         owner = entry.dist.name if entry.dist else "?"
         return owner != hookspecs.PROJECT, owner, entry.name
 
-    return sorted(found.values(), key=order)
+    return sorted(entries.values(), key=order)
 
 
 def _add(
@@ -108,7 +108,7 @@ def _add(
     load: Callable[[], object],
     packaged: bool = True,
 ) -> None:
-    """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
+    """Load one plugin and take in what it provides; every error becomes a Failure."""
     manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
     try:
         with loaded() as loading:
@@ -150,7 +150,7 @@ def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Pa
 
 
 def _failure(name: str, owner: str, error: BaseException) -> Failure:
-    """What went wrong, with a traceback; without one where a sentence says it all."""
+    """The error as a Failure; with a traceback unless one sentence explains it."""
     try:
         check_version_of_raised(error)
     except Unfit as incompatible:
@@ -174,7 +174,7 @@ def _refuse_unknown_hooks(plugin: Any) -> None:
 
 
 def _call(plugin: Any, hook: str) -> Sequence[Any]:
-    """What this one plugin answers to a hook (pluggy calls all at once: no isolation)."""
+    """What this plugin returns from a hook (pluggy would call all plugins at once, without isolation)."""
     function = getattr(plugin, hook, None)
     if function is None or getattr(function, "ganbench_impl", None) is None:
         return ()

@@ -18,15 +18,15 @@ from ganbench.hookspecs import API_VERSION
 from ganbench.plugins.author_errors import Unfit
 
 SLOW = 2.0
-"""Seconds beyond which loading a plugin is told of: every command waits for it."""
+"""Seconds of loading above which a plugin is reported as slow: every command waits for it."""
 LIMIT = 60.0
 """Seconds after which loading a plugin is given up, where that can be: in the main thread, not on Windows."""
 VERSION = "ganbench_api"
-"""What a plugin says the version of the API in that it was written for."""
+"""The name of the global by which a plugin states its version of the API."""
 
 
 class TooSlow(BaseException):
-    """Loading took longer than LIMIT. No Exception, so that what catches these cannot go on."""
+    """Loading took longer than LIMIT. Not an Exception: `except Exception` in a plugin must not catch it."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Loading:
 
     @property
     def slow(self) -> bool:
-        """Whether it is worth telling."""
+        """Whether it took so long that users should know."""
         return self.seconds > SLOW
 
 
@@ -105,7 +105,7 @@ def refuse_other_version(wanted: Any) -> None:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TooSlow after so many seconds. A timer that runs already goes on afterwards."""
+    """Raise TooSlow after that many seconds. A timer that runs already goes on afterwards."""
     # Windows has no interval timers, and signals reach the main thread alone
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield

@@ -36,7 +36,7 @@ class Registered(Generic[C_co]):
 
     @property
     def owner(self) -> str:
-        """What identifies who provides it: not where a single file happens to lie."""
+        """Who provides it, as part of a run key: the path of a single file is left out."""
         return f"{self.distribution} {self.version}" if self.packaged else "file"
 
     @property
@@ -91,9 +91,9 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The reason, and how to fix it where the reason does not tell that."""
-        known = self.fix == author_errors.RAISED or self.reason.endswith("?")
-        return self.reason if known else f"{self.reason}; {self.fix}"
+        """The reason, followed by the fix unless the reason implies it."""
+        implied = self.fix == author_errors.RAISED or self.reason.endswith("?")
+        return self.reason if implied else f"{self.reason}; {self.fix}"
 
 
 @dataclass

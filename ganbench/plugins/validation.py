@@ -21,7 +21,12 @@ from ganbench.plugins.describe import ARROWS, wrapped
 
 @dataclass(frozen=True)
 class Refusal:
-    """Arguments: reason: one sentence; fix: what to write instead."""
+    """Why a class is refused.
+
+    Arguments:
+        reason: one sentence.
+        fix: what to write instead.
+    """
 
     reason: str
     fix: str
@@ -53,13 +58,13 @@ def of_arrows(cls: Any) -> Refusal | None:
     if wrapped(cls) or cls.within is not Technique.within:
         return None
     near = {name: spelling.closest(name, (*ARROWS, "networks")) for name in spelling.own(cls)}
-    told = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
+    hints = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
     reason = f"{cls.__qualname__} wraps none of {', '.join(ARROWS)}"
-    return Refusal("; ".join([reason, *told]), "name its method as the arrow that it wraps")
+    return Refusal("; ".join([reason, *hints]), "name its method as the arrow that it wraps")
 
 
 def _of_another_kind(kind: str, cls: Any) -> Refusal:
-    """What is not a class, or is one of another kind."""
+    """The refusal of what is not a class, or is a class of another kind."""
     wanted = KINDS[kind].__name__
     if isinstance(cls, Component):
         made = type(cls).__qualname__
@@ -75,16 +80,17 @@ def _of_another_kind(kind: str, cls: Any) -> Refusal:
 
 
 def _unfinished(cls: Any) -> Refusal | None:
-    """What every component has, and this one has not."""
+    """Why a class does not have what every component needs, or None."""
     label = cls.__qualname__
     if not isinstance(getattr(cls, "name", None), str):
         return Refusal(f"{label} has no name", f'write `name = "{_name(cls)}"` in the class')
     # Python itself raises only when an object is made, in the middle of a suite
     if inspect.isabstract(cls):
-        lacks = sorted(cls.__abstractmethods__)
-        near = {name: spelling.closest(name, lacks) for name in spelling.own(cls)}
-        told = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
-        return Refusal("; ".join([f"{label} lacks {', '.join(lacks)}", *told]), "write what it lacks")
+        absent = sorted(cls.__abstractmethods__)
+        near = {name: spelling.closest(name, absent) for name in spelling.own(cls)}
+        hints = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
+        reason = "; ".join([f"{label} does not define {', '.join(absent)}", *hints])
+        return Refusal(reason, "add the missing methods to the class")
     # components are shared between runs, which is safe only if they cannot change
     if not hasattr(cls, "__dataclass_fields__") or not cls.__dataclass_params__.frozen:
         return Refusal(

@@ -30,7 +30,7 @@ _KEY = {"technique": "techniques"}
 
 @dataclass
 class Checker:
-    """Takes note of all that is wrong, and of what must not be looked at again.
+    """Records all problems, and which components need no further check.
 
     Arguments:
         instances: keeps the components that checking makes, for whatever comes after it.
@@ -47,7 +47,7 @@ class Checker:
     faulty: set[str] = field(default_factory=set)
 
     def check(self, document: Document) -> None:
-        """Check all names, and all tables of options, each by itself."""
+        """Check all names, and all tables of options, one by one."""
         for kind, name, where in matrix.mentions(document):
             self._check_name(kind, name, where)
         for name, table in document.options.items():

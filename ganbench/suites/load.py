@@ -68,13 +68,13 @@ class Suite:
 
 
 def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
-    """The suite file of that path, or of that name among the catalogue's; BadInput tells the nearest."""
+    """The suite file of that path, or of that name among the catalogue's; BadInput names the nearest."""
     text, path = str(name_or_path), Path(name_or_path)
     # before files: a folder named like a suite must not hide it
     if text in catalogue.suites:
         return catalogue.suites[text]
     if path.suffix == ".toml" or len(path.parts) > 1:
-        return path  # `read` tells what is wrong with it, if anything
+        return path  # `read` reports what is wrong with it, if anything
     try:
         if path.is_file():
             return path

@@ -156,8 +156,8 @@ def why_unlike(pattern: Mapping[str, RawValue], cells: Sequence[Mapping[str, Raw
         return ""
     for key, wanted in pattern.items():
         if not any(matches({key: wanted}, values) for values in cells):
-            there = {_told(values[key]) for values in cells if key in values}
-            return f"no variant has {key} = {_told(wanted)}; {nearest(_told(wanted), there)}"
+            there = {_spelled(values[key]) for values in cells if key in values}
+            return f"no variant has {key} = {_spelled(wanted)}; {nearest(_spelled(wanted), there)}"
 
     # each key is found somewhere, but no cell has them all
     def unlike(values: Mapping[str, RawValue]) -> list[str]:
@@ -165,12 +165,12 @@ def why_unlike(pattern: Mapping[str, RawValue], cells: Sequence[Mapping[str, Raw
 
     # the first of equals, in the order of the file
     closest = min(cells, key=lambda values: len(unlike(values)))
-    asked = " and ".join(f"{key} = {_told(wanted)}" for key, wanted in pattern.items())
-    has = " and ".join(f"{key} = {_told(closest[key])}" for key in unlike(closest))
+    asked = " and ".join(f"{key} = {_spelled(wanted)}" for key, wanted in pattern.items())
+    has = " and ".join(f"{key} = {_spelled(closest[key])}" for key in unlike(closest))
     return f"no variant has {asked} at once; the nearest has {has}"
 
 
-def _told(value: RawValue) -> str:
+def _spelled(value: RawValue) -> str:
     """A value of the matrix as labels show it; a table as it is written."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return "+".join(value) or "plain"

@@ -119,7 +119,7 @@ class Evaluate(Table):
 
     every: Count | None = Field(None, description="Steps between evaluations; at the end if left out.")
     samples: Annotated[int, Field(ge=2, lt=2**31)] = Field(2500, description="Samples an evaluation.")
-    probes: list[Literal["cosine", "layers"]] = Field([], description="Probes beside those always taken.")
+    probes: list[Literal["cosine", "layers"]] = Field([], description="Probes in addition to the usual ones.")
     metrics: list[Metric] = Field([], description="Metrics: a name, or a table of a name and options.")
 
 
@@ -149,7 +149,7 @@ class Defaults(Entry):
 
 
 class Include(Entry):
-    """A further variant, beside the product of the matrix."""
+    """A further variant, in addition to the product of the matrix."""
 
     options: dict[Name, RawTable] = {}
 
@@ -204,7 +204,9 @@ class Document(Table):
     schema_version: Literal[1] = Field(alias="schema")
     name: Slug
     description: str = ""
-    plugins: list[Annotated[str, Field(min_length=1)]] = Field([], description="Plugin files beside it.")
+    plugins: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="Plugin files, relative to the suite."
+    )
     defaults: Defaults = Field(default_factory=Defaults)  # type: ignore[arg-type]
     matrix: Matrix | None = None
     options: dict[Name, RawTable] = Field({}, description="Options of components, by name.")
@@ -213,7 +215,7 @@ class Document(Table):
 
     @property
     def includes(self) -> list[Include]:
-        """The entries of the matrix beside its product."""
+        """The entries of the matrix in addition to its product."""
         return self.matrix.include if self.matrix else []
 
 

@@ -19,7 +19,7 @@ _LARGEST_FILE = 10_000_000  # bytes
 
 
 class Problems:
-    """Collects problems. Each is told once; one below an overridden path names the override."""
+    """Collects problems. Each is reported once; one below an overridden path names the override."""
 
     def __init__(self) -> None:
         # a dict as an ordered set: problems appear in the order they were found, once each
@@ -47,7 +47,7 @@ class Problems:
         return any(place == where or place.startswith(where + ".") for place in self._places)
 
     def check(self, causes: Iterable[str] = ()) -> None:
-        """Raise BadInput where there is any. What may have caused them is told first."""
+        """Raise BadInput if there are any problems. Possible causes come first."""
         if self.found:
             raise BadInput([*(Problem("", cause) for cause in dict.fromkeys(causes)), *self.found])
 

@@ -270,7 +270,7 @@ class Resolver:
             reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
             if reason:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
-            for what in _quarrels(technique, [other.name for other in techniques]):
+            for what in _conflicts(technique, [other.name for other in techniques]):
                 self.problems.add(place, what)
 
     def _without_objective(self, cell: Cell, model: Model, loss: Loss) -> list[str]:
@@ -295,18 +295,18 @@ class Resolver:
     def _distinct(self, variants: list[tuple[Cell, Variant]]) -> list[Variant]:
         """The variants under distinct labels; the same variant twice is a problem."""
         seen: set[str] = set()
-        told: set[str] = set()
+        reported: set[str] = set()
         for cell, variant in variants:
             text = canonical(variant.config)
-            if text in seen and cell.where not in told:
+            if text in seen and cell.where not in reported:
                 self.problems.add(cell.where, f"the variant {variant.label!r} occurs twice")
-                told.add(cell.where)
+                reported.add(cell.where)
             seen.add(text)
         return _labelled([variant for _, variant in variants])
 
 
-def _quarrels(technique: Any, names: list[str]) -> list[str]:
-    """What a technique says of the others it is used with."""
+def _conflicts(technique: Any, names: list[str]) -> list[str]:
+    """A message for each conflict of a technique with the others, and for each missing requirement."""
     clashing = [name for name in technique.conflicts if name in names]
     missing = [name for name in technique.requires if name not in names]
     return [
@@ -339,7 +339,7 @@ def _label(config: VariantConfig) -> str:
 
 
 def _labelled(variants: list[Variant]) -> list[Variant]:
-    """Where labels collide, a hash of the variant tells them apart."""
+    """The variants; where labels collide, with a hash of the variant in the label."""
     # four hexadecimal digits are enough as a rule; 64 are the whole SHA-256
     length = 4
     counts = Counter(variant.label for variant in variants)

@@ -64,7 +64,7 @@ class Trial:
 
     @cached_property
     def program(self) -> Program:
-        """In float64."""
+        """The program of the game, in float64."""
         return Program(self.config, self.catalogue, self.data)
 
     @cached_property
@@ -88,7 +88,7 @@ class Trial:
         return [] if alone else players_without_objective(loss, model)
 
     def state(self, seed: int = 0) -> State:
-        """Where a seed begins."""
+        """The state in which a seed begins."""
         return self.program.initial(seed, {})
 
     def batch(self, index: int = 0) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Case:
         self.variant = dict(variant or {})
         self.catalogue = with_toys(catalogue, cls)
         self.raised: dict[str, str] = {}
-        """What was raised, in one line -> the check that told of it first."""
+        """What was raised, in one line -> the check that reported it first."""
         self._errors: dict[str, str] = {}
 
     def make(self) -> Any:
@@ -145,7 +145,7 @@ class Case:
 
     @cached_property
     def component(self) -> Any:
-        """The same; NotTried where it cannot be made, for `can-be-made` tells why."""
+        """The component; NotTried where it cannot be made, as `can-be-made` reports."""
         try:
             return self.make()
         except (Exception, SystemExit):
@@ -181,21 +181,21 @@ class Case:
 
     @cached_property
     def trial(self) -> Trial:
-        """The game; NotTried where none can be built, for `trains` tells why."""
+        """The game; NotTried where none can be built, as `trains` reports."""
         if not self.game:
             raise NotTried("it cannot be built; see `trains`")
         return self.game
 
     @cached_property
     def stepping(self) -> Trial:
-        """The game, where a step can be taken in it; NotTried where not, for `trains` tells why."""
+        """The game, where a step can be taken in it; NotTried where not, as `trains` reports."""
         if raised(self.trial):
             raise NotTried("no step can be taken; see `trains`")
         return self.trial
 
     @cached_property
     def flowing(self) -> Trial:
-        """The game, where torch.func can differentiate it; NotTried where not, for `mappable` tells why."""
+        """The game, where torch.func can differentiate it; NotTried where not, as `mappable` reports."""
         trial = self.trial
         try:
             # a turn may occur several times in a step: each is tried once, in order

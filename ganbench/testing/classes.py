@@ -65,7 +65,7 @@ class ComponentChecks:
 
     @classmethod
     def case(cls) -> Case:
-        """What is checked."""
+        """The case that is checked: the component, and what to try it with."""
         from ganbench.testing.case import Case
         from ganbench.testing.run import installed
 

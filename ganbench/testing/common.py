@@ -78,9 +78,9 @@ def spells_its_members(case: Case) -> None:
 
     Fix: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
     """
-    told = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
-    if told:
-        raise Unmet("; ".join(told))
+    messages = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
+    if messages:
+        raise Unmet("; ".join(messages))
 
 
 @check()
@@ -92,8 +92,8 @@ def is_documented(case: Case) -> None:
     doc = _doc(case.cls)
     if not doc:
         raise Unmet("there is no docstring")
-    told = {*meanings(doc), *_inherited(case.cls), *re.findall(r"\w+", doc)}
-    silent = [field.name for field in dataclasses.fields(case.cls) if field.name not in told]  # type: ignore[arg-type]
+    described = {*meanings(doc), *_inherited(case.cls), *re.findall(r"\w+", doc)}
+    silent = [field.name for field in dataclasses.fields(case.cls) if field.name not in described]  # type: ignore[arg-type]
     if silent:
         raise Unmet(f"nothing is said of {', '.join(map(repr, silent))}")
 

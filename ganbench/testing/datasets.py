@@ -18,9 +18,9 @@ from ganbench.testing.untouched import generators_untouched, offline
 
 @check("dataset")
 def says_what_it_lacks(case: Case) -> None:
-    """Where files lack, and there is no network, it raises BadInput, one sentence.
+    """Without its files and without a network, it raises BadInput with one sentence.
 
-    Fix: raise ganbench.BadInput with a sentence that says which file lacks, and where it belongs.
+    Fix: raise ganbench.BadInput with a sentence that names the missing file and where it belongs.
     """
     dataset = case.component
     with tempfile.TemporaryDirectory() as empty, offline():

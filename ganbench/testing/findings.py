@@ -28,7 +28,7 @@ class Finding:
     Arguments:
         check: its name, e.g. "pure".
         outcome: "failed"; "remark", where something could be better; "not tried", where the check does not
-            apply, or lacks something here; or "passed".
+            apply, or needs something that is missing here; or "passed".
         expected: what was expected, one sentence.
         seen: what was seen instead; empty where the check passed.
         fix: how to fix it; empty where there is nothing to fix.
@@ -64,13 +64,13 @@ class Unmet(Exception):
 
 
 class Remark(Unmet):
-    """It could be better."""
+    """Raised by a check that has something to say, but does not fail."""
 
     outcome = "remark"
 
 
 class NotTried(Unmet):
-    """The check does not apply, or lacks something here."""
+    """The check does not apply, or needs something that is missing here."""
 
     outcome = "not tried"
 
@@ -107,7 +107,7 @@ class Check:
         return Finding(self.name, "passed", self.expected)
 
     def _of_raised(self, error: BaseException, case: Case) -> Finding:
-        """A failure; where an earlier check has raised the same, that told it."""
+        """A failure; "not tried" if an earlier check has reported the same exception."""
         seen = describe_error(error, case.cls)
         # one bug makes most checks raise: the first reports it, the others refer to that one
         first = case.raised.setdefault(seen, self.name)

@@ -1,4 +1,4 @@
-"""Checks of loggers: told of a run's life, they raise nothing and change nothing."""
+"""Checks of loggers: during a run they raise nothing and change nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RUNS: list[dict[str, Any]] = [
 
 @check("logger")
 def takes_a_runs_life(case: Case) -> None:
-    """Told of a session with a stack that diverges, every method returns.
+    """In a session with a stack that diverges, every method returns.
 
     Fix: fix the code that raised it; expect nan, inf and None among values, and a second opening after a
     crash.
@@ -79,13 +79,13 @@ def changes_nothing_it_is_told(case: Case) -> None:
     del stack["folder"]
     # by repr: == of structures with nan is False even where nothing has changed
     if repr((stack, rows, runs)) != repr((STACK, ROWS, RUNS)):
-        raise Unmet("what it was told was changed in place")
+        raise Unmet("the stack or rows that it was given were changed in place")
 
 
 def _available(case: Case) -> None:
     why = case.component.available()
     if why is not None and (not isinstance(why, str) or not why):
-        raise Unmet(f"`available` gave {why!r}", "return None, or a sentence saying what lacks")
+        raise Unmet(f"`available` gave {why!r}", "return None, or a sentence that says what is missing")
     if why:
         raise NotTried(why)
 

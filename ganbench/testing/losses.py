@@ -69,7 +69,7 @@ def hides_no_nan(case: Case) -> None:
 
 @check("loss")
 def depends_on_its_input_alone(case: Case) -> None:
-    """Asked twice it gives the same value bit for bit, and leaves what it was given as it was.
+    """Asked twice it gives the same value bit for bit, and leaves its input as it was.
 
     Fix: keep nothing between calls: a loss has no state; draw nothing.
     """
@@ -86,12 +86,12 @@ def depends_on_its_input_alone(case: Case) -> None:
 
 def _names_its_players(case: Case) -> None:
     """Unmet where a player of the game has no method."""
-    lacking = case.trial.without_objective
-    if lacking:
-        near = {name: spelling.closest(name, lacking) for name in spelling.own(case.cls)}
-        told = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
+    without = case.trial.without_objective
+    if without:
+        near = {name: spelling.closest(name, without) for name in spelling.own(case.cls)}
+        hints = [spelling.misnamed(name, meant) for name, meant in near.items() if meant]
         players = ", ".join(case.trial.program.model.players())
-        reason = "; ".join([f"the loss has no objective for {lacking[0]!r}", *told])
+        reason = "; ".join([f"the loss has no objective for {without[0]!r}", *hints])
         raise Unmet(reason, f"name each method as its player: {players}")
 
 
@@ -118,7 +118,7 @@ def _value(case: Case, player: str, out: Out) -> object:
 
 
 def sound(case: Case) -> list[tuple[str, Out]]:
-    """The same, where every player has a method that gives a number of it."""
+    """(player, outputs) of the game; NotTried unless each player's method gives a number of them."""
     if case.trial.without_objective:
         raise NotTried("a player has no objective; see `gives-a-scalar`")
     outs = list(_outs(case))

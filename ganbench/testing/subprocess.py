@@ -1,6 +1,6 @@
-"""What `ganbench plugins check` starts: checks in a process of their own, told line by line as JSON.
+"""What `ganbench plugins check` starts: checks in a separate process, which reports line by line in JSON.
 
-A plugin may hang here, leave, or print: whoever started this reads what was told until then.
+A plugin may hang here, exit, or print: the parent process reads what was reported until then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Target:
 
 
 def main() -> None:
-    """Check sys.argv[1], with the settings (JSON) of sys.argv[2]; tell the file descriptor sys.argv[3]."""
+    """Check sys.argv[1], with the settings (JSON) of sys.argv[2]; report to the descriptor sys.argv[3]."""
     name, settings = sys.argv[1], json.loads(sys.argv[2])
     # a broken plugin must become a finding here, not an exception for the whole command
     os.environ.pop(STRICT, None)
@@ -40,14 +40,14 @@ def main() -> None:
     with os.fdopen(int(sys.argv[3]), "w", encoding="utf-8") as out:
         try:
             for event in checked(name, settings):
-                tell(out, event)
+                report(out, event)
         except BadInput as error:
-            tell(out, {"event": "bad input", "problems": [str(problem) for problem in error.problems]})
+            report(out, {"event": "bad input", "problems": [str(problem) for problem in error.problems]})
         # the parent takes a report without this line for a process that died
-        tell(out, {"event": "end"})
+        report(out, {"event": "end"})
 
 
-def tell(out: TextIO, event: Event) -> None:
+def report(out: TextIO, event: Event) -> None:
     """Write one line at once: this process may not live to write another."""
     out.write(json.dumps(event) + "\n")
     out.flush()

@@ -233,12 +233,12 @@ MISFITS = {
     "a misspelt method": (
         "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'\n    def laod(self, root): ...",
         "datasets",
-        "A lacks load; it has a method `laod`; did you mean `load`?",
+        "A does not define load; it has a method `laod`; did you mean `load`?",
     ),
     "abstract": (
         "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'",
         "datasets",
-        "A lacks load",
+        "A does not define load",
     ),
 }
 
