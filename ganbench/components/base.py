@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ganbench.components import spelling
 from ganbench.errors import BadInput, Problem, nearest
+from ganbench.storage.records import OptionValue
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Component(ABC):
         return False
 
 
-def create(cls: type[T], options: Mapping[str, Any], where: str = "") -> T:
+def create(cls: type[T], options: Mapping[str, object], where: str = "") -> T:
     """A validated component or dataclass of options. BadInput holds every unknown or ill-typed option.
 
     Options are read as JSON and strictly: a list may be a tuple, but "1" and true are not numbers.
@@ -55,7 +56,7 @@ def create(cls: type[T], options: Mapping[str, Any], where: str = "") -> T:
     return made
 
 
-def options_of(component: object) -> dict[str, Any]:
+def options_of(component: object) -> dict[str, OptionValue]:
     """All options of a component with their values, JSON-able."""
     return _adapter(type(component)).dump_python(component, mode="json")  # type: ignore[no-any-return, arg-type]
 
@@ -72,7 +73,7 @@ def sweepable(cls: type[Component]) -> frozenset[str]:
     return frozenset(f.name for f in dataclasses.fields(cls) if hints[f.name] is float)
 
 
-def bind(component: T, values: Mapping[str, Any]) -> T:
+def bind(component: T, values: Mapping[str, object]) -> T:
     """A copy of `component` with `values` in place of its options, unvalidated (they may be tensors)."""
     bound = copy.copy(component)
     for name, value in values.items():

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ganbench.errors import BadInput
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ganbench.game.update_rules import Rule
 from ganbench.components.base import Component
 from ganbench.components.data import Data, Dataset, DataSpec
-from ganbench.storage.records import ObservedRow, RunRow, StackInfo, SuiteLock
+from ganbench.storage.records import ObservedRow, OptionValue, RunRow, StackInfo, SuiteLock
 
 BuildNetworks = Callable[[DataSpec], "dict[str, nn.Module]"]
 """Makes the freshly initialised networks of one run, by name."""
@@ -35,7 +35,7 @@ class Model(Component):
     kind = "model"
     family: ClassVar[str]
     """Which losses fit: "adversarial" or "variational", or a word of your own."""
-    recipe: ClassVar[Mapping[str, Any]] = {}
+    recipe: ClassVar[Mapping[str, OptionValue]] = {}
     """What it was published with: loss, techniques, optimizer, batch, as in a suite. Taken for what a suite
     leaves out."""
     shows: ClassVar[tuple[str, ...]] = ()

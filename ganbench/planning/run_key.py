@@ -101,7 +101,7 @@ class Identities:
         }
 
     def _metric(self, entry: ComponentEntry) -> Metric:
-        cls: Any = self._catalogue.get("metric", entry["name"]).cls
+        cls = self._catalogue.get("metric", entry["name"]).cls
         metric: Metric = self._create(cls, entry["options"], entry["name"])
         return metric
 

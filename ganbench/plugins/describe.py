@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ganbench.components.base import Component, sweepable
 from ganbench.components.kinds import Loss, Metric, Model, Technique
+from ganbench.storage.records import OptionValue
 
 if TYPE_CHECKING:
     from ganbench.plugins.discovery import Registered
@@ -19,7 +20,7 @@ ARROWS = ("network", "play", "objective", "field", "rule")
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
 
 
-def describe(registered: Registered[Component]) -> dict[str, Any]:
+def describe(registered: Registered[Component]) -> dict[str, OptionValue]:
     """Plain data: kind, name, owner, doc, options, and facts that depend on the kind."""
     cls = registered.cls
     return {
@@ -60,7 +61,7 @@ def meanings(doc: str) -> dict[str, str]:
     return meaning_of
 
 
-def _option(cls: type[Component], field: Any) -> dict[str, Any]:
+def _option(cls: type[Component], field: dataclasses.Field[object]) -> dict[str, OptionValue]:
     return {
         "name": field.name,
         "type": getattr(field.type, "__name__", str(field.type)),
@@ -70,9 +71,9 @@ def _option(cls: type[Component], field: Any) -> dict[str, Any]:
     }
 
 
-def _facts(cls: type[Component]) -> dict[str, Any]:
+def _facts(cls: type[Component]) -> dict[str, OptionValue]:
     """What is worth knowing of a component of this kind, in words or plain data."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, OptionValue] = {}
     if issubclass(cls, Model):
         facts = {
             "family": cls.family,
@@ -98,7 +99,7 @@ def _facts(cls: type[Component]) -> dict[str, Any]:
 def _players(cls: type[Model]) -> dict[str, list[str]]:
     """The players of a model as it is by default; nothing where it cannot be made without options."""
     try:
-        model: Any = cls()
+        model = cls()
     except TypeError:
         return {}
     return {player: list(networks) for player, networks in model.players().items()}

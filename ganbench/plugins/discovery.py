@@ -164,7 +164,7 @@ def _failure(name: str, owner: str, error: BaseException) -> Failure:
     return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), fix)
 
 
-def _refuse_unknown_hooks(plugin: Any) -> None:
+def _refuse_unknown_hooks(plugin: object) -> None:
     """Raise Unfit where a plugin implements a hook that is none."""
     for name in dir(plugin):
         implements = getattr(getattr(plugin, name), "ganbench_impl", None)
@@ -173,7 +173,7 @@ def _refuse_unknown_hooks(plugin: Any) -> None:
             raise Unfit(f"no such hook: {name}; {nearest(name, hooks)}", "name the function as the hook")
 
 
-def _call(plugin: Any, hook: str) -> Sequence[Any]:
+def _call(plugin: object, hook: str) -> Sequence[Any]:
     """What this plugin returns from a hook (pluggy would call all plugins at once, without isolation)."""
     function = getattr(plugin, hook, None)
     if function is None or getattr(function, "ganbench_impl", None) is None:

@@ -77,7 +77,7 @@ def loaded() -> Iterator[Loading]:
         loading.seconds = time.perf_counter() - began
 
 
-def check_version(plugin: Any) -> None:
+def check_version(plugin: object) -> None:
     """Raise Unfit where a plugin says that it was written for another API."""
     refuse_other_version(getattr(plugin, VERSION, API_VERSION))
 
@@ -91,7 +91,7 @@ def check_version_of_raised(error: BaseException) -> None:
         trace = trace.tb_next
 
 
-def refuse_other_version(wanted: Any) -> None:
+def refuse_other_version(wanted: object) -> None:
     """Raise Unfit where `wanted` is not a version of the API that this ganbench has."""
     # True is an int, and would pass for version 1
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:

@@ -32,14 +32,14 @@ class Refusal:
     fix: str
 
 
-def refusal(kind: str, cls: Any) -> Refusal | None:
+def refusal(kind: str, cls: object) -> Refusal | None:
     """Why `cls` cannot be registered as a component of that kind, or None."""
     if not (isinstance(cls, type) and issubclass(cls, KINDS[kind])):
         return _of_another_kind(kind, cls)
     return _unfinished(cls) or _OF_KIND.get(kind, lambda cls: None)(cls)
 
 
-def of_values(cls: Any) -> Refusal | None:
+def of_values(cls: type) -> Refusal | None:
     """Why what a metric says of its values cannot be used, or None."""
     values, directions = getattr(cls, "values", None), get_args(Direction)
     fix = f'write `values = {{"{_name(cls)}": "lower"}}`, or "higher"; the first is the metric\'s own'
@@ -53,7 +53,7 @@ def of_values(cls: Any) -> Refusal | None:
     return None
 
 
-def of_arrows(cls: Any) -> Refusal | None:
+def of_arrows(cls: type[Technique]) -> Refusal | None:
     """Why a technique does nothing, or None."""
     if wrapped(cls) or cls.within is not Technique.within:
         return None
@@ -63,7 +63,7 @@ def of_arrows(cls: Any) -> Refusal | None:
     return Refusal("; ".join([reason, *hints]), "name its method as the arrow that it wraps")
 
 
-def _of_another_kind(kind: str, cls: Any) -> Refusal:
+def _of_another_kind(kind: str, cls: object) -> Refusal:
     """The refusal of what is not a class, or is a class of another kind."""
     wanted = KINDS[kind].__name__
     if isinstance(cls, Component):
@@ -99,7 +99,7 @@ def _unfinished(cls: Any) -> Refusal | None:
     return None
 
 
-def _of_family(cls: Any) -> Refusal | None:
+def _of_family(cls: type) -> Refusal | None:
     """A loss or model without a family fits nothing."""
     if isinstance(getattr(cls, "family", None), str):
         return None
@@ -107,7 +107,7 @@ def _of_family(cls: Any) -> Refusal | None:
     return Refusal(f"{cls.__qualname__} has no family", fix)
 
 
-def _name(cls: Any) -> str:
+def _name(cls: type) -> str:
     """The name of a component, or one made of its class's, in kebab case."""
     name = getattr(cls, "name", None)
     # MarginHinge -> margin-hinge: a hyphen where lower case meets upper case

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -100,7 +99,7 @@ class NewPlugin:
             keep_trailing_newline=True,
             trim_blocks=True,
         )
-        values: dict[str, Any] = {"new": self, "version": __version__}
+        values: dict[str, object] = {"new": self, "version": __version__}
         return environment.get_template(f"{template}.jinja").render(values)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ganbench.components.base import create, options_of, sweepable
 from ganbench.components.instances import Instances
@@ -269,7 +268,7 @@ def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfi
     return shared, values
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The JSON schema of suite files, for editors."""
     schema = Document.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

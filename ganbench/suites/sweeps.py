@@ -13,7 +13,7 @@ import typing
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ganbench.components.base import Component, unknown_option
 from ganbench.components.instances import Instances
@@ -210,11 +210,11 @@ def _nested(path: str, value: object) -> Iterator[str]:
             yield from _nested(f"{path}.{key}", item)
 
 
-def _numeric(cls: Any) -> dict[str, bool]:
+def _numeric(cls: type[Component]) -> dict[str, bool]:
     """Option -> whether it is a number (or may be one, as in `float | None`)."""
     # resolves string annotations, which `field.type` leaves as text
     hints = typing.get_type_hints(cls)
-    return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}
+    return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
 
 def _is_number(hint: object) -> bool:

@@ -7,14 +7,14 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ganbench.components.base import options_of
 from ganbench.components.instances import Instances
-from ganbench.components.kinds import Loss, Model, players_without_objective, readable
+from ganbench.components.kinds import Loss, Model, Technique, players_without_objective, readable
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import nearest
 from ganbench.plugins.discovery import Catalogue
@@ -36,6 +36,7 @@ from ganbench.suites.toml_file import Problems
 ANY_PLAYER = "*"
 """Stands for the players of a model that is not there to be asked."""
 
+T = TypeVar("T")
 Place: TypeAlias = tuple[str, Spot]
 """Owner ("r1", "optimizer.generator") and spot in the owner's table (("gamma",), ("betas", "0"))."""
 Values: TypeAlias = dict[Place, Number]
@@ -242,7 +243,7 @@ class Resolver:
         self.problems.extend(faults)
         return None if faults else Part(component, {"name": name, "options": options_of(component)})
 
-    def _ask(self, where: str, question: Any) -> Any:
+    def _ask(self, where: str, question: Callable[[], T]) -> T | None:
         """What a plugin's own code answers; None where it breaks."""
         try:
             return question()
@@ -250,7 +251,7 @@ class Resolver:
             self.problems.add(where, f"its plugin fails when asked: {type(error).__name__}: {error}")
             return None
 
-    def _fit(self, cell: Cell, model: Any, loss: Any, techniques: list[Any]) -> None:
+    def _fit(self, cell: Cell, model: Model | None, loss: Loss | None, techniques: list[Technique]) -> None:
         """Whether the parts fit each other; parts whose plugin is not there fit anything."""
         if model is None or loss is None:
             return
@@ -266,8 +267,7 @@ class Resolver:
             self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
         for technique in techniques:
             place = cell.origins["techniques"]
-            # bound by a default: a lambda would see the loop's last technique
-            reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
+            reason = self._ask(place, partial(technique.fits, model, loss))
             if reason:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
             for what in _conflicts(technique, [other.name for other in techniques]):
@@ -278,7 +278,7 @@ class Resolver:
         players = partial(players_without_objective, loss, model)
         return self._ask(cell.origins["model"], players) or []
 
-    def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
+    def _see(self, cell: Cell, model: Model, metrics: list[str]) -> None:
         """Whether the model shows, or has the players, that its metrics read."""
         shown = self._ask(cell.origins["model"], partial(readable, model)) or set()
         for index, name in enumerate(metrics):
@@ -305,7 +305,7 @@ class Resolver:
         return _labelled([variant for _, variant in variants])
 
 
-def _conflicts(technique: Any, names: list[str]) -> list[str]:
+def _conflicts(technique: Technique, names: list[str]) -> list[str]:
     """A message for each conflict of a technique with the others, and for each missing requirement."""
     clashing = [name for name in technique.conflicts if name in names]
     missing = [name for name in technique.requires if name not in names]

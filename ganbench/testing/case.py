@@ -30,6 +30,7 @@ from ganbench.game import Batch, Flow, GradientField
 from ganbench.game.fields import functional_field
 from ganbench.game.step import State
 from ganbench.plugins.discovery import Catalogue, Registered
+from ganbench.storage.records import ComponentEntry, OptionValue
 from ganbench.testing import toys
 from ganbench.testing.findings import NotTried, describe_error
 
@@ -58,7 +59,7 @@ class Trial:
         data: the data set.
     """
 
-    config: Mapping[str, Any]
+    config: Mapping[str, OptionValue]
     catalogue: Catalogue
     data: Data
 
@@ -91,7 +92,7 @@ class Trial:
         """The state in which a seed begins."""
         return self.program.initial(seed, {})
 
-    def batch(self, index: int = 0) -> dict[str, Any]:
+    def batch(self, index: int = 0) -> dict[str, torch.Tensor]:
         """A batch of training; the same for the same index."""
         return self.view.batch("train", index)
 
@@ -104,7 +105,7 @@ class Trial:
         """A trainer of some seeds, one after another."""
         return Looped(self.program, Runs(seeds, ({},) * len(seeds)), self.data, CPU)
 
-    def changed(self, data: Data | None = None, **config: Any) -> Trial:
+    def changed(self, data: Data | None = None, **config: OptionValue) -> Trial:
         """The same game with another entry in its variant, or other data."""
         # a new Trial, since the cached program belongs to the old config
         return Trial({**self.config, **config}, self.catalogue, data or self.data)
@@ -127,9 +128,9 @@ class Case:
         self,
         cls: type[Component],
         catalogue: Catalogue,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, OptionValue] | None = None,
         data: Data | None = None,
-        variant: Mapping[str, Any] | None = None,
+        variant: Mapping[str, OptionValue] | None = None,
     ) -> None:
         # copied: a test class shares one dict among all of its tests
         self.cls, self.options, self.data = cls, dict(options or {}), data
@@ -255,7 +256,7 @@ class Case:
         self._errors |= {name: why for name, why in reasons.items() if why}
         return [(name, data) for name, data in made if not reasons[name]]
 
-    def _configs(self) -> Iterator[dict[str, Any]]:
+    def _configs(self) -> Iterator[dict[str, OptionValue]]:
         """Variants that hold the component, the smallest first."""
         for model, loss, techniques in self._partners():
             entry = self._entry("model", model)
@@ -277,7 +278,7 @@ class Case:
                 "precision": "float64",
             }
 
-    def _entry(self, kind: str, name: str) -> dict[str, Any]:
+    def _entry(self, kind: str, name: str) -> ComponentEntry:
         """A component of the game, with its options."""
         own = (kind, name) == (self.cls.kind, self.cls.name)
         options = self.options if own else self.variant.get("options", {}).get(name, {})
@@ -287,7 +288,7 @@ class Case:
         """(model, loss, techniques) by name."""
         own = self.cls
         for model in self._models():
-            cls: Any = self._cls("model", model)
+            cls: type[Model] = self._cls("model", model)
             techniques = tuple(self.variant.get("techniques", ()))
             if issubclass(own, Technique):
                 techniques = (*techniques, *own.requires, own.name)
@@ -313,17 +314,17 @@ class Case:
             return [name for name in every if self._gives(self._cls("model", name), self.cls.reads)]
         return every
 
-    def _gives(self, model: Any, reads: tuple[str, ...]) -> bool:
+    def _gives(self, model: type[Model], reads: tuple[str, ...]) -> bool:
         """Whether a model has all that a metric reads."""
         return set(reads) <= _readable(model)
 
-    def _losses(self, model: Any) -> Sequence[str]:
+    def _losses(self, model: type[Model]) -> Sequence[str]:
         """Names of losses to try it with."""
         if issubclass(self.cls, Loss):
             return [self.cls.name]
         if "loss" in self.variant:
             return [self.variant["loss"]]
-        wanted = model.recipe.get("loss")
+        wanted: str = model.recipe.get("loss", "")
         if wanted in self._known("loss"):
             return [wanted]
         if model.family == toys.ToyLoss.family:

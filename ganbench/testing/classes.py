@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ganbench.testing.findings import Check, Finding, checks_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from ganbench.components.base import Component
     from ganbench.components.data import Data
+    from ganbench.storage.records import OptionValue
     from ganbench.testing.case import Case
 
 
@@ -36,12 +39,12 @@ class ComponentChecks:
 
     kind: ClassVar[str] = ""
     component: ClassVar[type[Component]]
-    options: ClassVar[Mapping[str, Any]] = {}
+    options: ClassVar[Mapping[str, OptionValue]] = {}
     data: ClassVar[Data | None] = None
-    variant: ClassVar[Mapping[str, Any]] = {}
+    variant: ClassVar[Mapping[str, OptionValue]] = {}
     skip: ClassVar[tuple[str, ...]] = ()
 
-    def pytest_generate_tests(self, metafunc: Any) -> None:
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test a check."""
         # a subclass may add tests of its own, which take no check
         if "conformance" in metafunc.fixturenames:

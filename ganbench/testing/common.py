@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import json
 import re
-from typing import Any
 
 from ganbench.components import spelling
 from ganbench.components.base import create, options_of
@@ -116,7 +115,7 @@ def _doc(cls: type) -> str:
     return "" if doc.startswith(f"{cls.__name__}(") else doc
 
 
-def _inherited(cls: Any) -> set[str]:
+def _inherited(cls: type) -> set[str]:
     """Options that the bases say something of."""
     # without the class itself and `object`
     return {name for base in cls.__mro__[1:-1] for name in meanings(inspect.getdoc(base) or "")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 from unittest import mock
 
 import torch
@@ -15,6 +14,7 @@ from ganbench.components.kinds import Evaluation
 from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.trainers import Runs, stacked
 from ganbench.errors import BadInput
+from ganbench.game.step import State
 from ganbench.plugins.validation import of_values
 from ganbench.storage.records import EvaluateConfig
 from ganbench.testing.case import Case
@@ -96,12 +96,12 @@ def tells_nan(case: Case) -> None:
             raise Unmet(f"{name} of samples that are nan is {value:.4g}")
 
 
-def _measured(case: Case) -> dict[str, Any]:
+def _measured(case: Case) -> dict[str, float]:
     evaluator, state = _evaluator(case)
     return {row["metric"]: row["value"] for row in evaluator.measure(state, 1, [0])}
 
 
-def _evaluator(case: Case) -> tuple[Evaluator, Any]:
+def _evaluator(case: Case) -> tuple[Evaluator, State]:
     """An evaluator of the metric in a toy game that it can be taken in, and where that game begins."""
     if of_values(case.cls):
         raise NotTried("its values are not sound; see `declares-its-values`")
@@ -124,7 +124,7 @@ def _evaluator(case: Case) -> tuple[Evaluator, Any]:
     raise NotTried("; ".join(dict.fromkeys(reasons)) or case.why_none())
 
 
-def _evaluation(evaluator: Evaluator, state: Any) -> Evaluation:
+def _evaluation(evaluator: Evaluator, state: State) -> Evaluation:
     """What the evaluator shows its metric of that state."""
     (metric,) = evaluator._metrics
     seen: list[Evaluation] = []

@@ -11,15 +11,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from ganbench.components.base import Component
 from ganbench.errors import BadInput, nearest
 from ganbench.hookspecs import PROJECT
 from ganbench.plugins.discovery import DISABLE, STRICT, Catalogue, Failure, Registered, discover
 from ganbench.plugins.loading import SLOW
+from ganbench.storage.records import OptionValue
 
-Event = dict[str, Any]
+Event = dict[str, OptionValue]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def report(out: TextIO, event: Event) -> None:
     out.flush()
 
 
-def checked(name: str, settings: Mapping[str, Any]) -> Iterator[Event]:
+def checked(name: str, settings: Mapping[str, OptionValue]) -> Iterator[Event]:
     """What happens, one event after another.
 
     "check": a check of a component begins; "finding": what it found.
@@ -116,7 +117,7 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
 
 
 def of_component(
-    registered: Registered[Component], catalogue: Catalogue, settings: Mapping[str, Any]
+    registered: Registered[Component], catalogue: Catalogue, settings: Mapping[str, OptionValue]
 ) -> Iterator[Event]:
     """The checks of one component."""
     # torch is not needed where a plugin cannot be loaded

@@ -45,7 +45,7 @@ def wraps_something(case: Case) -> None:
 
     Fix: name its method as the arrow that it wraps.
     """
-    why = of_arrows(case.cls)
+    why = of_arrows(case.cls)  # type: ignore[arg-type]
     if why:
         raise Unmet(why.reason)
 
