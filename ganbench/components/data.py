@@ -32,7 +32,7 @@ class DataSpec:
 
     @property
     def numel(self) -> int:
-        """Numbers in one sample."""
+        """How many numbers one sample has."""
         # 1 for a scalar, whose shape is empty
         total = 1
         for extent in self.shape:
@@ -82,7 +82,7 @@ class Data:
 
 
 class Dataset(Component):
-    """Where data come from."""
+    """A source of data: files, a download or a formula."""
 
     kind = "dataset"
 

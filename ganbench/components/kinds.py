@@ -145,7 +145,11 @@ def objective_of(loss: Loss, model: Model, player: str) -> Callable[[Out], Tenso
     # several players that do not judge (an encoder, say), which one "generator" means is not ours to guess.
     judges = model.judges()
     others = [other for other in model.players() if other not in judges]
-    side = "discriminator" if player in judges else "generator" if judges and others == [player] else player
+    side = player
+    if player in judges:
+        side = "discriminator"
+    elif judges and others == [player]:
+        side = "generator"
     methods = (getattr(loss, name, None) for name in (player, side))
     return next((method for method in methods if callable(method)), None)
 

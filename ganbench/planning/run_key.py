@@ -22,7 +22,7 @@ class DataSource(Protocol):
     """Data sets by their entries in a variant: `ganbench.engine.data.Sources`, which imports torch."""
 
     def load(self, entry: ComponentEntry) -> Data:
-        """The data."""
+        """The data of a data set's entry."""
 
     def digest(self, entry: ComponentEntry) -> str:
         """SHA-256 of everything in the data."""

@@ -43,7 +43,7 @@ class NewPlugin:
 
     @property
     def words(self) -> str:
-        """The kind in words."""
+        """The kind as a sentence names it."""
         return WORDS.get(self.kind, self.kind)
 
     @property
@@ -53,7 +53,7 @@ class NewPlugin:
 
     @property
     def distribution(self) -> str:
-        """Name of the distribution."""
+        """Name of the distribution, as pip installs it."""
         return f"ganbench-{self.name}"
 
     @property

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ganbench.errors import nearest
-from ganbench.suites.toml_file import Problems, RawTable, RawValue
+from ganbench.suites.toml_file import Problems, RawTable, RawValue, items_of
 from ganbench.text import brief
 
 MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
@@ -261,8 +261,7 @@ def _without(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]], depth
 
 def _unusable(value: RawValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Numbers that are not finite or too large, and dates: TOML has them, suites do not."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in items_of(value):
         yield from _unusable(item, (*path, str(key)))
     if isinstance(value, float) and not math.isfinite(value):
         yield path, f"must be finite (got {value})"

@@ -19,7 +19,7 @@ from ganbench.components.base import Component, unknown_option
 from ganbench.components.instances import Instances
 from ganbench.errors import nearest
 from ganbench.storage.records import OptionValue
-from ganbench.suites.toml_file import Problems
+from ganbench.suites.toml_file import Problems, items_of
 from ganbench.text import brief
 
 KINDS = ("sweep", "linspace", "logspace")
@@ -202,8 +202,7 @@ def _parse_faults(path: str, table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _nested(path: str, value: object) -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in items_of(value):
         if is_sweep(item):
             yield f"{path}.{key}"
         else:

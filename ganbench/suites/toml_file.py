@@ -28,7 +28,7 @@ class Problems:
         self._places: set[str] = set()
 
     def add(self, where: str, what: str) -> None:
-        """Take note that `what` is wrong at `where`."""
+        """Record that `what` is wrong at `where`."""
         self._places.add(where)
         for path, shown in self.renamed.items():
             if where == path:
@@ -38,7 +38,7 @@ class Problems:
         self.found[Problem(printable(where), what)] = None
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Take note of several."""
+        """Record several problems."""
         for problem in problems:
             self.add(problem.where, problem.what)
 
@@ -70,6 +70,13 @@ class SuiteFile:
         if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
             return []  # loading the suite reports it
         return [self.path.parent / name for name in names]
+
+
+def items_of(value: RawValue) -> Iterable[tuple[object, RawValue]]:
+    """The entries of a table by key, or of a list by index; nothing for other values."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def read(path: Path | str) -> SuiteFile:

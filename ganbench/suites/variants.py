@@ -82,10 +82,10 @@ class Part(NamedTuple):
 
 @dataclass
 class Resolver:
-    """Turns cells into variants, taking note of all that is wrong.
+    """Turns cells into variants, and records all problems.
 
     Arguments:
-        checked: what is known to be absent or faulty; cells with a faulty part are left out.
+        checked: absent and faulty components; cells with a faulty part are left out.
         overridden: place of an optimiser table -> the players that it has tables for, and those of models.
     """
 
@@ -323,7 +323,7 @@ def tables_of(config: VariantConfig) -> dict[str, dict[str, OptionValue]]:
 
 
 def read_spot(table: Table, spot: Spot) -> OptionValue:
-    """The value at `spot`."""
+    """The value at one spot of a component's table."""
     value = table[spot[0]]
     return value[int(spot[1])] if len(spot) > 1 else value
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class CheckRemark(UserWarning):
-    """A check that did not fail, but has something to say."""
+    """A warning: a check passed, but something could be better."""
 
 
 class ComponentChecks:
@@ -34,7 +34,7 @@ class ComponentChecks:
         data: what to try it on; None: small data of the kit's own.
         variant: other parts of the game it is tried in: "model", "loss", "techniques" (names), "options"
             (name -> options), "batch", "optimizer".
-        skip: names of checks that it is known not to pass, e.g. ("mappable",).
+        skip: names of checks that it is expected to fail, e.g. ("mappable",).
     """
 
     kind: ClassVar[str] = ""
@@ -45,7 +45,7 @@ class ComponentChecks:
     skip: ClassVar[tuple[str, ...]] = ()
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test a check."""
+        """Parametrize `test_it` with the checks of this kind."""
         # a subclass may add tests of its own, which take no check
         if "conformance" in metafunc.fixturenames:
             checks = checks_of(self.kind)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def ganbench_catalogue() -> Catalogue:
-    """All that is installed."""
+    """The catalogue of all installed components."""
     from ganbench.testing.run import installed
 
     return installed()

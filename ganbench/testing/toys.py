@@ -33,11 +33,11 @@ class ToyGAN(Model):
     width: int = 8
 
     def players(self) -> dict[str, tuple[str, ...]]:
-        """One network each."""
+        """Generator and discriminator, with one network each."""
         return {"generator": ("generator",), "discriminator": ("discriminator",)}
 
     def turns(self) -> tuple[tuple[str, ...], ...]:
-        """The discriminator first."""
+        """The discriminator moves first, then the generator."""
         return (("discriminator",), ("generator",))
 
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
@@ -49,7 +49,7 @@ class ToyGAN(Model):
         return {"generator": nn.Sequential(generator, shaped), "discriminator": discriminator}
 
     def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
-        """Noise: B x 2."""
+        """The generator's input: Gaussian noise, B x 2."""
         return {"noise": Draw((batch, 2))}
 
     def play(self, player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -61,11 +61,11 @@ class ToyGAN(Model):
         return out
 
     def sample_draws(self, spec: DataSpec, n: int) -> dict[str, Draw]:
-        """Noise: n x 2."""
+        """The generator's input: Gaussian noise, n x 2."""
         return self.draws(spec, n)
 
     def sample(self, nets: Nets, batch: Mapping[str, Tensor]) -> Tensor:
-        """n x shape."""
+        """Generated samples, n x shape."""
         samples: Tensor = nets["generator"](batch["noise"])
         return samples
 
