@@ -24,7 +24,7 @@ HINTS = {
     "ganbench": "import ganbench",
 }
 """A name that authors forget to import -> how it is imported."""
-RAISED = "fix the code that raised it"
+RAISED = "correct the code that raised it"
 # what lies between an author's frames when a plugin is loaded: pluggy and importlib call it
 _FOLDERS = (CORE, Path(pluggy.__file__).parent, Path(importlib.__file__).parent)
 _MACHINERY = tuple(f"{folder}{os.sep}" for folder in _FOLDERS)

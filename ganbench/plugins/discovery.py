@@ -38,7 +38,7 @@ STRICT = "GANBENCH_STRICT_PLUGINS"
 _OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
 _FIXES = {
     "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
-    "TooSlow": "import what takes long inside the functions that need it",
+    "TooSlow": "do slow work and slow imports inside the functions that need them",
 }
 """Name of an exception -> how to fix it."""
 

@@ -1,6 +1,6 @@
 """Why a class cannot be registered as a component, and how to fix it.
 
-What is refused here would otherwise break later, or do nothing without a word.
+What is refused here would otherwise fail later, or silently do nothing.
 """
 
 from __future__ import annotations

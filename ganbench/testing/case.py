@@ -118,10 +118,10 @@ class Case:
         cls: the component.
         catalogue: what is installed: a loss is tried with models of its family, a model with its
             recipe's loss.
-        options: of the component, where its defaults will not do.
+        options: of the component, where its defaults do not suffice.
         data: to try it on; None: small data of the kit's own.
-        variant: other parts of the game, where the kit's choice will not do: "model", "loss", "techniques"
-            (names), "options" (name -> options), "batch", "optimizer" (one table).
+        variant: other parts of the game, where the kit's choice does not suffice: "model", "loss",
+            "techniques" (names), "options" (name -> options), "batch", "optimizer" (one table).
     """
 
     def __init__(

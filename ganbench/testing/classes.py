@@ -30,7 +30,7 @@ class ComponentChecks:
 
     Arguments:
         component: the class to check.
-        options: its options, where the defaults will not do.
+        options: its options, where the defaults do not suffice.
         data: what to try it on; None: small data of the kit's own.
         variant: other parts of the game it is tried in: "model", "loss", "techniques" (names), "options"
             (name -> options), "batch", "optimizer".
@@ -55,7 +55,7 @@ class ComponentChecks:
         """The component passes the check."""
         __tracebackhide__ = True
         if conformance.name in self.skip:
-            _skip(f"{conformance.name} is not asked of it")
+            _skip(f"{conformance.name} is skipped")
         settle(conformance(self._case()))
 
     @classmethod

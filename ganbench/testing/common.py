@@ -54,7 +54,7 @@ def refuses_unknown_options(case: Case) -> None:
     except BadInput:
         pass
     else:
-        raise Unmet("the unknown option 'no_such_option' was taken without a word")
+        raise Unmet("the unknown option 'no_such_option' was accepted silently")
     astray = [name for name in case.cls.places if name not in fields]
     if astray:
         raise Unmet(f"`places` names {astray[0]!r}, which is no option; {nearest(astray[0], fields)}")
@@ -94,7 +94,7 @@ def is_documented(case: Case) -> None:
     described = {*meanings(doc), *_inherited(case.cls), *re.findall(r"\w+", doc)}
     silent = [field.name for field in dataclasses.fields(case.cls) if field.name not in described]  # type: ignore[arg-type]
     if silent:
-        raise Unmet(f"nothing is said of {', '.join(map(repr, silent))}")
+        raise Unmet(f"the docstring does not mention {', '.join(map(repr, silent))}")
 
 
 @check("model", "loss", "technique", "metric")

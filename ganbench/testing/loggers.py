@@ -58,7 +58,7 @@ RUNS: list[dict[str, Any]] = [
 def takes_a_runs_life(case: Case) -> None:
     """In a session with a stack that diverges, every method returns.
 
-    Fix: fix the code that raised it; expect nan, inf and None among values, and a second opening after a
+    Fix: correct the code that raised it; expect nan, inf and None among values, and a second opening after a
     crash.
     """
     _available(case)

@@ -114,7 +114,7 @@ def _value(case: Case, player: str, out: Out) -> object:
         seen = f"the {player}'s method reads {name!r}; on that turn there are {', '.join(out)}"
         # models give real logits on the generator's turn only to losses that ask for pairs
         pairs = name == "real_logits" and not case.component.pairs
-        raise Unmet(seen, "say `pairs = True` beside `family`" if pairs else "read what is there") from None
+        raise Unmet(seen, "write `pairs = True` next to `family`" if pairs else "read one of these") from None
 
 
 def sound(case: Case) -> list[tuple[str, Out]]:
@@ -129,7 +129,7 @@ def sound(case: Case) -> list[tuple[str, Out]]:
         except (Exception, SystemExit):
             sound = False
         if not sound:
-            raise NotTried("its methods do not give numbers; see `gives-a-scalar`")
+            raise NotTried("its methods do not return numbers; see `gives-a-scalar`")
     return outs
 
 

@@ -46,7 +46,7 @@ def measures_what_it_declares(case: Case) -> None:
 
 @check("metric")
 def measures_the_same_again(case: Case) -> None:
-    """Asked again about the same run it says the same, and global generators are left alone.
+    """Measured again, the same run gives the same values; global generators are left alone.
 
     Fix: draw from evaluation.generator alone, and from no global one.
     """
@@ -79,7 +79,7 @@ def changes_no_samples(case: Case) -> None:
 
 @check("metric")
 def tells_nan(case: Case) -> None:
-    """Of a run whose samples are nan it says nan, inf or the worst there is; or gives a message.
+    """Of a run whose samples are nan it reports nan, inf or the worst possible value, or raises a message.
 
     Fix: begin with `if not samples.isfinite().all(): return nan`.
     """

@@ -97,7 +97,7 @@ def find(name: str, catalogue: Catalogue) -> Target:
 
 def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
     """Findings about how plugins were loaded."""
-    loads = "It is imported, its hooks are known, and what they give can be registered."
+    loads = "It is imported, its hooks are known, and the components that they return can be registered."
     for failure in target.failures:
         yield _finding("loads", loads, failure.reason, failure.fix) | {"traceback": failure.traceback}
     if not target.failures and target.plugins:
@@ -109,10 +109,10 @@ def of_loading(target: Target, catalogue: Catalogue) -> Iterator[Event]:
         fix = "print nothing at the top of a module; use the module warnings to warn"
         yield _finding("imports-quietly", "Importing it prints nothing.", printed, fix)
         slow = f"it took {loading.seconds:.1f} s" if loading.slow and not own else ""
-        fix = "do the work, and import what takes long, inside the functions that need it"
+        fix = "do slow work and slow imports inside the functions that need them"
         yield _finding("imports-quickly", f"Importing it takes less than {SLOW:g} s.", slow, fix)
         if not catalogue.manager.get_hookcallers(catalogue.manager.get_plugin(plugin)):
-            fix = "mark the functions that give components with @ganbench.hookimpl"
+            fix = "mark the functions that return components with @ganbench.hookimpl"
             yield _finding("provides-something", "It implements a hook.", "it implements none", fix)
 
 

@@ -1,4 +1,4 @@
-"""Toy games that components are tried in: two tiny GANs, a logistic loss, and small data of every kind."""
+"""Toy games in which components are tried: two tiny GANs, a logistic loss, and small data of every kind."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_wrong_losses(toys, cls, name, seen):
 
 
 def test_a_relativistic_loss_is_told_what_to_say(toys):
-    assert found(Pairing, toys)["gives-a-scalar"].fix == "say `pairs = True` beside `family`"
+    assert found(Pairing, toys)["gives-a-scalar"].fix == "write `pairs = True` next to `family`"
 
 
 class Level(kit.ToyGAN):
@@ -289,7 +289,7 @@ def test_what_a_metric_raises_is_told_once(toys):
     members = {"values": {"mine": "lower"}, "measure": lambda self, e: 1 / 0}
     findings = found(named(ganbench.Metric, **members), toys)
     assert [name for name, one in findings.items() if not one.ok] == ["measures-what-it-declares"]
-    assert findings["measures-what-it-declares"].fix == "fix the code that raised it"
+    assert findings["measures-what-it-declares"].fix == "correct the code that raised it"
     echoes = [one for one in findings.values() if one.seen == "it raises; see `measures-what-it-declares`"]
     assert len(echoes) == 3
 
@@ -385,7 +385,7 @@ def test_options(toys):
     findings = found(Needy, toys)
     assert findings["refuses-unknown-options"].outcome == "failed"
     assert findings["cites-its-paper"].outcome == "remark"
-    assert findings["is-documented"].seen == "nothing is said of 'weight'"
+    assert findings["is-documented"].seen == "the docstring does not mention 'weight'"
     sound = found(Needy, toys, options={"weight": 2.0})
     assert "did you mean 'weight'" in sound["refuses-unknown-options"].seen
 

@@ -24,7 +24,7 @@ WRONG = {
     "import_error": (
         "loads",
         "ModuleNotFoundError: No module named 'no_such_package",
-        "fix the code that raised it",
+        "correct the code that raised it",
     ),
     "leaks": (
         "reaches-only-the-mover",
