@@ -54,7 +54,8 @@ def wraps_something(case: Case) -> None:
 def trains(case: Case) -> None:
     """20 steps of a toy game raise nothing, stay finite and move every player.
 
-    Fix: correct the code that raised it; where it cannot be used with a model or data, say so (`fits`, BadInput).
+    Fix: correct the code that raised it; if it cannot be used with a model or data, say so (`fits`,
+    BadInput).
     """
     if not case.game:
         # where nothing is of its family, that is no fault of the component

@@ -49,7 +49,7 @@ WRONG = {
     "sleeps_on_import": ("imports-quickly", "it took 2.", "inside the functions that need it"),
     "unknown_option": (
         "refuses-unknown-options",
-        "the unknown option 'no_such_option' was taken",
+        "the unknown option 'no_such_option' was accepted",
         "`__init__`",
     ),
     "wrong_shape": (
