@@ -63,8 +63,8 @@ def misnamed(name: str, meant: str) -> str:
 def closest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
     """The choice that is most alike, or an empty string."""
     # sorted: a set has no order, and ties would change from run to run
-    found = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)
-    return found[0] if found else ""
+    close = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)
+    return close[0] if close else ""
 
 
 def _annotated(cls: type) -> Iterable[str]:

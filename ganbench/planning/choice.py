@@ -70,9 +70,9 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
         raise BadInput(f"unknown device {device!r}; {nearest(device, ['cpu', 'cuda'])}")
     if device == "cuda" and not torch.cuda.is_available():
         raise BadInput("no CUDA device is available on this machine; choose --device cpu")
-    known = ["auto", "loop", *catalogue.names("executor")]
-    if engine not in known:
-        raise BadInput(f"unknown engine {engine!r}; {nearest(engine, known)}")
+    engines = ["auto", "loop", *catalogue.names("executor")]
+    if engine not in engines:
+        raise BadInput(f"unknown engine {engine!r}; {nearest(engine, engines)}")
     if engine == "loop" and device == "cuda":
         raise BadInput("the engine loop runs on a CPU only; choose an executor such as cuda-graph")
     if engine not in ("auto", "loop"):

@@ -106,7 +106,9 @@ class Plan:
         """
         keys = [run.key for run in self.runs]
         planned = {key for stack in self.stacks for key in stack.config["keys"]}
-        kept = [e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])]
+        unchanged = [
+            e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])
+        ]
         variants = [LockedVariant(label=v.label, config=v.config, swept=v.swept) for v in self.suite.variants]
         return {
             "schema": SCHEMA,
@@ -121,7 +123,7 @@ class Plan:
             "directions": self.directions,
             "variants": variants,
             "failed": self.failed,
-            "stacks": [*kept, *(stack.entry for stack in self.stacks)],
+            "stacks": [*unchanged, *(stack.entry for stack in self.stacks)],
         }
 
 
@@ -332,8 +334,8 @@ class _Planner:
     def _directions(self) -> dict[str, str]:
         """Metric value -> which direction is better."""
         names = {e["name"] for v in self._suite.variants for e in v.config["evaluate"]["metrics"]}
-        known = self._catalogue.of("metric")
-        tables = [known[name].cls.values for name in sorted(names & known.keys())]
+        installed = self._catalogue.of("metric")
+        tables = [installed[name].cls.values for name in sorted(names & installed.keys())]
         return {value: direction for table in tables for value, direction in table.items()}
 
 

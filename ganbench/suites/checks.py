@@ -76,8 +76,8 @@ class Checker:
         return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]})
 
     def _check_name(self, kind: str, name: str, where: str) -> None:
-        known, disabled = self.catalogue.components[kind], self.catalogue.disabled
-        if name in known or (kind, name) in self.missing:
+        installed, disabled = self.catalogue.components[kind], self.catalogue.disabled
+        if name in installed or (kind, name) in self.missing:
             return
         if refused := self.catalogue.refused(kind, name):
             self.unknown.add(name)
@@ -85,14 +85,14 @@ class Checker:
             return
         # where plugins failed or are disabled, a name may be theirs: only what is nearly equal is a typo then
         failures = [f for f in self.catalogue.failures if not (f.component and f.component[1])]
-        if (failures or disabled) and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+        if (failures or disabled) and not difflib.get_close_matches(name, installed, n=1, cutoff=0.8):
             causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.message}" for f in failures]
             causes += [f"plugin {plugin!r} of {owner} is disabled" for plugin, owner in disabled.items()]
             self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
             return
         self.unknown.add(name)
         self.problems.add(
-            where, f"unknown {kind} {brief(name)}; {nearest(name, known)}{self._hint(name, known)}"
+            where, f"unknown {kind} {brief(name)}; {nearest(name, installed)}{self._hint(name, installed)}"
         )
 
     def _hint(self, name: str, known: Iterable[str]) -> str:
@@ -104,7 +104,7 @@ class Checker:
             return ""
         return "; a plugin's file is named in plugins = [...] or by --plugin"
 
-    def _check_options(self, name: str, table: Table, where: str, kept: Table) -> None:
+    def _check_options(self, name: str, table: Table, where: str, inherited: Table) -> None:
         """Check options of every kind of component that has the name; `kept` are those that they add to."""
         # one table serves all kinds: a model and a metric may share a name
         for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
@@ -113,7 +113,7 @@ class Checker:
                 continue
             if self._check_swept(kind, table, where, faulty=name):
                 continue
-            if not sweeps.check(registered.cls, {**kept, **table}, where, self.problems, self.instances):
+            if not sweeps.check(registered.cls, {**inherited, **table}, where, self.problems, self.instances):
                 self.faulty.add(name)
 
     def _check_swept(self, kind: str, table: Table, where: str, faulty: str) -> bool:
@@ -130,8 +130,8 @@ class Checker:
         sound = self._check_optimizer_options(base, where)
         # players inherit from the base: without a known optimiser there is nothing to check them by
         for player, override in player_tables(table).items() if base.get("name") in list(OPTIMIZERS) else ():
-            kept = sweeps.first(base) if sound else {"name": base["name"]}
-            sound &= self._check_optimizer_options(inherit(kept, override), f"{where}.{player}")
+            inherited = sweeps.first(base) if sound else {"name": base["name"]}
+            sound &= self._check_optimizer_options(inherit(inherited, override), f"{where}.{player}")
         if not sound:
             self.faulty.add(where)
 

@@ -196,10 +196,10 @@ def _exceeds(every: OptionValue, steps: int) -> bool:
 
 def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, OptionValue]:
     """All thresholds, defaults filled in."""
-    known = [field.name for field in fields(Thresholds)]
-    for name in given.keys() - set(known):
-        problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
-    sound = {name: value for name, value in given.items() if name in known}
+    thresholds = [field.name for field in fields(Thresholds)]
+    for name in given.keys() - set(thresholds):
+        problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, thresholds)}")
+    sound = {name: value for name, value in given.items() if name in thresholds}
     try:
         return options_of(create(Thresholds, sound, "verdict"))
     except BadInput as error:
@@ -209,8 +209,8 @@ def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, 
 
 def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, OptionValue]:
     """What a model was published with; nothing where it is not there."""
-    found = catalogue.of("model").get(model or "")
-    return found.cls.recipe if found else {}
+    registered = catalogue.of("model").get(model or "")
+    return registered.cls.recipe if registered else {}
 
 
 def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, ...]:
@@ -226,13 +226,13 @@ def _compare(
 ) -> CompareConfig:
     """What is compared; the metric is by default the first one of the first variant that has any."""
     names = list(dict.fromkeys(metric["name"] for cell in cells for metric in cell.metrics()))
-    known = catalogue.of("metric")
-    values = [value for name in names if name in known for value in known[name].cls.values]
+    installed = catalogue.of("metric")
+    values = [value for name in names if name in installed for value in installed[name].cls.values]
     metric = document.compare.metric or (values[0] if values else None)
     # a metric may give several values, none of them of its name: then its first one is meant
-    if metric is not None and metric in names and metric in known and metric not in values:
-        metric = next(iter(known[metric].cls.values))
-    if metric is not None and metric not in values and all(name in known for name in names):
+    if metric is not None and metric in names and metric in installed and metric not in values:
+        metric = next(iter(installed[metric].cls.values))
+    if metric is not None and metric not in values and all(name in installed for name in names):
         problems.add("compare.metric", f"no variant is measured by {metric!r}; {nearest(metric, values)}")
     baseline = document.compare.baseline.given() if document.compare.baseline else None
     if baseline is not None and not problems.found:  # another problem may be why no variant is like it

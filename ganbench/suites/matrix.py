@@ -77,15 +77,15 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
     product = [] if matrix and not lists else list(_product(document, lists, recipes))
     product = _exclude(matrix, product, problems) if matrix else product
     includes = matrix.include if matrix else []
-    found = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
-    if not found:
+    entries = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
+    if not entries:
         problems.add("matrix.exclude", "excludes every cell: no variant is left")
-    for cell in found:
+    for cell in entries:
         for key in _REQUIRED:
             if key not in cell.values:
                 place = cell.where if cell.where != "matrix" else "defaults"
                 problems.add(f"{place}.{key}", "is missing; set it in [defaults] or in [matrix]")
-    return found if found and all(cell.values.keys() >= set(_REQUIRED) for cell in found) else None
+    return entries if entries and all(cell.values.keys() >= set(_REQUIRED) for cell in entries) else None
 
 
 def _base(document: Document) -> RawTable:
@@ -107,8 +107,8 @@ def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: R
     several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
     where = "matrix" if lists else "defaults"
     for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
-        own = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
-        values = _completed(base | own, recipes)
+        chosen_values = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
+        values = _completed(base | chosen_values, recipes)
         places = {key: f"matrix.{key}.{index}" for key, (index, _) in zip(lists, chosen, strict=True)}
         shown = tuple(f"{key}={values[key]}" for key in several)
         yield Cell(where, values, origins | places, document.options, {}, shown)
@@ -117,15 +117,17 @@ def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: R
 def _include(document: Document, index: int, include: Include, recipes: Recipes) -> Cell:
     where = f"matrix.include.{index}"
     base, given = _base(document), include.given()
-    own = given.pop("options", {})
+    own_options = given.pop("options", {})
     # merged, so that an entry can change the metrics alone
     evaluate = base.get("evaluate", {}) | given.get("evaluate", {})
     values = _completed(base | given | {"evaluate": evaluate}, recipes)
-    options = document.options | {name: document.options.get(name, {}) | own[name] for name in own}
+    options = document.options | {
+        name: document.options.get(name, {}) | own_options[name] for name in own_options
+    }
     own_keys = given.keys() | {f"evaluate.{key}" for key in given.get("evaluate", ())}
     keys = [*values, *_REQUIRED, *_EVALUATE]
     origins = {key: f"{where if key in own_keys else 'defaults'}.{key}" for key in keys}
-    return Cell(where, values, origins, options, {name: f"{where}.options.{name}" for name in own})
+    return Cell(where, values, origins, options, {name: f"{where}.options.{name}" for name in own_options})
 
 
 def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Cell]:

@@ -249,14 +249,14 @@ def _remains(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]]) -> Do
 
 def _without(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]], depth: int) -> RawTable:
     """`raw` without the keys at `faulty`, cut at `depth`; lists stay whole or go, so that indices hold."""
-    kept = dict(raw)
+    remaining = dict(raw)
     for path in faulty:
         top = path[0]
-        if depth == 2 and len(path) > 1 and isinstance(kept.get(top), dict):
-            kept[top] = {key: value for key, value in kept[top].items() if key != path[1]}
+        if depth == 2 and len(path) > 1 and isinstance(remaining.get(top), dict):
+            remaining[top] = {key: value for key, value in remaining[top].items() if key != path[1]}
         else:
-            kept.pop(top, None)
-    return kept
+            remaining.pop(top, None)
+    return remaining
 
 
 def _unusable(value: RawValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -139,9 +139,9 @@ def check(cls: type[Component], table: Table, where: str, problems: Problems, in
     sound = len(usable) == len(table)
     base = first(usable)
     dropped = set(table) - set(usable)
-    _, found = instances.attempt(cls, base, where)
+    _, faults_of_value = instances.attempt(cls, base, where)
     # options whose sweep is malformed are reported already, and would be missing here
-    faults = [p for p in found if p.where.removeprefix(f"{where}.") not in dropped]
+    faults = [p for p in faults_of_value if p.where.removeprefix(f"{where}.") not in dropped]
     problems.extend(faults)
     if faults or not sound:
         return False
@@ -150,9 +150,9 @@ def check(cls: type[Component], table: Table, where: str, problems: Problems, in
             continue  # counting the runs reports it; enumerating them would take forever
         # one sweep at a time, the others at their first values: all together they may be millions
         for value in axis.sweep.values()[1:]:
-            _, found = instances.attempt(cls, fill(base, {axis.spot: value}), where)
-            if found:
-                problems.extend(found)
+            _, faults_of_value = instances.attempt(cls, fill(base, {axis.spot: value}), where)
+            if faults_of_value:
+                problems.extend(faults_of_value)
                 sound = False
                 break  # the other values most likely have the same fault
     return sound

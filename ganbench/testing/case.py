@@ -342,12 +342,12 @@ class Case:
 
 def with_toys(catalogue: Catalogue, cls: type[Component] | None = None) -> Catalogue:
     """A copy of the catalogue that holds the kit's toys, and `cls` under its own name."""
-    components = {kind: dict(known) for kind, known in catalogue.components.items()}
+    components = {kind: dict(registered) for kind, registered in catalogue.components.items()}
     ours: list[type[Component]] = [toys.ToyGAN, toys.ToyConvGAN, toys.ToyLoss]
     for one in [*ours, cls] if cls else ours:
         # a component that is registered keeps its true owner and version
-        known = components[one.kind].get(one.name)
-        if not known or known.cls is not one:
+        registered = components[one.kind].get(one.name)
+        if not registered or registered.cls is not one:
             components[one.kind][one.name] = Registered(one, "kit", "ganbench", __version__)
     # a copy: the catalogue of installed components is cached and shared
     return dataclasses.replace(catalogue, components=components)

@@ -45,10 +45,10 @@ def finite_at_extremes(case: Case) -> None:
     """
     for player, out in sound(case):
         for values in _extremes(out):
-            what = _not_finite(case, player, _at(out, values))
-            if what:
+            fault = _not_finite(case, player, _at(out, values))
+            if fault:
                 where = " and ".join(f"{name} = {value:g}" for name, value in values.items())
-                raise Unmet(f"at {where} the {player}'s {what}")
+                raise Unmet(f"at {where} the {player}'s {fault}")
 
 
 @check("loss")

@@ -86,10 +86,10 @@ def tells_nan(case: Case) -> None:
     evaluator, state = _evaluator(case)
     poisoned = state._replace(joint={who: torch.full_like(x, math.nan) for who, x in state.joint.items()})
     try:
-        found = {row["metric"]: row["value"] for row in evaluator.measure(poisoned, 1, [0])}
+        values = {row["metric"]: row["value"] for row in evaluator.measure(poisoned, 1, [0])}
     except BadInput:
         return
-    for name, value in found.items():
+    for name, value in values.items():
         # 0 of a metric that is better when higher, such as covered modes, is honest about nan
         worst = case.cls.values.get(name) == "higher" and value <= 0  # type: ignore[attr-defined]
         if math.isfinite(value) and not worst:

@@ -79,19 +79,19 @@ def is_file(name: str) -> bool:
 
 def find(name: str, catalogue: Catalogue) -> Target:
     """What `name` stands for; BadInput where it is nothing that is installed."""
-    known = [one for kind in catalogue.components.values() for one in kind.values()]
+    registered = [one for kind in catalogue.components.values() for one in kind.values()]
     owners = catalogue.owners
     plugins = {plugin for plugin, owner in owners.items() if name in (plugin, owner)}
     failures = [failure for failure in catalogue.failures if name in (failure.plugin, failure.distribution)]
     # a plugin's name comes before a component's, and stands for all of its components
-    components = [one for one in known if one.plugin in plugins] or [
-        one for one in known if one.cls.name == name
+    components = [one for one in registered if one.plugin in plugins] or [
+        one for one in registered if one.cls.name == name
     ]
     if components or plugins or failures:
         return Target(components, plugins, failures)
     if name in {*catalogue.disabled, *catalogue.disabled.values()}:
         raise BadInput(f"the plugin {name!r} is disabled by {DISABLE}")
-    every = {*owners, *owners.values(), *(one.cls.name for one in known)}
+    every = {*owners, *owners.values(), *(one.cls.name for one in registered)}
     raise BadInput(f"there is no component, plugin or distribution {name!r}; {nearest(name, every)}")
 
 

@@ -173,9 +173,9 @@ def restores(case: Case) -> None:
     whole.advance(4)
     begun = trial.looped()
     begun.advance(2)
-    kept = pytree.tree_map(lambda tensor: tensor.clone(), begun.state())
+    checkpoint = pytree.tree_map(lambda tensor: tensor.clone(), begun.state())
     resumed = trial.changed().looped()  # a program of its own: nothing is shared but the state
-    resumed.restore(State(*kept), 2)
+    resumed.restore(State(*checkpoint), 2)
     resumed.advance(2)
     if not same(tuple(whole.state()), tuple(resumed.state())):
         off = furthest(whole.state().joint, resumed.state().joint)
