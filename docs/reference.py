@@ -110,7 +110,7 @@ def checks() -> str:
 
 def checks_table(listed: Iterable[Check]) -> list[str]:
     """A row per check: its name, what is expected, how to fix it."""
-    rows = [f"| `{check.name}` | {cell(check.expected)} | {cell(check.mend)} |" for check in listed]
+    rows = [f"| `{check.name}` | {cell(check.expected)} | {cell(check.fix)} |" for check in listed]
     return ["| check | what is expected | how to fix it |", "| --- | --- | --- |", *rows]
 
 

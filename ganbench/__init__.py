@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ganbench._version import __version__
 from ganbench.errors import BadInput, Problem, nearest
 
+# type checkers and editors see these imports; at run time `__getattr__` makes them
 if TYPE_CHECKING:
     from ganbench.components.base import bind
     from ganbench.components.data import Data, Dataset, DataSpec
@@ -160,9 +161,12 @@ if not TYPE_CHECKING:  # a type checker must refuse names that are not there, an
 
     def __getattr__(name: str) -> Any:
         if name not in _HOME_OF:
+            # hasattr and `from ganbench import …` expect this type
             raise AttributeError(f"module 'ganbench' has no attribute {name!r}")
+        # sys.modules caches the module, so that only the first look-up is slow
         return getattr(importlib.import_module(f"ganbench.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
+    # dir() would list only the names that are loaded already
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""The one way bad input is told: what is wrong, where, and the nearest valid choice."""
+"""Bad input, reported in one way: what is wrong, where, and the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class BadInput(Exception):
     def __init__(self, problems: str | Problem | Iterable[Problem]) -> None:
         if isinstance(problems, str):
             problems = Problem("", problems)
+        # a tuple: an iterator could be read only once
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
@@ -43,6 +44,7 @@ class Broken(Exception):
 def nearest(name: str, choices: Iterable[str], limit: int = 8) -> str:
     """A sentence that offers the nearest of `choices`, or lists up to `limit` of them."""
     known = sorted(choices)
+    # 0.6 is difflib's own default: two of five letters may be wrong
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -19,8 +19,10 @@ from ganbench.components.data import Dataset
 from ganbench.components.kinds import Executor, Extractor, Logger, Loss, Metric, Model, Technique
 from ganbench.storage.records import ObservedRow, RunRow, StackInfo
 
+# also our distribution's name: its plugins load first, and `*` does not disable them
 PROJECT = "ganbench"
 API_VERSION = 1
+# the order in which discovery asks a plugin
 HOOKS = {
     "model": "ganbench_models",
     "loss": "ganbench_losses",
@@ -38,6 +40,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 """Decorator: marks a function of a plugin as its implementation of the hook with the same name."""
 
 
+# pluggy reads only the signature of a specification: no body is ever called
 @hookspec
 def ganbench_models() -> Sequence[type[Model]]:
     """Models: networks, players, turns and how they meet."""

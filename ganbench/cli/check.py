@@ -81,7 +81,7 @@ def run_checks(name: str, settings: Mapping[str, Any], timeout: float) -> list[E
         finding = {
             "expected": "The checks end.",
             "seen": ended,
-            "mend": "do not exit the process, and do not wait forever",
+            "fix": "do not exit the process, and do not wait forever",
         }
         findings.append({**at, "outcome": "failed", **finding})
     return findings
@@ -185,7 +185,7 @@ def _print(findings: Sequence[Event]) -> None:
 
 def _print_one(finding: Event, width: int) -> None:
     _entry(finding["outcome"], finding["check"], width)
-    for part in ("expected", "seen", "mend"):
+    for part in ("expected", "seen", "fix"):
         if finding[part]:
             text = textwrap.fill(printable(finding[part], 1000), width, initial_indent=f"    {part}: ",
                                  subsequent_indent=" " * 6)  # fmt: skip

@@ -66,7 +66,7 @@ def list_plugins(files: tuple[str, ...], as_json: bool) -> None:
     for name, owner in catalogue.disabled.items():
         click.echo(_wrapped(f"  {name}: {owner}, disabled by {DISABLE}"))
     for failure in catalogue.failures:
-        line = f"failed: {failure.plugin} of {failure.distribution}: {failure.told}"
+        line = f"failed: {failure.plugin} of {failure.distribution}: {failure.message}"
         click.echo(click.style(_wrapped(line), fg="red"))
         for line in failure.traceback.splitlines():
             click.echo(printable(f"    {line}", _WHOLE))

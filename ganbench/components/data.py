@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# for annotations only: commands that train nothing start without torch
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,13 +32,15 @@ class DataSpec:
 
     @property
     def numel(self) -> int:
-        """Numbers in one sample."""
+        """How many numbers one sample has."""
+        # 1 for a scalar, whose shape is empty
         total = 1
         for extent in self.shape:
             total *= extent
         return total
 
 
+# == of tensors gives a tensor, which has no single truth value
 @dataclass(frozen=True, eq=False)
 class Data:
     """A data set in memory.
@@ -79,10 +82,10 @@ class Data:
 
 
 class Dataset(Component):
-    """Where data come from."""
+    """A source of data: files, a download or a formula."""
 
     kind = "dataset"
 
     @abstractmethod
     def load(self, root: Path | None) -> Data:
-        """The data. `root` is where files may lie (GANBENCH_DATA); raise BadInput where it lacks."""
+        """The data. `root` is where files may lie (GANBENCH_DATA); raise BadInput if they are missing."""

@@ -31,13 +31,13 @@ class GameView(Protocol):
 
     @property
     def players(self) -> tuple[str, ...]:
-        """All players."""
+        """The names of all players."""
 
     def double(self) -> GameView:
         """The same game in double precision: its point, its buffers and its batches."""
 
     def initial(self) -> Joint:
-        """Where the run began."""
+        """The parameters at which the run began."""
 
     def batch(self, part: str = "train", index: int = 0) -> dict[str, Tensor]:
         """A batch of the program's size from "train" or "test"; the same for the same part and index."""
@@ -52,7 +52,7 @@ class GameView(Protocol):
         """Each player's gradient of its own objective."""
 
     def losses(self, joint: Joint, batch: Batch) -> dict[str, Tensor]:
-        """Each player's objective."""
+        """The value of each player's objective."""
 
     def loss(self, player: str, joint: Joint, batch: Batch) -> Tensor:
         """One player's objective, as on its turn; no gradient is taken."""

@@ -15,7 +15,7 @@ C = TypeVar("C", bound=Component)
 class Create(Protocol):
     """How a component is made: anew (`ganbench.components.create`), or once (`Instances.create`)."""
 
-    def __call__(self, cls: type[C], options: Mapping[str, Any], where: str = "") -> C:
+    def __call__(self, cls: type[C], options: Mapping[str, object], where: str = "") -> C:
         """A validated component; bad options raise BadInput."""
 
 
@@ -28,8 +28,9 @@ class Instances:
     def __init__(self) -> None:
         self._made: dict[tuple[type, str], Any] = {}
 
-    def create(self, cls: type[C], options: Mapping[str, Any], where: str = "") -> C:
+    def create(self, cls: type[C], options: Mapping[str, object], where: str = "") -> C:
         """The component. Bad options raise BadInput, each time anew: the message names their place."""
+        # text, because options may hold lists, which are not hashable
         key = (cls, _text(options))
         if key not in self._made:
             component = create(cls, options, where)
@@ -39,7 +40,7 @@ class Instances:
         return made
 
     def attempt(
-        self, cls: type[C], options: Mapping[str, Any], where: str
+        self, cls: type[C], options: Mapping[str, object], where: str
     ) -> tuple[C | None, tuple[Problem, ...]]:
         """The component and no problems, or None and what is wrong with the options."""
         try:
@@ -51,6 +52,6 @@ class Instances:
             return None, (Problem(where, what),)
 
 
-def _text(options: Mapping[str, Any]) -> str:
+def _text(options: Mapping[str, object]) -> str:
     """Options as a key. 1 and 1.0 differ here, so that no option passes for one of another type."""
     return json.dumps(dict(options), sort_keys=True, default=str)

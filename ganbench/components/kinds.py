@@ -6,10 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ganbench.errors import BadInput
 
+# for annotations only: listing plugins must not wait for torch
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ganbench.game.update_rules import Rule
 from ganbench.components.base import Component
 from ganbench.components.data import Data, Dataset, DataSpec
-from ganbench.storage.records import ObservedRow, RunRow, StackInfo, SuiteLock
+from ganbench.storage.records import ObservedRow, OptionValue, RunRow, StackInfo, SuiteLock
 
 BuildNetworks = Callable[[DataSpec], "dict[str, nn.Module]"]
 """Makes the freshly initialised networks of one run, by name."""
@@ -34,7 +35,7 @@ class Model(Component):
     kind = "model"
     family: ClassVar[str]
     """Which losses fit: "adversarial" or "variational", or a word of your own."""
-    recipe: ClassVar[Mapping[str, Any]] = {}
+    recipe: ClassVar[Mapping[str, OptionValue]] = {}
     """What it was published with: loss, techniques, optimizer, batch, as in a suite. Taken for what a suite
     leaves out."""
     shows: ClassVar[tuple[str, ...]] = ()
@@ -48,6 +49,7 @@ class Model(Component):
 
     def turns(self) -> tuple[Turn, ...]:
         """Who moves together, in order, in one step. Default: each player once, one after another."""
+        # one after another, as in the GAN of Goodfellow et al. 2014
         return tuple((player,) for player in self.players())
 
     def judges(self) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ class Model(Component):
         """
 
     def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
-        """Every random tensor that `play` reads from its batch, beside "data" and "labels"."""
+        """Every random tensor that `play` reads from its batch, in addition to "data" and "labels"."""
         return {}
 
     @abstractmethod
@@ -81,13 +83,13 @@ class Model(Component):
     def conditioned(self, nets: Nets, batch: Batch) -> Nets:
         """The networks as `play` and the techniques see them: with this batch's conditions bound.
 
-        A conditional discriminator's labels go in here (`nets.around`), so that whoever calls it gives it
-        samples and gets logits, as of any other.
+        A conditional discriminator's labels go in here (`nets.around`), so that callers give it
+        samples and get logits, as from any other network.
         """
         return nets
 
     def terms(self, player: str, out: Out) -> Tensor | None:
-        """What `player`'s objective holds beside the loss (cycle consistency, …), or None.
+        """What `player`'s objective holds in addition to the loss (cycle consistency, …), or None.
 
         A player for which the loss has no method has these alone.
         """
@@ -106,7 +108,7 @@ class Model(Component):
         """
 
     def inspect(self, nets: Nets, batch: Batch) -> Out:
-        """What metrics look at beside samples (codes, reconstructions, …): all that `shows` names.
+        """What metrics read besides samples (codes, reconstructions, …): all that `shows` names.
 
         The batch is as `sample`'s, but its held-out rows are distinct.
         """
@@ -129,7 +131,7 @@ class Loss(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """It is: each turn calls a method."""
+        """Always true: each turn calls a method."""
         return True
 
 
@@ -143,7 +145,11 @@ def objective_of(loss: Loss, model: Model, player: str) -> Callable[[Out], Tenso
     # several players that do not judge (an encoder, say), which one "generator" means is not ours to guess.
     judges = model.judges()
     others = [other for other in model.players() if other not in judges]
-    side = "discriminator" if player in judges else "generator" if judges and others == [player] else player
+    side = player
+    if player in judges:
+        side = "discriminator"
+    elif judges and others == [player]:
+        side = "generator"
     methods = (getattr(loss, name, None) for name in (player, side))
     return next((method for method in methods if callable(method)), None)
 
@@ -170,7 +176,8 @@ class Technique(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """Unless it wraps networks, which are built once."""
+        """True unless it wraps networks, which are built once."""
+        # functions of a class compare by identity: equal means not overridden
         return (cls.network, cls.networks) == (Technique.network, Technique.networks)
 
     def within(self, steps: int) -> Technique:
@@ -186,6 +193,7 @@ class Technique(Component):
 
         Build for another spec (packing), or add a network without parameters to keep state in.
         """
+        # the default makes `network` enough for most techniques
         return {name: self.network(name, net) for name, net in build(spec).items()}
 
     def play(self, inner: Play) -> Play:
@@ -217,6 +225,7 @@ def _no_classes(extractor: str, samples: Tensor) -> Tensor:
     raise BadInput(f"the extractor {extractor!r} gives features, not classes; choose classifier")
 
 
+# == of tensors gives a tensor, which has no single truth value
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a metric sees: one run's samples at one step, and the data they imitate.
@@ -245,6 +254,7 @@ class Evaluation:
     point: Mapping[str, Tensor]
     given: Mapping[str, Tensor] = field(default_factory=dict)
     inspected: Callable[[], Mapping[str, Tensor]] = dict
+    # most extractors classify nothing: asking one for classes is bad input
     labels: Callable[[str, Tensor], Tensor] = _no_classes
     probabilities: Callable[[str, Tensor], Tensor] = _no_classes
     view: GameView | None = None
@@ -264,7 +274,7 @@ class Metric(Component):
 
     @property
     def least(self) -> int:
-        """Samples that it takes at least."""
+        """The smallest number of samples that it takes."""
         return 1
 
     def extractor_for(self, data: Data) -> str:
@@ -282,6 +292,7 @@ class Metric(Component):
 
 def readable(model: Model) -> set[str]:
     """Everything of a model that `Metric.reads` may name."""
+    # judges go by many names (critic, discriminator_a), so metrics can ask for all at once
     return {*model.shows, *model.players(), *(["judges"] if model.judges() else [])}
 
 
@@ -332,7 +343,7 @@ class Logger(Component):
     kind = "logger"
 
     def available(self) -> str | None:
-        """None, or one sentence saying why it cannot be used here: a package that lacks, say."""
+        """None, or one sentence saying why it cannot be used here: a missing package, say."""
         return None
 
     def opened(self, root: Path, suite: SuiteLock) -> None:
@@ -351,7 +362,7 @@ class Logger(Component):
         """A stack ended. `runs`: its rows of results, one a run: key, variant, seed, outcome, reason, …"""
 
     def closed(self) -> None:
-        """The session ends, by itself or by Ctrl-C. The last call."""
+        """The session ends, normally or by Ctrl-C. The last call."""
 
 
 _ALL: tuple[type[Component], ...] = (

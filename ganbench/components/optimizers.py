@@ -14,6 +14,7 @@ from pydantic import Field
 from ganbench.components.base import Component
 
 NonNegative = Annotated[float, Field(ge=0)]
+# 1 would never forget, and divides by zero in Adam's bias correction
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -24,7 +25,7 @@ class Optimizer(Component):
 
     @classmethod
     def asked_every_step(cls) -> bool:
-        """It is: each turn moves its player."""
+        """Always true: each turn moves its player."""
         return True
 
 
@@ -43,6 +44,7 @@ class Momentum(Optimizer):
 
     name: ClassVar[str] = "momentum"
     lr: NonNegative = 1e-3
+    # unbounded: negative values damp the rotation of two-player games
     momentum: float = 0.9
     weight_decay: NonNegative = 0.0
 
@@ -66,6 +68,7 @@ class AdamW(Optimizer):
     lr: NonNegative = 1e-3
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     eps: NonNegative = 1e-8
+    # torch's default, unlike the 0 of its other optimisers
     weight_decay: NonNegative = 1e-2
 
 
@@ -74,6 +77,7 @@ class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton 2012)."""
 
     name: ClassVar[str] = "rmsprop"
+    # torch's default, ten times that of Adam
     lr: NonNegative = 1e-2
     alpha: Decay = 0.99
     eps: NonNegative = 1e-8

@@ -1,4 +1,4 @@
-"""The members of a component's class, seen beside those that its kind has: names that are a letter off."""
+"""Misspelt members: names in a component's class that are a letter off those that its kind has."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ _TYPO = 0.75
 
 def known(cls: type) -> set[str]:
     """Public names that components of its kind have."""
+    # by module name: the core's classes are those that the contract names
     bases = [base for base in cls.__mro__ if base.__module__.startswith(_HOME)]
     return {name for base in bases for name in (*vars(base), *_annotated(base)) if not name.startswith("_")}
 
 
 def own(cls: type) -> dict[str, object]:
     """Public members of its own that are no options, by name."""
+    # from base to subclass, so that an overriding member wins
     bodies = [base for base in reversed(cls.__mro__) if not base.__module__.startswith(_HOME)]
     options = {name for base in bodies for name in _annotated(base)}
     members: dict[str, object] = {}
@@ -41,6 +43,7 @@ def untyped(cls: type) -> dict[str, object]:
     return {
         name: value
         for name, value in own(cls).items()
+        # constants in capitals are meant as such
         if name.islower() and (value is None or isinstance(value, _PLAIN)) and name not in misspelt(cls)
     }
 
@@ -59,8 +62,9 @@ def misnamed(name: str, meant: str) -> str:
 
 def closest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
     """The choice that is most alike, or an empty string."""
-    found = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)
-    return found[0] if found else ""
+    # sorted: a set has no order, and ties would change from run to run
+    close = difflib.get_close_matches(name, sorted(choices), n=1, cutoff=cutoff)
+    return close[0] if close else ""
 
 
 def _annotated(cls: type) -> Iterable[str]:

@@ -69,10 +69,10 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
     if device not in ("cpu", "cuda"):
         raise BadInput(f"unknown device {device!r}; {nearest(device, ['cpu', 'cuda'])}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise BadInput("no CUDA device is to be had on this machine; choose --device cpu")
-    known = ["auto", "loop", *catalogue.names("executor")]
-    if engine not in known:
-        raise BadInput(f"unknown engine {engine!r}; {nearest(engine, known)}")
+        raise BadInput("no CUDA device is available on this machine; choose --device cpu")
+    engines = ["auto", "loop", *catalogue.names("executor")]
+    if engine not in engines:
+        raise BadInput(f"unknown engine {engine!r}; {nearest(engine, engines)}")
     if engine == "loop" and device == "cuda":
         raise BadInput("the engine loop runs on a CPU only; choose an executor such as cuda-graph")
     if engine not in ("auto", "loop"):
@@ -84,6 +84,7 @@ def settings(device: str | None, engine: str, workers: int | None, catalogue: Ca
 
 def cores() -> int:
     """Cores that this process may use."""
+    # containers and taskset allow fewer cores than there are; macOS and Windows cannot say
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
@@ -74,6 +73,7 @@ class Cost:
 
     def memory(self, size: int) -> int:
         """Bytes that a stack needs at most, draws and framework left out."""
+        # a step makes the new state while the old one is still there
         return size * (2 * self.state + self.written)
 
 
@@ -90,6 +90,7 @@ def measure(program: Program, values: Values, data: Data) -> Cost:
 
 def sizes(runs: int, cap: int, pieces: int) -> list[int]:
     """How to cut `runs` runs into stacks of at most `cap`, nearly equal, at least `pieces` if possible."""
+    # -(-a // b) rounds up
     pieces = min(runs, max(-(-runs // max(1, cap)), pieces))
     return [runs // pieces + (i < runs % pieces) for i in range(pieces)]
 
@@ -102,7 +103,13 @@ class _Counter(TorchDispatchMode):
         self.operations = self.flops = self.written = 0
         self.convolutional = False
 
-    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload,
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         out = func(*args, **(kwargs or {}))
         if not func.is_view:  # a view neither computes nor writes
             self.operations += 1

@@ -94,18 +94,21 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Predicted time of what is left to start, with all workers busy."""
+        # one worker trains a stack, so the longest is a lower bound whatever the workers
         longest = max((stack.seconds for stack in self.stacks), default=0.0)
         return max(longest, sum(stack.seconds for stack in self.stacks) / self.settings.workers)
 
     def lock(self, earlier: Iterable[PlannedStack] = ()) -> SuiteLock:
-        """The resolved suite, as it is written beside the results.
+        """The resolved suite, as it is written to the folder of results.
 
         Arguments:
             earlier: stacks of the lock that was there before; those of runs that are not planned anew stay.
         """
         keys = [run.key for run in self.runs]
         planned = {key for stack in self.stacks for key in stack.config["keys"]}
-        kept = [e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])]
+        unchanged = [
+            e for e in earlier if planned.isdisjoint(e["keys"]) and not set(keys).isdisjoint(e["keys"])
+        ]
         variants = [LockedVariant(label=v.label, config=v.config, swept=v.swept) for v in self.suite.variants]
         return {
             "schema": SCHEMA,
@@ -120,14 +123,14 @@ class Plan:
             "directions": self.directions,
             "variants": variants,
             "failed": self.failed,
-            "stacks": [*kept, *(stack.entry for stack in self.stacks)],
+            "stacks": [*unchanged, *(stack.entry for stack in self.stacks)],
         }
 
 
 def make_plan(suite: Suite, catalogue: Catalogue, root: Path, settings: Settings) -> Plan:
     """Plan the suite against what lies in `root`. Trains nothing.
 
-    Raises BadInput where data cannot be had or a metric cannot be taken.
+    Raises BadInput where data are not available or a metric cannot be taken.
     """
     return _Planner(suite, catalogue, root, settings).plan()
 
@@ -206,6 +209,7 @@ class _Planner:
 
     def _failed(self, variant: Variant, seed: int, reason: str) -> FailedRun:
         return {
+            # without an identity: what does not fit together has no digests
             "key": run_key(variant.config, seed, {}),
             "label": variant.label,
             "seed": seed,
@@ -239,6 +243,7 @@ class _Planner:
 
     def _resumable(self, folder: StackFolder) -> bool:
         config = folder.config()
+        # None: the process was killed before it wrote a status
         unfinished = folder.status().get("state") in (None, "training")
         return unfinished and config.get("schema") == SCHEMA and self._settings.allow(config["engine"])
 
@@ -329,8 +334,8 @@ class _Planner:
     def _directions(self) -> dict[str, str]:
         """Metric value -> which direction is better."""
         names = {e["name"] for v in self._suite.variants for e in v.config["evaluate"]["metrics"]}
-        known = self._catalogue.of("metric")
-        tables = [known[name].cls.values for name in sorted(names & known.keys())]
+        installed = self._catalogue.of("metric")
+        tables = [installed[name].cls.values for name in sorted(names & installed.keys())]
         return {value: direction for table in tables for value, direction in table.items()}
 
 
@@ -340,15 +345,15 @@ def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str
     Runs that cannot be trained, and single-file plugins (`files`) that failed or give nothing.
     """
     reasons, runs = Counter(row["reason"] for row in plan.failed), len(plan.runs) + len(plan.failed)
-    told = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
+    warnings = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
     given = {str(Path(file)) for file in files}
     failed = [
-        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.told}"
+        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.message}"
         for failure in catalogue.failures
         if failure.distribution in given
     ]
-    told += [text for text in failed if not any(text in reason for reason in reasons)]
-    return told + idle_plugins(catalogue)
+    warnings += [text for text in failed if not any(text in reason for reason in reasons)]
+    return warnings + idle_plugins(catalogue)
 
 
 def finished_keys(folder: StackFolder) -> Iterable[str]:

@@ -22,7 +22,7 @@ class DataSource(Protocol):
     """Data sets by their entries in a variant: `ganbench.engine.data.Sources`, which imports torch."""
 
     def load(self, entry: ComponentEntry) -> Data:
-        """The data."""
+        """The data of a data set's entry."""
 
     def digest(self, entry: ComponentEntry) -> str:
         """SHA-256 of everything in the data."""
@@ -101,7 +101,7 @@ class Identities:
         }
 
     def _metric(self, entry: ComponentEntry) -> Metric:
-        cls: Any = self._catalogue.get("metric", entry["name"]).cls
+        cls = self._catalogue.get("metric", entry["name"]).cls
         metric: Metric = self._create(cls, entry["options"], entry["name"])
         return metric
 

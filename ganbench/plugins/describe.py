@@ -1,25 +1,27 @@
-"""What can be told of a component without using it: for `ganbench plugins show` and the pages of the docs."""
+"""Facts about a component, found without using it: for `ganbench plugins show` and the pages of the docs."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ganbench.components.base import Component, sweepable
 from ganbench.components.kinds import Loss, Metric, Model, Technique
+from ganbench.storage.records import OptionValue
 
 if TYPE_CHECKING:
     from ganbench.plugins.discovery import Registered
 
 ARROWS = ("network", "play", "objective", "field", "rule")
 """What a technique can wrap, in the order of a step."""
+# exactly four spaces: the further lines of an entry are indented more
 _ENTRY = re.compile(r"^    (\w+(?:, \w+)*): ")
 
 
-def describe(registered: Registered[Component]) -> dict[str, Any]:
-    """Plain data: kind, name, owner, doc, options, and what else there is to its kind."""
+def describe(registered: Registered[Component]) -> dict[str, OptionValue]:
+    """Plain data: kind, name, owner, doc, options, and facts that depend on the kind."""
     cls = registered.cls
     return {
         "kind": cls.kind,
@@ -33,6 +35,7 @@ def describe(registered: Registered[Component]) -> dict[str, Any]:
 
 def wrapped(technique: type[Technique]) -> list[str]:
     """The arrows that a technique wraps."""
+    # two hooks wrap the network arrow: one for each network, one for all of them
     hooks = {arrow: (arrow,) for arrow in ARROWS} | {"network": ("network", "networks")}
     return [
         arrow
@@ -44,21 +47,21 @@ def wrapped(technique: type[Technique]) -> list[str]:
 def meanings(doc: str) -> dict[str, str]:
     """What the section "Arguments:" of a docstring says of each of them."""
     _, _, section = doc.partition("\nArguments:\n")
-    told: dict[str, str] = {}
+    meaning_of: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():
         entry = _ENTRY.match(line)
         if entry:
             names = entry[1].split(", ")
-            told |= dict.fromkeys(names, line[entry.end() :].strip())
+            meaning_of |= dict.fromkeys(names, line[entry.end() :].strip())
         elif line.startswith("     "):
-            told |= {name: f"{told[name]} {line.strip()}" for name in names}
+            meaning_of |= {name: f"{meaning_of[name]} {line.strip()}" for name in names}
         else:
             break
-    return told
+    return meaning_of
 
 
-def _option(cls: type[Component], field: Any) -> dict[str, Any]:
+def _option(cls: type[Component], field: dataclasses.Field[object]) -> dict[str, OptionValue]:
     return {
         "name": field.name,
         "type": getattr(field.type, "__name__", str(field.type)),
@@ -68,9 +71,9 @@ def _option(cls: type[Component], field: Any) -> dict[str, Any]:
     }
 
 
-def _facts(cls: type[Component]) -> dict[str, Any]:
+def _facts(cls: type[Component]) -> dict[str, OptionValue]:
     """What is worth knowing of a component of this kind, in words or plain data."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, OptionValue] = {}
     if issubclass(cls, Model):
         facts = {
             "family": cls.family,
@@ -89,13 +92,14 @@ def _facts(cls: type[Component]) -> dict[str, Any]:
         }
     elif issubclass(cls, Metric):
         facts = {"values": dict(cls.values), "reads": list(cls.reads)}
+    # 0 equals False, so an order of 0, the default, is left out as well
     return {name: value for name, value in facts.items() if value not in ([], {}, False)}
 
 
 def _players(cls: type[Model]) -> dict[str, list[str]]:
     """The players of a model as it is by default; nothing where it cannot be made without options."""
     try:
-        model: Any = cls()
+        model = cls()
     except TypeError:
         return {}
     return {player: list(networks) for player, networks in model.players().items()}

@@ -33,14 +33,14 @@ GROUP = "ganbench"
 DISABLE = "GANBENCH_DISABLE_PLUGINS"
 """Plugins or distributions to leave out, comma-separated; "*": all that are installed but ganbench's own."""
 STRICT = "GANBENCH_STRICT_PLUGINS"
-"""Set to 1, a plugin that is broken is bad input, whoever needs it."""
+"""If set to 1, a broken plugin stops every command, whether it is needed or not."""
 
 _OTHER_NAME = "choose another name; if that one is yours too, installed already, check it by its name"
-_MENDS = {
+_FIXES = {
     "PluginValidationError": "give the hook the arguments that it has in ganbench.hookspecs, and no others",
-    "TooSlow": "import what takes long inside the functions that need it",
+    "TooSlow": "do slow work and slow imports inside the functions that need them",
 }
-"""What went wrong -> how to mend it."""
+"""Name of an exception -> how to fix it."""
 
 
 def discover(files: Iterable[Path | str] = ()) -> Catalogue:
@@ -51,9 +51,11 @@ def discover(files: Iterable[Path | str] = ()) -> Catalogue:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     catalogue = Catalogue(manager)
+    # the executors that need no plugin; first, so that no plugin can take their names
     _add(catalogue, "core", hookspecs.PROJECT, __version__, lambda: executors)
     for entry in _entry_points():
         dist = entry.dist
+        # an entry point that was not found through a distribution has none
         owner, version = (dist.name, dist.version) if dist else ("?", "0")
         if _disabled(entry.name, owner):
             catalogue.disabled[entry.name] = owner
@@ -68,6 +70,7 @@ def add_files(catalogue: Catalogue, files: Iterable[Path | str]) -> None:
 
     Raises BadInput where any plugin is broken and GANBENCH_STRICT_PLUGINS is set.
     """
+    # resolved, so that one file under two paths is loaded once
     for path in {Path(file).resolve(): Path(file) for file in files}.values():
         if path.resolve() not in catalogue.files:
             catalogue.files.add(path.resolve())
@@ -87,13 +90,14 @@ def _disabled(plugin: str, distribution: str) -> bool:
 
 def _entry_points() -> Sequence[metadata.EntryPoint]:
     """Ours first, then by owner: when two plugins want one name, the later is the one reported."""
-    found = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
+    # an editable install can list the same entry point twice
+    entries = {(e.name, e.value): e for e in metadata.entry_points(group=GROUP)}
 
     def order(entry: metadata.EntryPoint) -> tuple[bool, str, str]:
         owner = entry.dist.name if entry.dist else "?"
         return owner != hookspecs.PROJECT, owner, entry.name
 
-    return sorted(found.values(), key=order)
+    return sorted(entries.values(), key=order)
 
 
 def _add(
@@ -104,7 +108,7 @@ def _add(
     load: Callable[[], object],
     packaged: bool = True,
 ) -> None:
-    """Load one plugin and take in what it provides; whatever goes wrong becomes a Failure."""
+    """Load one plugin and take in what it provides; every error becomes a Failure."""
     manager, before = catalogue.manager, catalogue.manager.get_plugin(name)
     try:
         with loaded() as loading:
@@ -114,18 +118,21 @@ def _add(
             _refuse_unknown_hooks(plugin)
             provided = [(kind, cls) for kind, hook in HOOKS.items() for cls in _call(plugin, hook)]
             suites = [Path(path) for path in _call(plugin, "ganbench_suites")]
+    # a script that calls sys.exit when imported must not end the command; Ctrl-C must
     except (Exception, SystemExit, TooSlow) as error:
+        # a name that was taken before belongs to another plugin, which stays registered
         if before is None and manager.has_plugin(name):
             manager.unregister(name=name)
         catalogue.failures.append(_failure(name, owner, error))
         return
+    # only after everything has succeeded: a plugin is taken in whole or not at all
     catalogue.plugins[name], catalogue.loading[name] = owner_label(owner, version, packaged), loading
     catalogue.owners[name] = owner
     for kind, cls in provided:
         why = refusal(kind, cls) or _taken(catalogue, kind, cls)
         if why:
             refused = (str(getattr(cls, "kind", kind)), str(getattr(cls, "name", "")))
-            catalogue.failures.append(Failure(name, owner, why.reason, mend=why.mend, component=refused))
+            catalogue.failures.append(Failure(name, owner, why.reason, fix=why.fix, component=refused))
         else:
             catalogue.components[kind][cls.name] = Registered(cls, name, owner, version, packaged)
     _add_suites(catalogue, name, owner, suites)
@@ -139,25 +146,25 @@ def _add_suites(catalogue: Catalogue, name: str, owner: str, suites: Sequence[Pa
             catalogue.suites.setdefault(path.stem, path)
         else:
             reason = f"the suite name {path.stem!r} is taken by {catalogue.plugins[taken]}"
-            catalogue.failures.append(Failure(name, owner, reason, mend=_OTHER_NAME))
+            catalogue.failures.append(Failure(name, owner, reason, fix=_OTHER_NAME))
 
 
 def _failure(name: str, owner: str, error: BaseException) -> Failure:
-    """What went wrong, with a traceback; without one where a sentence says it all."""
+    """The error as a Failure; with a traceback unless one sentence explains it."""
     try:
         check_version_of_raised(error)
     except Unfit as incompatible:
         error = incompatible
     if isinstance(error, Unfit):
-        return Failure(name, owner, str(error), mend=error.mend)
+        return Failure(name, owner, str(error), fix=error.fix)
     if isinstance(error, BadInput):
         return Failure(name, owner, str(error))
     message = " ".join(str(error).split())  # in one line: it becomes the reason of runs
-    mend = _MENDS.get(type(error).__name__) or author_errors.mend_of(error)
-    return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), mend)
+    fix = _FIXES.get(type(error).__name__) or author_errors.fix_of(error)
+    return Failure(name, owner, f"{type(error).__name__}: {message}", author_errors.trace_of(error), fix)
 
 
-def _refuse_unknown_hooks(plugin: Any) -> None:
+def _refuse_unknown_hooks(plugin: object) -> None:
     """Raise Unfit where a plugin implements a hook that is none."""
     for name in dir(plugin):
         implements = getattr(getattr(plugin, name), "ganbench_impl", None)
@@ -166,8 +173,8 @@ def _refuse_unknown_hooks(plugin: Any) -> None:
             raise Unfit(f"no such hook: {name}; {nearest(name, hooks)}", "name the function as the hook")
 
 
-def _call(plugin: Any, hook: str) -> Sequence[Any]:
-    """What this one plugin answers to a hook (pluggy calls all at once: no isolation)."""
+def _call(plugin: object, hook: str) -> Sequence[Any]:
+    """What this plugin returns from a hook (pluggy would call all plugins at once, without isolation)."""
     function = getattr(plugin, hook, None)
     if function is None or getattr(function, "ganbench_impl", None) is None:
         return ()
@@ -189,12 +196,14 @@ def _taken(catalogue: Catalogue, kind: str, cls: type[Component]) -> Refusal | N
 
 
 def _load_file(path: Path) -> ModuleType:
+    # the path's hash keeps files of one name in different folders apart
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"ganbench_file_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise FileNotFoundError(f"no Python file at {path}")
     module = importlib.util.module_from_spec(spec)
+    # before executing it: dataclasses look up string annotations in sys.modules
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

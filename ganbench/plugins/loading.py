@@ -18,15 +18,15 @@ from ganbench.hookspecs import API_VERSION
 from ganbench.plugins.author_errors import Unfit
 
 SLOW = 2.0
-"""Seconds beyond which loading a plugin is told of: every command waits for it."""
+"""Seconds of loading above which a plugin is reported as slow: every command waits for it."""
 LIMIT = 60.0
 """Seconds after which loading a plugin is given up, where that can be: in the main thread, not on Windows."""
 VERSION = "ganbench_api"
-"""What a plugin says the version of the API in that it was written for."""
+"""The name of the global by which a plugin states its version of the API."""
 
 
 class TooSlow(BaseException):
-    """Loading took longer than LIMIT. No Exception, so that what catches these cannot go on."""
+    """Loading took longer than LIMIT. Not an Exception: `except Exception` in a plugin must not catch it."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Loading:
 
     @property
     def slow(self) -> bool:
-        """Whether it is worth telling."""
+        """Whether it took so long that users should know."""
         return self.seconds > SLOW
 
 
@@ -72,11 +72,12 @@ def loaded() -> Iterator[Loading]:
         with contextlib.redirect_stdout(cast(TextIO, diverted)), _limited(LIMIT):
             yield loading
     finally:
+        # a plugin may keep the stream: what it prints later is not part of loading
         diverted.loading = None
         loading.seconds = time.perf_counter() - began
 
 
-def check_version(plugin: Any) -> None:
+def check_version(plugin: object) -> None:
     """Raise Unfit where a plugin says that it was written for another API."""
     refuse_other_version(getattr(plugin, VERSION, API_VERSION))
 
@@ -84,25 +85,28 @@ def check_version(plugin: Any) -> None:
 def check_version_of_raised(error: BaseException) -> None:
     """The same of a module that raised while it was imported, if it had said its version by then."""
     trace = error.__traceback__
+    # each frame belongs to a module that was being imported, the plugin's among them
     while trace:
         refuse_other_version(trace.tb_frame.f_globals.get(VERSION, API_VERSION))
         trace = trace.tb_next
 
 
-def refuse_other_version(wanted: Any) -> None:
+def refuse_other_version(wanted: object) -> None:
     """Raise Unfit where `wanted` is not a version of the API that this ganbench has."""
+    # True is an int, and would pass for version 1
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         reason = f"{VERSION} is {wanted!r}: it names a version of the plugin API, such as {API_VERSION}"
         raise Unfit(reason, f"write `{VERSION} = {API_VERSION}`")
     if wanted > API_VERSION:
-        mend = "upgrade ganbench, or install an older version of the plugin"
-        reason = f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {mend}"
+        fix = "upgrade ganbench, or install an older version of the plugin"
+        reason = f"it needs plugin API {wanted}, and ganbench {__version__} has {API_VERSION}: {fix}"
         raise Unfit(reason, "upgrade ganbench, or write it for the version of the API that is installed")
 
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TooSlow after so many seconds. A timer that runs already goes on afterwards."""
+    """Raise TooSlow after that many seconds. A timer that runs already goes on afterwards."""
+    # Windows has no interval timers, and signals reach the main thread alone
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,4 +122,5 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if left:
+            # 0 would switch the other timer off
             signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - began)))

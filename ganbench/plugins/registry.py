@@ -36,7 +36,7 @@ class Registered(Generic[C_co]):
 
     @property
     def owner(self) -> str:
-        """What identifies who provides it: not where a single file happens to lie."""
+        """Who provides it, as part of a run key: the path of a single file is left out."""
         return f"{self.distribution} {self.version}" if self.packaged else "file"
 
     @property
@@ -57,7 +57,9 @@ class Registered(Generic[C_co]):
         package or folder; not ganbench's core, nor other packages.
         """
         files = sorted(_sources(self.cls))
+        # without source, in a notebook say, the class's name is all that identifies it
         contents = [file.read_bytes() for file in files] or [self.cls.__qualname__.encode()]
+        # a separator, so that text moved from one file to the next changes the hash
         return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
     @property
@@ -76,7 +78,7 @@ class Failure:
     Arguments:
         reason: one sentence.
         traceback: of the plugin's own files; empty where the sentence says it all.
-        mend: what to write instead.
+        fix: what to write instead.
         component: kind and name of the component that was refused, None where it is the plugin.
     """
 
@@ -84,14 +86,14 @@ class Failure:
     distribution: str
     reason: str
     traceback: str = ""
-    mend: str = author_errors.RAISED
+    fix: str = author_errors.RAISED
     component: tuple[str, str] | None = None
 
     @property
-    def told(self) -> str:
-        """The reason, and what would mend it where the reason does not tell that."""
-        known = self.mend == author_errors.RAISED or self.reason.endswith("?")
-        return self.reason if known else f"{self.reason}; {self.mend}"
+    def message(self) -> str:
+        """The reason, followed by the fix unless the reason implies it."""
+        implied = self.fix == author_errors.RAISED or self.reason.endswith("?")
+        return self.reason if implied else f"{self.reason}; {self.fix}"
 
 
 @dataclass
@@ -176,6 +178,7 @@ class Catalogue:
 
 def _sources(cls: type) -> set[Path]:
     """Files that make up a component (see `Registered.source_hash`)."""
+    # base classes of other packages are sorted out below, by `_is_own`
     waiting = [_module(base) for base in cls.__mro__]
     seen: dict[str, Path] = {}
     while waiting:
@@ -184,6 +187,7 @@ def _sources(cls: type) -> set[Path]:
         if module is None or not file or module.__name__ in seen or not _is_own(module, cls):
             continue
         seen[module.__name__] = Path(file)
+        # every global, so that `from helpers import f` counts like `import helpers`
         waiting += [_module(value) for value in vars(module).values()]
     return {file for file in seen.values() if file.is_file()}
 
@@ -198,6 +202,7 @@ def _module(value: object) -> ModuleType | None:
 def _is_own(module: ModuleType, cls: type) -> bool:
     """Whether a module belongs to the package, or lies in the folder, of a component's bases."""
     top = module.__name__.partition(".")[0]
+    # hashing the core would change every run key with each release
     if top == "ganbench" or top in sys.stdlib_module_names:
         return False
     home = _module(cls)

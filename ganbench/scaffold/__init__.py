@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,6 +25,7 @@ WORDS = {"dataset": "data set", "extractor": "feature extractor"}
 """Words for a kind in sentences, if they differ from its name."""
 LONGEST = 40
 """Greatest number of characters of a name."""
+# valid as a distribution's name, and with underscores as a module's
 _KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -43,7 +43,7 @@ class NewPlugin:
 
     @property
     def words(self) -> str:
-        """The kind in words."""
+        """The kind as a sentence names it."""
         return WORDS.get(self.kind, self.kind)
 
     @property
@@ -53,7 +53,7 @@ class NewPlugin:
 
     @property
     def distribution(self) -> str:
-        """Name of the distribution."""
+        """Name of the distribution, as pip installs it."""
         return f"ganbench-{self.name}"
 
     @property
@@ -93,9 +93,13 @@ class NewPlugin:
     def _render(self, template: str) -> str:
         loader = PackageLoader("ganbench.scaffold")
         environment = Environment(
-            loader=loader, undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+            # a misspelt variable must raise, not print nothing; jinja drops the final newline by default
+            loader=loader,
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            trim_blocks=True,
         )
-        values: dict[str, Any] = {"new": self, "version": __version__}
+        values: dict[str, object] = {"new": self, "version": __version__}
         return environment.get_template(f"{template}.jinja").render(values)
 
 
@@ -109,6 +113,7 @@ def create_plugin(kind: str, name: str, parent: Path, catalogue: Catalogue) -> t
     folder = parent / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        # no exist_ok: creating the folder is the check, so two calls cannot both pass it
         folder.mkdir()
         for path, text in new.files.items():
             (folder / path).parent.mkdir(exist_ok=True)
@@ -132,6 +137,7 @@ def _checked(kind: str, name: str, catalogue: Catalogue) -> NewPlugin:
         what = f"a name is of at most {LONGEST} lower-case letters, digits and single hyphens{hint}"
         raise BadInput(f"{shown!r} cannot be the name of a component: {what}")
     new = NewPlugin(kind, name)
+    # `true` is no keyword, but its class `True` is
     if keyword.iskeyword(name) or keyword.iskeyword(new.cls):
         raise BadInput(f"{name!r} cannot be the name of a component: it is a Python keyword")
     if new.cls in _imported(new.files[next(path for path in new.files if path.endswith(".py"))]):
@@ -149,6 +155,7 @@ def _check_free(new: NewPlugin, catalogue: Catalogue) -> None:
         raise BadInput(f"the {new.kind} name {new.name!r} is taken by {registered.origin}; choose another")
     if new.kind == "suite" and new.name in catalogue.suites:
         raise BadInput(f"the suite name {new.name!r} is taken by an installed plugin; choose another")
+    # loaded modules first: find_spec raises for those without a spec. It imports nothing.
     if new.module in sys.modules or importlib.util.find_spec(new.module):
         raise BadInput(f"a module {new.module!r} is installed already; choose another name than {new.name!r}")
 
@@ -157,6 +164,7 @@ def _kebab(name: str) -> str:
     """The nearest valid name in kebab case; empty if there is none."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
     parts = re.findall(r"[a-z0-9]+", spaced.lower())
+    # stripped last, since cutting can leave a hyphen at the end
     return re.sub(r"^[0-9-]+", "", "-".join(parts))[:LONGEST].strip("-")
 
 

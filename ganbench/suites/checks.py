@@ -30,7 +30,7 @@ _KEY = {"technique": "techniques"}
 
 @dataclass
 class Checker:
-    """Takes note of all that is wrong, and of what must not be looked at again.
+    """Records all problems, and which components need no further check.
 
     Arguments:
         instances: keeps the components that checking makes, for whatever comes after it.
@@ -47,13 +47,14 @@ class Checker:
     faulty: set[str] = field(default_factory=set)
 
     def check(self, document: Document) -> None:
-        """Check all names, and all tables of options, each by itself."""
+        """Check all names, and all tables of options, one by one."""
         for kind, name, where in matrix.mentions(document):
             self._check_name(kind, name, where)
         for name, table in document.options.items():
             self._check_options(name, table, f"options.{name}", {})
         for index, entry in enumerate(document.matrix.include if document.matrix else ()):
             for name, table in entry.options.items():
+                # faulty options of the file are reported already, and would be once more in each entry
                 kept = {} if name in self.faulty else sweeps.first(document.options.get(name, {}))
                 self._check_options(name, table, f"matrix.include.{index}.options.{name}", kept)
         for table, where in matrix.optimizers(document):
@@ -75,23 +76,23 @@ class Checker:
         return bad.isdisjoint(cell.names() | {cell.origins["optimizer"]})
 
     def _check_name(self, kind: str, name: str, where: str) -> None:
-        known, disabled = self.catalogue.components[kind], self.catalogue.disabled
-        if name in known or (kind, name) in self.missing:
+        installed, disabled = self.catalogue.components[kind], self.catalogue.disabled
+        if name in installed or (kind, name) in self.missing:
             return
         if refused := self.catalogue.refused(kind, name):
             self.unknown.add(name)
-            self.problems.add(where, f"{kind} {brief(name)} is refused: {refused.told}")
+            self.problems.add(where, f"{kind} {brief(name)} is refused: {refused.message}")
             return
         # where plugins failed or are disabled, a name may be theirs: only what is nearly equal is a typo then
         failures = [f for f in self.catalogue.failures if not (f.component and f.component[1])]
-        if (failures or disabled) and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.told}" for f in failures]
+        if (failures or disabled) and not difflib.get_close_matches(name, installed, n=1, cutoff=0.8):
+            causes = [f"plugin {f.plugin!r} of {f.distribution} failed: {f.message}" for f in failures]
             causes += [f"plugin {plugin!r} of {owner} is disabled" for plugin, owner in disabled.items()]
             self.missing[kind, name] = printable(f"{kind} {name!r} is not there; {'; '.join(causes)}", 2000)
             return
         self.unknown.add(name)
         self.problems.add(
-            where, f"unknown {kind} {brief(name)}; {nearest(name, known)}{self._hint(name, known)}"
+            where, f"unknown {kind} {brief(name)}; {nearest(name, installed)}{self._hint(name, installed)}"
         )
 
     def _hint(self, name: str, known: Iterable[str]) -> str:
@@ -103,15 +104,16 @@ class Checker:
             return ""
         return "; a plugin's file is named in plugins = [...] or by --plugin"
 
-    def _check_options(self, name: str, table: Table, where: str, kept: Table) -> None:
+    def _check_options(self, name: str, table: Table, where: str, inherited: Table) -> None:
         """Check options of every kind of component that has the name; `kept` are those that they add to."""
+        # one table serves all kinds: a model and a metric may share a name
         for kind in ("dataset", "model", "loss", "technique", "metric", "extractor"):
             registered = self.catalogue.components[kind].get(name)
             if registered is None:
                 continue
             if self._check_swept(kind, table, where, faulty=name):
                 continue
-            if not sweeps.check(registered.cls, {**kept, **table}, where, self.problems, self.instances):
+            if not sweeps.check(registered.cls, {**inherited, **table}, where, self.problems, self.instances):
                 self.faulty.add(name)
 
     def _check_swept(self, kind: str, table: Table, where: str, faulty: str) -> bool:
@@ -128,8 +130,8 @@ class Checker:
         sound = self._check_optimizer_options(base, where)
         # players inherit from the base: without a known optimiser there is nothing to check them by
         for player, override in player_tables(table).items() if base.get("name") in list(OPTIMIZERS) else ():
-            kept = sweeps.first(base) if sound else {"name": base["name"]}
-            sound &= self._check_optimizer_options(inherit(kept, override), f"{where}.{player}")
+            inherited = sweeps.first(base) if sound else {"name": base["name"]}
+            sound &= self._check_optimizer_options(inherit(inherited, override), f"{where}.{player}")
         if not sound:
             self.faulty.add(where)
 

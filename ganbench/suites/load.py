@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ganbench.components.base import create, options_of, sweepable
 from ganbench.components.instances import Instances
@@ -68,15 +67,17 @@ class Suite:
 
 
 def find_suite(name_or_path: str | Path, catalogue: Catalogue) -> Path:
-    """The suite file of that path, or of that name among the catalogue's; BadInput tells the nearest."""
+    """The suite file of that path, or of that name among the catalogue's; BadInput names the nearest."""
     text, path = str(name_or_path), Path(name_or_path)
+    # before files: a folder named like a suite must not hide it
     if text in catalogue.suites:
         return catalogue.suites[text]
     if path.suffix == ".toml" or len(path.parts) > 1:
-        return path  # `read` tells what is wrong with it, if anything
+        return path  # `read` reports what is wrong with it, if anything
     try:
         if path.is_file():
             return path
+    # a name too long for the file system, or with a NUL character, is no file
     except (OSError, ValueError):
         pass
     shown = printable(text)
@@ -174,6 +175,7 @@ def _apply(raw: RawTable, seeds: int | Sequence[int] | None, steps: int | None, 
         problems.renamed["defaults.seeds"] = "--seeds"
     if steps is None:
         return
+    # --steps replaces every number of steps, so those of the matrix go
     includes = matrix.get("include", [])
     tables = [table for table in (includes if isinstance(includes, list) else []) if isinstance(table, dict)]
     for table in [matrix, *tables]:
@@ -188,15 +190,16 @@ def _apply(raw: RawTable, seeds: int | Sequence[int] | None, steps: int | None, 
 
 
 def _exceeds(every: OptionValue, steps: int) -> bool:
+    # bool is a subclass of int; validation reports it
     return type(every) is int and 0 < steps < every
 
 
 def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, OptionValue]:
     """All thresholds, defaults filled in."""
-    known = [field.name for field in fields(Thresholds)]
-    for name in given.keys() - set(known):
-        problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, known)}")
-    sound = {name: value for name, value in given.items() if name in known}
+    thresholds = [field.name for field in fields(Thresholds)]
+    for name in given.keys() - set(thresholds):
+        problems.add(f"verdict.{name}", f"unknown threshold; {nearest(name, thresholds)}")
+    sound = {name: value for name, value in given.items() if name in thresholds}
     try:
         return options_of(create(Thresholds, sound, "verdict"))
     except BadInput as error:
@@ -206,8 +209,8 @@ def _verdict(given: Mapping[str, OptionValue], problems: Problems) -> dict[str, 
 
 def _recipe(catalogue: Catalogue, model: str | None) -> Mapping[str, OptionValue]:
     """What a model was published with; nothing where it is not there."""
-    found = catalogue.of("model").get(model or "")
-    return found.cls.recipe if found else {}
+    registered = catalogue.of("model").get(model or "")
+    return registered.cls.recipe if registered else {}
 
 
 def _plugins(document: Document, path: Path, problems: Problems) -> tuple[Path, ...]:
@@ -223,13 +226,13 @@ def _compare(
 ) -> CompareConfig:
     """What is compared; the metric is by default the first one of the first variant that has any."""
     names = list(dict.fromkeys(metric["name"] for cell in cells for metric in cell.metrics()))
-    known = catalogue.of("metric")
-    values = [value for name in names if name in known for value in known[name].cls.values]
+    installed = catalogue.of("metric")
+    values = [value for name in names if name in installed for value in installed[name].cls.values]
     metric = document.compare.metric or (values[0] if values else None)
     # a metric may give several values, none of them of its name: then its first one is meant
-    if metric is not None and metric in names and metric in known and metric not in values:
-        metric = next(iter(known[metric].cls.values))
-    if metric is not None and metric not in values and all(name in known for name in names):
+    if metric is not None and metric in names and metric in installed and metric not in values:
+        metric = next(iter(installed[metric].cls.values))
+    if metric is not None and metric not in values and all(name in installed for name in names):
         problems.add("compare.metric", f"no variant is measured by {metric!r}; {nearest(metric, values)}")
     baseline = document.compare.baseline.given() if document.compare.baseline else None
     if baseline is not None and not problems.found:  # another problem may be why no variant is like it
@@ -246,6 +249,7 @@ def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfi
         The variant with null in place of every value that can be swept inside a stack, and these values
         by path. Variants whose structures are equal (as canonical JSON) can share a stack.
     """
+    # deep: the nested tables below are changed in place
     shared = copy.deepcopy(config)
     values: dict[str, float] = {}
     # a loss and techniques are asked anew in every step; data are loaded and networks built once a stack
@@ -264,7 +268,7 @@ def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfi
     return shared, values
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The JSON schema of suite files, for editors."""
     schema = Document.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

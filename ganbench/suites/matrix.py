@@ -69,6 +69,7 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
     matrix = document.matrix
     lists = matrix.lists if matrix else {}
     count = math.prod(map(len, lists.values()))
+    # counted before enumerating, which could exhaust memory
     if count > MAX_RUNS:
         problems.add("matrix", f"its lists make {count:,} cells; more than {MAX_RUNS:,} are not run")
         return None
@@ -76,19 +77,20 @@ def cells(document: Document, recipes: Recipes, problems: Problems) -> list[Cell
     product = [] if matrix and not lists else list(_product(document, lists, recipes))
     product = _exclude(matrix, product, problems) if matrix else product
     includes = matrix.include if matrix else []
-    found = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
-    if not found:
+    entries = product + [_include(document, i, include, recipes) for i, include in enumerate(includes)]
+    if not entries:
         problems.add("matrix.exclude", "excludes every cell: no variant is left")
-    for cell in found:
+    for cell in entries:
         for key in _REQUIRED:
             if key not in cell.values:
                 place = cell.where if cell.where != "matrix" else "defaults"
                 problems.add(f"{place}.{key}", "is missing; set it in [defaults] or in [matrix]")
-    return found if found and all(cell.values.keys() >= set(_REQUIRED) for cell in found) else None
+    return entries if entries and all(cell.values.keys() >= set(_REQUIRED) for cell in entries) else None
 
 
 def _base(document: Document) -> RawTable:
     given = document.defaults.given()
+    # seeds multiply variants, they are no part of one
     given.pop("seeds", None)
     return {key: value for key, value in given.items() if value is not None}
 
@@ -105,8 +107,8 @@ def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: R
     several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
     where = "matrix" if lists else "defaults"
     for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
-        own = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
-        values = _completed(base | own, recipes)
+        chosen_values = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
+        values = _completed(base | chosen_values, recipes)
         places = {key: f"matrix.{key}.{index}" for key, (index, _) in zip(lists, chosen, strict=True)}
         shown = tuple(f"{key}={values[key]}" for key in several)
         yield Cell(where, values, origins | places, document.options, {}, shown)
@@ -115,15 +117,17 @@ def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: R
 def _include(document: Document, index: int, include: Include, recipes: Recipes) -> Cell:
     where = f"matrix.include.{index}"
     base, given = _base(document), include.given()
-    own = given.pop("options", {})
+    own_options = given.pop("options", {})
     # merged, so that an entry can change the metrics alone
     evaluate = base.get("evaluate", {}) | given.get("evaluate", {})
     values = _completed(base | given | {"evaluate": evaluate}, recipes)
-    options = document.options | {name: document.options.get(name, {}) | own[name] for name in own}
+    options = document.options | {
+        name: document.options.get(name, {}) | own_options[name] for name in own_options
+    }
     own_keys = given.keys() | {f"evaluate.{key}" for key in given.get("evaluate", ())}
     keys = [*values, *_REQUIRED, *_EVALUATE]
     origins = {key: f"{where if key in own_keys else 'defaults'}.{key}" for key in keys}
-    return Cell(where, values, origins, options, {name: f"{where}.options.{name}" for name in own})
+    return Cell(where, values, origins, options, {name: f"{where}.options.{name}" for name in own_options})
 
 
 def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Cell]:
@@ -133,6 +137,7 @@ def _exclude(matrix: Matrix, product: list[Cell], problems: Problems) -> list[Ce
         where = f"matrix.exclude.{number}"
         if not hit and not problems.below(where):
             problems.add(where, "no cell of the matrix is like this: there is nothing to exclude")
+        # by index, because cells hold tables and are not hashable
         excluded |= hit
     return [cell for i, cell in enumerate(product) if i not in excluded]
 
@@ -153,20 +158,21 @@ def why_unlike(pattern: Mapping[str, RawValue], cells: Sequence[Mapping[str, Raw
         return ""
     for key, wanted in pattern.items():
         if not any(matches({key: wanted}, values) for values in cells):
-            there = {_told(values[key]) for values in cells if key in values}
-            return f"no variant has {key} = {_told(wanted)}; {nearest(_told(wanted), there)}"
+            there = {_spelled(values[key]) for values in cells if key in values}
+            return f"no variant has {key} = {_spelled(wanted)}; {nearest(_spelled(wanted), there)}"
 
     # each key is found somewhere, but no cell has them all
     def unlike(values: Mapping[str, RawValue]) -> list[str]:
         return [key for key, wanted in pattern.items() if not matches({key: wanted}, values)]
 
+    # the first of equals, in the order of the file
     closest = min(cells, key=lambda values: len(unlike(values)))
-    asked = " and ".join(f"{key} = {_told(wanted)}" for key, wanted in pattern.items())
-    has = " and ".join(f"{key} = {_told(closest[key])}" for key in unlike(closest))
+    asked = " and ".join(f"{key} = {_spelled(wanted)}" for key, wanted in pattern.items())
+    has = " and ".join(f"{key} = {_spelled(closest[key])}" for key in unlike(closest))
     return f"no variant has {asked} at once; the nearest has {has}"
 
 
-def _told(value: RawValue) -> str:
+def _spelled(value: RawValue) -> str:
     """A value of the matrix as labels show it; a table as it is written."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return "+".join(value) or "plain"

@@ -25,13 +25,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ganbench.errors import nearest
-from ganbench.suites.toml_file import Problems, RawTable, RawValue
+from ganbench.suites.toml_file import Problems, RawTable, RawValue, items_of
 from ganbench.text import brief
 
 MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
 
 
 def _seeds(value: RawValue) -> int | list[int]:
+    # not isinstance: True is an int too
     if type(value) is int:
         if not 1 <= value < 2**63:
             raise ValueError(f"there must be at least one seed (got {brief(value)})")
@@ -50,6 +51,7 @@ def distinct(values: list[RawValue]) -> list[RawValue]:
     """`values`, where none occurs twice; ValueError names the first that does."""
     seen = set()
     for index, value in enumerate(values):
+        # tables are not hashable; `default=str` is for the dates that TOML knows
         key = json.dumps(value, sort_keys=True, default=str)
         if key in seen:
             raise ValueError(f"entry {index} repeats {brief(value)}")
@@ -72,6 +74,7 @@ def _some(values: RawValue) -> RawValue:
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Precision = Literal["float32", "float64"]
 Name = Annotated[str, AfterValidator(_name)]
+# before pydantic's own check, so that the message names the entry as written
 Names = Annotated[list[Name], BeforeValidator(lambda v: distinct(v) if isinstance(v, list) else v)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 _SEEDS_SCHEMA = {
@@ -116,7 +119,7 @@ class Evaluate(Table):
 
     every: Count | None = Field(None, description="Steps between evaluations; at the end if left out.")
     samples: Annotated[int, Field(ge=2, lt=2**31)] = Field(2500, description="Samples an evaluation.")
-    probes: list[Literal["cosine", "layers"]] = Field([], description="Probes beside those always taken.")
+    probes: list[Literal["cosine", "layers"]] = Field([], description="Probes in addition to the usual ones.")
     metrics: list[Metric] = Field([], description="Metrics: a name, or a table of a name and options.")
 
 
@@ -146,7 +149,7 @@ class Defaults(Entry):
 
 
 class Include(Entry):
-    """A further variant, beside the product of the matrix."""
+    """A further variant, in addition to the product of the matrix."""
 
     options: dict[Name, RawTable] = {}
 
@@ -197,10 +200,13 @@ class Compare(Table):
 class Document(Table):
     """A benchmark suite of ganbench."""
 
+    # an alias, because pydantic's models have a method `schema`
     schema_version: Literal[1] = Field(alias="schema")
     name: Slug
     description: str = ""
-    plugins: list[Annotated[str, Field(min_length=1)]] = Field([], description="Plugin files beside it.")
+    plugins: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="Plugin files, relative to the suite."
+    )
     defaults: Defaults = Field(default_factory=Defaults)  # type: ignore[arg-type]
     matrix: Matrix | None = None
     options: dict[Name, RawTable] = Field({}, description="Options of components, by name.")
@@ -209,7 +215,7 @@ class Document(Table):
 
     @property
     def includes(self) -> list[Include]:
-        """The entries of the matrix beside its product."""
+        """The entries of the matrix in addition to its product."""
         return self.matrix.include if self.matrix else []
 
 
@@ -243,20 +249,19 @@ def _remains(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]]) -> Do
 
 def _without(raw: Mapping[str, RawValue], faulty: Sequence[Sequence[str]], depth: int) -> RawTable:
     """`raw` without the keys at `faulty`, cut at `depth`; lists stay whole or go, so that indices hold."""
-    kept = dict(raw)
+    remaining = dict(raw)
     for path in faulty:
         top = path[0]
-        if depth == 2 and len(path) > 1 and isinstance(kept.get(top), dict):
-            kept[top] = {key: value for key, value in kept[top].items() if key != path[1]}
+        if depth == 2 and len(path) > 1 and isinstance(remaining.get(top), dict):
+            remaining[top] = {key: value for key, value in remaining[top].items() if key != path[1]}
         else:
-            kept.pop(top, None)
-    return kept
+            remaining.pop(top, None)
+    return remaining
 
 
 def _unusable(value: RawValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Numbers that are not finite or too large, and dates: TOML has them, suites do not."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in items_of(value):
         yield from _unusable(item, (*path, str(key)))
     if isinstance(value, float) and not math.isfinite(value):
         yield path, f"must be finite (got {value})"
@@ -288,6 +293,7 @@ _PLAIN = {
 def _explain(item: ErrorDetails) -> str:
     if item["type"] == "extra_forbidden":
         known = _keys_at(item["loc"][:-1])
+        # a frequent mistake, which the nearest key would not explain
         if item["loc"][-1] == "seeds":
             return "seeds are those of the whole suite: set them in [defaults]"
         return f"unknown key; {nearest(str(item['loc'][-1]), known)}"
@@ -303,6 +309,7 @@ def _explain(item: ErrorDetails) -> str:
 def _keys_at(loc: Sequence[int | str]) -> list[str]:
     """The keys of the table at `loc`."""
     table: type[Table] = Document
+    # indices of lists lead to no other table
     for key in loc:
         if isinstance(key, str) and key in table.model_fields:
             table = next(_tables(table.model_fields[key].annotation), table)

@@ -13,13 +13,13 @@ import typing
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ganbench.components.base import Component, unknown_option
 from ganbench.components.instances import Instances
 from ganbench.errors import nearest
 from ganbench.storage.records import OptionValue
-from ganbench.suites.toml_file import Problems
+from ganbench.suites.toml_file import Problems, items_of
 from ganbench.text import brief
 
 KINDS = ("sweep", "linspace", "logspace")
@@ -50,6 +50,7 @@ class Sweep:
             return list(self.numbers)
         low, high, last = self.numbers[0], self.numbers[1], self.size - 1
         if self.kind == "linspace":
+            # by index, not by adding up steps, so that rounding does not accumulate
             inner = [low + (high - low) * (i / last) for i in range(1, last)]
         else:
             a, b = math.log10(low), math.log10(high)
@@ -79,6 +80,7 @@ def parse(table: Table) -> Sweep:
     if len(table) != 1:
         raise ValueError(f"must be one of {', '.join(KINDS)}, not several")
     [(kind, numbers)] = table.items()
+    # type, not isinstance: True is an int too
     if not isinstance(numbers, list) or any(type(number) not in (int, float) for number in numbers):
         raise ValueError(f"{kind} must be a list of numbers (got {brief(numbers)})")
     if kind == "sweep":
@@ -112,6 +114,7 @@ def fill(table: Table, values: Mapping[Spot, Number]) -> dict[str, OptionValue]:
         if len(spot) == 1:
             filled[spot[0]] = value
         else:
+            # copied, as the table of the document is shared by all variants
             filled[spot[0]] = list(filled[spot[0]])
             filled[spot[0]][int(spot[1])] = value
     return filled
@@ -136,8 +139,9 @@ def check(cls: type[Component], table: Table, where: str, problems: Problems, in
     sound = len(usable) == len(table)
     base = first(usable)
     dropped = set(table) - set(usable)
-    _, found = instances.attempt(cls, base, where)
-    faults = [p for p in found if p.where.removeprefix(f"{where}.") not in dropped]
+    _, faults_of_value = instances.attempt(cls, base, where)
+    # options whose sweep is malformed are reported already, and would be missing here
+    faults = [p for p in faults_of_value if p.where.removeprefix(f"{where}.") not in dropped]
     problems.extend(faults)
     if faults or not sound:
         return False
@@ -146,9 +150,9 @@ def check(cls: type[Component], table: Table, where: str, problems: Problems, in
             continue  # counting the runs reports it; enumerating them would take forever
         # one sweep at a time, the others at their first values: all together they may be millions
         for value in axis.sweep.values()[1:]:
-            _, found = instances.attempt(cls, fill(base, {axis.spot: value}), where)
-            if found:
-                problems.extend(found)
+            _, faults_of_value = instances.attempt(cls, fill(base, {axis.spot: value}), where)
+            if faults_of_value:
+                problems.extend(faults_of_value)
                 sound = False
                 break  # the other values most likely have the same fault
     return sound
@@ -198,18 +202,18 @@ def _parse_faults(path: str, table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _nested(path: str, value: object) -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
+    for key, item in items_of(value):
         if is_sweep(item):
             yield f"{path}.{key}"
         else:
             yield from _nested(f"{path}.{key}", item)
 
 
-def _numeric(cls: Any) -> dict[str, bool]:
+def _numeric(cls: type[Component]) -> dict[str, bool]:
     """Option -> whether it is a number (or may be one, as in `float | None`)."""
+    # resolves string annotations, which `field.type` leaves as text
     hints = typing.get_type_hints(cls)
-    return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}
+    return {field.name: _is_number(hints[field.name]) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
 
 def _is_number(hint: object) -> bool:

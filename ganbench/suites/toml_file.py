@@ -19,15 +19,16 @@ _LARGEST_FILE = 10_000_000  # bytes
 
 
 class Problems:
-    """Collects problems. Each is told once; one below an overridden path names the override."""
+    """Collects problems. Each is reported once; one below an overridden path names the override."""
 
     def __init__(self) -> None:
+        # a dict as an ordered set: problems appear in the order they were found, once each
         self.found: dict[Problem, None] = {}
         self.renamed: dict[str, str] = {}
         self._places: set[str] = set()
 
     def add(self, where: str, what: str) -> None:
-        """Take note that `what` is wrong at `where`."""
+        """Record that `what` is wrong at `where`."""
         self._places.add(where)
         for path, shown in self.renamed.items():
             if where == path:
@@ -37,7 +38,7 @@ class Problems:
         self.found[Problem(printable(where), what)] = None
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Take note of several."""
+        """Record several problems."""
         for problem in problems:
             self.add(problem.where, problem.what)
 
@@ -46,7 +47,7 @@ class Problems:
         return any(place == where or place.startswith(where + ".") for place in self._places)
 
     def check(self, causes: Iterable[str] = ()) -> None:
-        """Raise BadInput where there is any. What may have caused them is told first."""
+        """Raise BadInput if there are any problems. Possible causes come first."""
         if self.found:
             raise BadInput([*(Problem("", cause) for cause in dict.fromkeys(causes)), *self.found])
 
@@ -71,6 +72,13 @@ class SuiteFile:
         return [self.path.parent / name for name in names]
 
 
+def items_of(value: RawValue) -> Iterable[tuple[object, RawValue]]:
+    """The entries of a table by key, or of a list by index; nothing for other values."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
+
+
 def read(path: Path | str) -> SuiteFile:
     """Read and parse a suite file."""
     return SuiteFile(Path(path), _raw(Path(path)))
@@ -80,6 +88,7 @@ def _raw(path: Path) -> RawTable:
     """The raw document. Whatever is wrong with the file becomes BadInput."""
     where = printable(str(path))
     try:
+        # before reading: a named pipe would block for ever
         if path.exists() and not path.is_file():
             kind = "a directory" if path.is_dir() else "not a regular file"
             raise BadInput(Problem(where, f"is {kind}; a suite is a TOML file"))
@@ -100,12 +109,14 @@ def _parse(content: bytes, where: str) -> RawTable:
     if not content.strip():
         raise BadInput(Problem(where, "is empty; a suite begins with schema = 1"))
     try:
+        # -sig: editors on Windows begin a file with a byte-order mark
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadInput(Problem(where, f"is not UTF-8 (at line {line})")) from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(Problem(where, f"is not TOML: {printable(str(error))}")) from None
+    # ValueError also comes from integers of more than 4,300 digits
     except (ValueError, RecursionError) as error:
         what = "is nested too deeply" if isinstance(error, RecursionError) else f"is not TOML: {error}"
         raise BadInput(Problem(where, what)) from None
@@ -122,6 +133,7 @@ def override(document: RawTable, text: str) -> str:
     for depth, key in enumerate(keys):
         index: str | int = key
         if isinstance(place, list):
+            # int() of a very long text raises; eight digits are more than any list has
             index = int(key) if key.isdecimal() and len(key) < 9 else -1
             if not 0 <= index < len(place):
                 raise BadInput(Problem(shown, f"{key!r} is not one of the {len(place)} entries there"))
@@ -140,4 +152,5 @@ def toml_value(text: str) -> RawValue:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         return text.strip()
+    # text with a line break could define further keys
     return parsed["value"] if set(parsed) == {"value"} else text.strip()

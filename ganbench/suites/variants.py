@@ -7,14 +7,14 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ganbench.components.base import options_of
 from ganbench.components.instances import Instances
-from ganbench.components.kinds import Loss, Model, players_without_objective, readable
+from ganbench.components.kinds import Loss, Model, Technique, players_without_objective, readable
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import nearest
 from ganbench.plugins.discovery import Catalogue
@@ -36,6 +36,7 @@ from ganbench.suites.toml_file import Problems
 ANY_PLAYER = "*"
 """Stands for the players of a model that is not there to be asked."""
 
+T = TypeVar("T")
 Place: TypeAlias = tuple[str, Spot]
 """Owner ("r1", "optimizer.generator") and spot in the owner's table (("gamma",), ("betas", "0"))."""
 Values: TypeAlias = dict[Place, Number]
@@ -81,10 +82,10 @@ class Part(NamedTuple):
 
 @dataclass
 class Resolver:
-    """Turns cells into variants, taking note of all that is wrong.
+    """Turns cells into variants, and records all problems.
 
     Arguments:
-        checked: what is known to be absent or faulty; cells with a faulty part are left out.
+        checked: absent and faulty components; cells with a faulty part are left out.
         overridden: place of an optimiser table -> the players that it has tables for, and those of models.
     """
 
@@ -114,6 +115,7 @@ class Resolver:
         """The players of the cell's model; None where its code breaks."""
         name = cell.values["model"]
         made = self._make("model", name, sweeps.first(cell.options.get(name, {})), cell)
+        # no component: its plugin is not there, and any player may be right
         if made is None or made.component is None:
             return None if made is None else [ANY_PLAYER]
         return self._ask(cell.origins["model"], lambda: list(made.component.players()))  # type: ignore[no-any-return]
@@ -241,7 +243,7 @@ class Resolver:
         self.problems.extend(faults)
         return None if faults else Part(component, {"name": name, "options": options_of(component)})
 
-    def _ask(self, where: str, question: Any) -> Any:
+    def _ask(self, where: str, question: Callable[[], T]) -> T | None:
         """What a plugin's own code answers; None where it breaks."""
         try:
             return question()
@@ -249,7 +251,7 @@ class Resolver:
             self.problems.add(where, f"its plugin fails when asked: {type(error).__name__}: {error}")
             return None
 
-    def _fit(self, cell: Cell, model: Any, loss: Any, techniques: list[Any]) -> None:
+    def _fit(self, cell: Cell, model: Model | None, loss: Loss | None, techniques: list[Technique]) -> None:
         """Whether the parts fit each other; parts whose plugin is not there fit anything."""
         if model is None or loss is None:
             return
@@ -265,10 +267,10 @@ class Resolver:
             self.problems.add(where, f"{pair} do not fit: the loss has no objective for {player!r}")
         for technique in techniques:
             place = cell.origins["techniques"]
-            reason = self._ask(place, lambda technique=technique: technique.fits(model, loss))
+            reason = self._ask(place, partial(technique.fits, model, loss))
             if reason:
                 self.problems.add(place, f"technique {technique.name!r} does not fit: {reason}")
-            for what in _quarrels(technique, [other.name for other in techniques]):
+            for what in _conflicts(technique, [other.name for other in techniques]):
                 self.problems.add(place, what)
 
     def _without_objective(self, cell: Cell, model: Model, loss: Loss) -> list[str]:
@@ -276,7 +278,7 @@ class Resolver:
         players = partial(players_without_objective, loss, model)
         return self._ask(cell.origins["model"], players) or []
 
-    def _see(self, cell: Cell, model: Any, metrics: list[str]) -> None:
+    def _see(self, cell: Cell, model: Model, metrics: list[str]) -> None:
         """Whether the model shows, or has the players, that its metrics read."""
         shown = self._ask(cell.origins["model"], partial(readable, model)) or set()
         for index, name in enumerate(metrics):
@@ -293,18 +295,18 @@ class Resolver:
     def _distinct(self, variants: list[tuple[Cell, Variant]]) -> list[Variant]:
         """The variants under distinct labels; the same variant twice is a problem."""
         seen: set[str] = set()
-        told: set[str] = set()
+        reported: set[str] = set()
         for cell, variant in variants:
             text = canonical(variant.config)
-            if text in seen and cell.where not in told:
+            if text in seen and cell.where not in reported:
                 self.problems.add(cell.where, f"the variant {variant.label!r} occurs twice")
-                told.add(cell.where)
+                reported.add(cell.where)
             seen.add(text)
         return _labelled([variant for _, variant in variants])
 
 
-def _quarrels(technique: Any, names: list[str]) -> list[str]:
-    """What a technique says of the others it is used with."""
+def _conflicts(technique: Technique, names: list[str]) -> list[str]:
+    """A message for each conflict of a technique with the others, and for each missing requirement."""
     clashing = [name for name in technique.conflicts if name in names]
     missing = [name for name in technique.requires if name not in names]
     return [
@@ -321,7 +323,7 @@ def tables_of(config: VariantConfig) -> dict[str, dict[str, OptionValue]]:
 
 
 def read_spot(table: Table, spot: Spot) -> OptionValue:
-    """The value at `spot`."""
+    """The value at one spot of a component's table."""
     value = table[spot[0]]
     return value[int(spot[1])] if len(spot) > 1 else value
 
@@ -337,7 +339,8 @@ def _label(config: VariantConfig) -> str:
 
 
 def _labelled(variants: list[Variant]) -> list[Variant]:
-    """Where labels collide, a hash of the variant tells them apart."""
+    """The variants; where labels collide, with a hash of the variant in the label."""
+    # four hexadecimal digits are enough as a rule; 64 are the whole SHA-256
     length = 4
     counts = Counter(variant.label for variant in variants)
     while True:

@@ -1,4 +1,4 @@
-"""The conformance kit: what is asked of every component, built-in or not.
+"""The conformance kit: checks that every component must pass, built-in or not.
 
 In your tests, a class a component:
 

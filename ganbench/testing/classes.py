@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ganbench.testing.findings import Check, Finding, checks_of
 
 if TYPE_CHECKING:
+    import pytest
+
     from ganbench.components.base import Component
     from ganbench.components.data import Data
+    from ganbench.storage.records import OptionValue
     from ganbench.testing.case import Case
 
 
 class CheckRemark(UserWarning):
-    """A check that did not fail, but has something to say."""
+    """A warning: a check passed, but something could be better."""
 
 
 class ComponentChecks:
@@ -27,22 +30,23 @@ class ComponentChecks:
 
     Arguments:
         component: the class to check.
-        options: its options, where the defaults will not do.
+        options: its options, where the defaults do not suffice.
         data: what to try it on; None: small data of the kit's own.
         variant: other parts of the game it is tried in: "model", "loss", "techniques" (names), "options"
             (name -> options), "batch", "optimizer".
-        skip: names of checks that it is known not to pass, e.g. ("mappable",).
+        skip: names of checks that it is expected to fail, e.g. ("mappable",).
     """
 
     kind: ClassVar[str] = ""
     component: ClassVar[type[Component]]
-    options: ClassVar[Mapping[str, Any]] = {}
+    options: ClassVar[Mapping[str, OptionValue]] = {}
     data: ClassVar[Data | None] = None
-    variant: ClassVar[Mapping[str, Any]] = {}
+    variant: ClassVar[Mapping[str, OptionValue]] = {}
     skip: ClassVar[tuple[str, ...]] = ()
 
-    def pytest_generate_tests(self, metafunc: Any) -> None:
-        """One test a check."""
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize `test_it` with the checks of this kind."""
+        # a subclass may add tests of its own, which take no check
         if "conformance" in metafunc.fixturenames:
             checks = checks_of(self.kind)
             metafunc.parametrize("conformance", checks, ids=[check.name for check in checks])
@@ -51,22 +55,24 @@ class ComponentChecks:
         """The component passes the check."""
         __tracebackhide__ = True
         if conformance.name in self.skip:
-            _skip(f"{conformance.name} is not asked of it")
+            _skip(f"{conformance.name} is skipped")
         settle(conformance(self._case()))
 
     @classmethod
     def _case(cls) -> Case:
         """The component's case, made once a class: finding a game to try it in takes time."""
+        # in __dict__, not by hasattr: a subclass must not get its parent's case
         if "_made" not in cls.__dict__:
             cls._made = cls.case()  # type: ignore[attr-defined]
         return cls._made  # type: ignore[attr-defined, no-any-return]
 
     @classmethod
     def case(cls) -> Case:
-        """What is checked."""
+        """The case that is checked: the component, and what to try it with."""
         from ganbench.testing.case import Case
         from ganbench.testing.run import installed
 
+        # otherwise every check of another kind would fail, without naming the mix-up
         kind = getattr(cls.component, "kind", None)
         if kind != cls.kind:
             raise TypeError(f"{cls.component.__name__} is a {kind}; {cls.__name__} checks a {cls.kind}")
@@ -85,6 +91,7 @@ def settle(finding: Finding) -> None:
 
 
 def _skip(reason: str) -> None:
+    # here, so that the kit can be used where pytest is not installed
     import pytest
 
     pytest.skip(reason)

@@ -6,7 +6,6 @@ import dataclasses
 import inspect
 import json
 import re
-from typing import Any
 
 from ganbench.components import spelling
 from ganbench.components.base import create, options_of
@@ -23,7 +22,7 @@ _CITES = re.compile(r"\b(1[89]|20)\d\d\b|arXiv|doi|https?://|\bas in\b|\bno pape
 def can_be_made(case: Case) -> None:
     """It can be made from its options.
 
-    Mend: give every option a default; or name values for them: `options = {…}` in the test, `--set` for
+    Fix: give every option a default; or name values for them: `options = {…}` in the test, `--set` for
     `check`.
     """
     case.make()
@@ -33,8 +32,9 @@ def can_be_made(case: Case) -> None:
 def options_round_trip(case: Case) -> None:
     """Written as JSON and read back, its options make the same component.
 
-    Mend: type options as str, bool, int, float, Literal[...], or tuples of these.
+    Fix: type options as str, bool, int, float, Literal[...], or tuples of these.
     """
+    # JSON, since options are stored in suite locks and run keys
     written = json.dumps(options_of(case.component), allow_nan=False)
     again = create(case.cls, json.loads(written))
     if again != case.component:
@@ -45,15 +45,16 @@ def options_round_trip(case: Case) -> None:
 def refuses_unknown_options(case: Case) -> None:
     """An option that it does not have is refused, with the nearest that it has.
 
-    Mend: leave `__pydantic_config__` and `__init__` as they are; `places` names options.
+    Fix: leave `__pydantic_config__` and `__init__` as they are; `places` names options.
     """
     fields = [field.name for field in dataclasses.fields(case.cls)]  # type: ignore[arg-type]
     try:
+        # with the given options, or a missing required one would be reported instead
         create(case.cls, {**case.options, "no_such_option": 1})
     except BadInput:
         pass
     else:
-        raise Unmet("the unknown option 'no_such_option' was taken without a word")
+        raise Unmet("the unknown option 'no_such_option' was accepted silently")
     astray = [name for name in case.cls.places if name not in fields]
     if astray:
         raise Unmet(f"`places` names {astray[0]!r}, which is no option; {nearest(astray[0], fields)}")
@@ -63,7 +64,7 @@ def refuses_unknown_options(case: Case) -> None:
 def types_its_options(case: Case) -> None:
     """A value written in its body has a type: its own, as an option, or ClassVar where it is none.
 
-    Mend: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
+    Fix: write `x: float = 1.0` for an option, and `x: ClassVar[float] = 1.0` for what is none.
     """
     for name, value in spelling.untyped(case.cls).items():
         if not isinstance(value, bool):  # as `pairs` is: a mark
@@ -74,33 +75,33 @@ def types_its_options(case: Case) -> None:
 def spells_its_members(case: Case) -> None:
     """Its public methods and values are not a letter off those that its kind has.
 
-    Mend: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
+    Fix: name it as its kind does; if it is a helper of your own, begin its name with an underscore.
     """
-    told = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
-    if told:
-        raise Unmet("; ".join(told))
+    messages = [spelling.misnamed(name, meant) for name, meant in spelling.misspelt(case.cls).items()]
+    if messages:
+        raise Unmet("; ".join(messages))
 
 
 @check()
 def is_documented(case: Case) -> None:
     """The docstring says what it is, and what each of its options is, under "Arguments:" or by name.
 
-    Mend: begin the docstring with one sentence; say what each option is under "Arguments:".
+    Fix: begin the docstring with one sentence; say what each option is under "Arguments:".
     """
     doc = _doc(case.cls)
     if not doc:
         raise Unmet("there is no docstring")
-    told = {*meanings(doc), *_inherited(case.cls), *re.findall(r"\w+", doc)}
-    silent = [field.name for field in dataclasses.fields(case.cls) if field.name not in told]  # type: ignore[arg-type]
+    described = {*meanings(doc), *_inherited(case.cls), *re.findall(r"\w+", doc)}
+    silent = [field.name for field in dataclasses.fields(case.cls) if field.name not in described]  # type: ignore[arg-type]
     if silent:
-        raise Unmet(f"nothing is said of {', '.join(map(repr, silent))}")
+        raise Unmet(f"the docstring does not mention {', '.join(map(repr, silent))}")
 
 
 @check("model", "loss", "technique", "metric")
 def cites_its_paper(case: Case) -> None:
     """The first paragraph of the docstring cites a paper, or says why not.
 
-    Mend: cite a paper there (Lim and Ye 2017, arXiv:1705.02894), or say why there is none.
+    Fix: cite a paper there (Lim and Ye 2017, arXiv:1705.02894), or say why there is none.
     """
     first = _doc(case.cls).partition("\n\n")[0]
     if not _CITES.search(first):
@@ -110,9 +111,11 @@ def cites_its_paper(case: Case) -> None:
 def _doc(cls: type) -> str:
     """Its own docstring; not the signature that a dataclass puts in its place."""
     doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+    # `dataclass` writes the signature into an empty __doc__
     return "" if doc.startswith(f"{cls.__name__}(") else doc
 
 
-def _inherited(cls: Any) -> set[str]:
+def _inherited(cls: type) -> set[str]:
     """Options that the bases say something of."""
+    # without the class itself and `object`
     return {name for base in cls.__mro__[1:-1] for name in meanings(inspect.getdoc(base) or "")}

@@ -12,18 +12,19 @@ from ganbench.components.data import Data
 from ganbench.engine.data import data_root, digest
 from ganbench.errors import BadInput
 from ganbench.testing.case import Case
-from ganbench.testing.findings import NotTried, Unmet, check, told
+from ganbench.testing.findings import NotTried, Unmet, check, describe_error
 from ganbench.testing.untouched import generators_untouched, offline
 
 
 @check("dataset")
 def says_what_it_lacks(case: Case) -> None:
-    """Where files lack, and there is no network, it raises BadInput, one sentence.
+    """Without its files and without a network, it raises BadInput with one sentence.
 
-    Mend: raise ganbench.BadInput with a sentence that says which file lacks, and where it belongs.
+    Fix: raise ganbench.BadInput with a sentence that names the missing file and where it belongs.
     """
     dataset = case.component
     with tempfile.TemporaryDirectory() as empty, offline():
+        # both: GANBENCH_DATA may be unset, or lead to a folder without the files
         for root in (Path(empty), None):
             try:
                 dataset.load(root)
@@ -31,14 +32,14 @@ def says_what_it_lacks(case: Case) -> None:
                 pass
             except Exception as error:
                 where = "without a folder of data" if root is None else "in an empty folder"
-                raise Unmet(f"{where} it raised {told(error, case.cls)}") from None
+                raise Unmet(f"{where} it raised {describe_error(error, case.cls)}") from None
 
 
 @check("dataset")
 def loads_the_same_again(case: Case) -> None:
     """Loaded twice, it is the same data, bit for bit; global generators are left alone.
 
-    Mend: shuffle and draw by a generator of your own: torch.Generator().manual_seed(0).
+    Fix: shuffle and draw by a generator of your own: torch.Generator().manual_seed(0).
     """
     with generators_untouched():
         first, again = _loaded(case), _loaded(case)
@@ -50,11 +51,12 @@ def loads_the_same_again(case: Case) -> None:
 def its_samples_are_sound(case: Case) -> None:
     """Training and held-out samples have one shape and type, are not empty, and are finite.
 
-    Mend: give N x shape, uint8 in 0..255 or floating, the held-out part alike.
+    Fix: give N x shape, uint8 in 0..255 or floating, the held-out part alike.
     """
     data = _loaded(case)
     pairs = [("train", data.train, data.test)]
     if data.source is not None or data.test_source is not None:
+        # either alone is enough: a missing half is reported below as no tensor
         pairs.append(("source", data.source, data.test_source))  # type: ignore[arg-type]
     for name, train, test in pairs:
         if not isinstance(train, Tensor) or not isinstance(test, Tensor):
@@ -63,6 +65,7 @@ def its_samples_are_sound(case: Case) -> None:
             raise Unmet(f"{name} is {_brief(train)}, the held-out part {_brief(test)}")
         if not len(train) or not len(test):
             raise Unmet(f"{name} has {len(train)} samples and {len(test)} held-out ones")
+        # uint8 is read as an image; other integers have no scale that the core knows
         if train.dtype != torch.uint8 and not train.is_floating_point():
             raise Unmet(f"{name} is {_brief(train)}")
         if train.is_floating_point() and not (train.isfinite().all() and test.isfinite().all()):
@@ -73,7 +76,7 @@ def its_samples_are_sound(case: Case) -> None:
 def its_labels_are_sound(case: Case) -> None:
     """There is a label, and a map, for each sample, and none beyond the number of classes.
 
-    Mend: int64 labels, one a sample, each below `classes`; uint8 maps, each pixel below `map_classes`.
+    Fix: int64 labels, one a sample, each below `classes`; uint8 maps, each pixel below `map_classes`.
     """
     data = _loaded(case)
     for name, labels, samples, classes in _tables(data):

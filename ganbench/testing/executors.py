@@ -18,7 +18,7 @@ State = tuple[Tensor, Tensor]
 def does_what_the_step_does(case: Case) -> None:
     """Three calls leave the state where three steps do.
 
-    Mend: return a function that updates the tensors of `state` where they lie.
+    Fix: return a function that updates the tensors of `state` where they lie.
     """
     state, run = _prepared(case)
     expected = _fresh(state[0].device)
@@ -26,6 +26,7 @@ def does_what_the_step_does(case: Case) -> None:
         run()
         _step(*expected)
     off = furthest(state, expected)
+    # float32, and compilers may reorder sums: equal to rounding, not bit for bit
     if not off < 1e-5:
         raise Unmet(f"after 3 calls the state is off by {off:.1g}")
 
@@ -34,7 +35,7 @@ def does_what_the_step_does(case: Case) -> None:
 def leaves_the_state_until_called(case: Case) -> None:
     """Preparing takes no step.
 
-    Mend: put back what tracing or warming up has changed.
+    Fix: put back what tracing or warming up has changed.
     """
     state, _ = _prepared(case)
     if not same(state, _fresh(state[0].device)):
@@ -55,5 +56,6 @@ def _fresh(device: torch.device) -> State:
 
 
 def _step(x: Tensor, y: Tensor) -> None:
+    # y reads the new x, so that a reordered step gives other numbers
     x.copy_(x - 0.1 * y)
     y.copy_(y + 0.1 * x)

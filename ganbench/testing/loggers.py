@@ -1,4 +1,4 @@
-"""Checks of loggers: told of a run's life, they raise nothing and change nothing."""
+"""Checks of loggers: during a run they raise nothing and change nothing."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ STACK: dict[str, Any] = {
 }
 ROWS: list[dict[str, Any]] = [
     {"run": 0, "variant": "toy-gan", "seed": 0, "metric": "modes", "value": value, "weights": "raw"}
+    # diverged runs give nan and inf, which many services do not accept as JSON
     for value in (3.0, math.nan, math.inf)
 ]
 RUNS: list[dict[str, Any]] = [
@@ -55,9 +56,10 @@ RUNS: list[dict[str, Any]] = [
 
 @check("logger")
 def takes_a_runs_life(case: Case) -> None:
-    """Told of a session with a stack that diverges, every method returns.
+    """In a session with a stack that diverges, every method returns.
 
-    Mend: mend what raised; expect nan, inf and None among values, and a second opening after a crash.
+    Fix: correct the code that raised it; expect nan, inf and None among values, and a second opening after a
+    crash.
     """
     _available(case)
     with generators_untouched():
@@ -68,20 +70,22 @@ def takes_a_runs_life(case: Case) -> None:
 def changes_nothing_it_is_told(case: Case) -> None:
     """Stack and rows are left as they were: other loggers are given the same.
 
-    Mend: copy what you change: dict(row).
+    Fix: copy what you change: dict(row).
     """
     _available(case)
     stack, rows, runs = copy.deepcopy((STACK, ROWS, RUNS))
     _tell(case, stack, rows, runs)
+    # added by `_tell`, and different in every call
     del stack["folder"]
+    # by repr: == of structures with nan is False even where nothing has changed
     if repr((stack, rows, runs)) != repr((STACK, ROWS, RUNS)):
-        raise Unmet("what it was told was changed in place")
+        raise Unmet("the stack or rows that it was given were changed in place")
 
 
 def _available(case: Case) -> None:
     why = case.component.available()
     if why is not None and (not isinstance(why, str) or not why):
-        raise Unmet(f"`available` gave {why!r}", "return None, or a sentence saying what lacks")
+        raise Unmet(f"`available` gave {why!r}", "return None, or a sentence that says what is missing")
     if why:
         raise NotTried(why)
 
@@ -90,6 +94,7 @@ def _tell(case: Case, stack: Any, rows: Any, runs: Any) -> None:
     with tempfile.TemporaryDirectory() as root:
         stack["folder"] = str(Path(root, "stacks", stack["id"]))
         Path(stack["folder"]).mkdir(parents=True)
+        # a copy, because loggers cache their connection on themselves
         logger = copy.copy(case.component)
         logger.opened(Path(root), copy.deepcopy(SUITE))
         logger.started(stack)

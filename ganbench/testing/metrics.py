@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 from unittest import mock
 
 import torch
@@ -15,6 +14,7 @@ from ganbench.components.kinds import Evaluation
 from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.trainers import Runs, stacked
 from ganbench.errors import BadInput
+from ganbench.game.step import State
 from ganbench.plugins.validation import of_values
 from ganbench.storage.records import EvaluateConfig
 from ganbench.testing.case import Case
@@ -28,7 +28,7 @@ SAMPLES = 40
 def declares_its_values(case: Case) -> None:
     """`values` names what it measures, and which direction is better.
 
-    Mend: values = {"my-metric": "lower"}, or "higher"; the first is the metric's own.
+    Fix: values = {"my-metric": "lower"}, or "higher"; the first is the metric's own.
     """
     why = of_values(case.cls)
     if why:
@@ -39,16 +39,16 @@ def declares_its_values(case: Case) -> None:
 def measures_what_it_declares(case: Case) -> None:
     """All of `values` and no other, each a Python number, are measured on a toy game.
 
-    Mend: return {name: float} with every name of `values`, computed from the evaluation alone.
+    Fix: return {name: float} with every name of `values`, computed from the evaluation alone.
     """
     _measured(case)
 
 
 @check("metric")
 def measures_the_same_again(case: Case) -> None:
-    """Asked again about the same run it says the same, and global generators are left alone.
+    """Measured again, the same run gives the same values; global generators are left alone.
 
-    Mend: draw from evaluation.generator alone, and from no global one.
+    Fix: draw from evaluation.generator alone, and from no global one.
     """
     with generators_untouched():
         first, again = _measured(case), _measured(case)
@@ -61,7 +61,7 @@ def measures_the_same_again(case: Case) -> None:
 def changes_no_samples(case: Case) -> None:
     """Samples, real samples and the data are left as they were.
 
-    Mend: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
+    Fix: write x = x.clamp(...), not x.clamp_(...): samples are shared with other metrics.
     """
     evaluator, state = _evaluator(case)
     evaluation = _evaluation(evaluator, state)
@@ -70,6 +70,7 @@ def changes_no_samples(case: Case) -> None:
         tensors_untouched("of the data,", _tensors(evaluation.data)),
     ):
         case.component.measure(evaluation)
+    # real samples are cached in the evaluator: a fresh one draws the same ones anew
     fresh, _ = _evaluator(case)
     for n, real in evaluator.features.real_samples.items():
         if not same(real, fresh.features.real(n)):
@@ -78,31 +79,33 @@ def changes_no_samples(case: Case) -> None:
 
 @check("metric")
 def tells_nan(case: Case) -> None:
-    """Of a run whose samples are nan it says nan, inf or the worst there is; or gives a message.
+    """Of a run whose samples are nan it reports nan, inf or the worst possible value, or raises a message.
 
-    Mend: begin with `if not samples.isfinite().all(): return nan`.
+    Fix: begin with `if not samples.isfinite().all(): return nan`.
     """
     evaluator, state = _evaluator(case)
     poisoned = state._replace(joint={who: torch.full_like(x, math.nan) for who, x in state.joint.items()})
     try:
-        found = {row["metric"]: row["value"] for row in evaluator.measure(poisoned, 1, [0])}
+        values = {row["metric"]: row["value"] for row in evaluator.measure(poisoned, 1, [0])}
     except BadInput:
         return
-    for name, value in found.items():
+    for name, value in values.items():
+        # 0 of a metric that is better when higher, such as covered modes, is honest about nan
         worst = case.cls.values.get(name) == "higher" and value <= 0  # type: ignore[attr-defined]
         if math.isfinite(value) and not worst:
             raise Unmet(f"{name} of samples that are nan is {value:.4g}")
 
 
-def _measured(case: Case) -> dict[str, Any]:
+def _measured(case: Case) -> dict[str, float]:
     evaluator, state = _evaluator(case)
     return {row["metric"]: row["value"] for row in evaluator.measure(state, 1, [0])}
 
 
-def _evaluator(case: Case) -> tuple[Evaluator, Any]:
+def _evaluator(case: Case) -> tuple[Evaluator, State]:
     """An evaluator of the metric in a toy game that it can be taken in, and where that game begins."""
     if of_values(case.cls):
         raise NotTried("its values are not sound; see `declares-its-values`")
+    # one reason a game: a metric may refuse each for another cause
     reasons: list[str] = []
     for trial in case.games():
         settings: EvaluateConfig = {
@@ -121,7 +124,7 @@ def _evaluator(case: Case) -> tuple[Evaluator, Any]:
     raise NotTried("; ".join(dict.fromkeys(reasons)) or case.why_none())
 
 
-def _evaluation(evaluator: Evaluator, state: Any) -> Evaluation:
+def _evaluation(evaluator: Evaluator, state: State) -> Evaluation:
     """What the evaluator shows its metric of that state."""
     (metric,) = evaluator._metrics
     seen: list[Evaluation] = []
@@ -130,6 +133,7 @@ def _evaluation(evaluator: Evaluator, state: Any) -> Evaluation:
         seen.append(evaluation)
         return dict.fromkeys(metric.values, math.nan)
 
+    # a stand-in metric receives exactly the evaluation that the real one would
     with mock.patch.object(evaluator, "_metrics", [bind(metric, {"measure": look})]):
         evaluator.measure(state, 1, [0])
     return seen[0]

@@ -17,13 +17,14 @@ SAMPLES = 12
 def starts_by_seed(case: Case) -> None:
     """Networks of one seed begin alike, those of another seed elsewhere.
 
-    Mend: initialise from torch's generator in `networks` (it is that seed's own there), never from a seed
+    Fix: initialise from torch's generator in `networks` (it is that seed's own there), never from a seed
     of yours.
     """
     trial = case.trial
     first, again, other = trial.state(0), trial.state(0), trial.state(1)
     if not same(tuple(first), tuple(again)):
         raise Unmet("made twice for seed 0, the networks differ")
+    # a model that draws nothing, such as the Dirac-GAN, rightly begins at one point
     if same(first.joint, other.joint) and _random(trial):
         raise Remark(
             "seeds 0 and 1 begin at the same parameters", "let the networks begin at random, if they may"
@@ -34,7 +35,7 @@ def starts_by_seed(case: Case) -> None:
 def samples_like_the_data(case: Case) -> None:
     """Samples have the data's shape, are finite, and are the same for the same draws.
 
-    Mend: `sample` gives n x shape of the data, from the networks and what `sample_draws` declares alone.
+    Fix: `sample` gives n x shape of the data, from the networks and what `sample_draws` declares alone.
     """
     trial = case.stepping
     batch = _sample_batch(trial)
@@ -54,7 +55,7 @@ def samples_like_the_data(case: Case) -> None:
 def shows_what_it_says(case: Case) -> None:
     """`inspect` gives all that `shows` names.
 
-    Mend: `shows` names what `inspect` gives, each with a row a held-out row.
+    Fix: `shows` names what `inspect` gives, each with a row a held-out row.
     """
     trial = case.stepping
     names = trial.program.model.shows
@@ -71,7 +72,7 @@ def shows_what_it_says(case: Case) -> None:
 def its_recipe_is_known(case: Case) -> None:
     """`recipe` names a loss and techniques that are there.
 
-    Mend: name installed components, and options that they have.
+    Fix: name installed components, and options that they have.
     """
     recipe = getattr(case.cls, "recipe", {})
     named = [("loss", recipe[key]) for key in ("loss",) if key in recipe]
@@ -83,6 +84,7 @@ def its_recipe_is_known(case: Case) -> None:
 def _random(trial: Trial) -> bool:
     """Whether making the networks draws anything."""
     before = torch.get_rng_state()
+    # restores the generator afterwards; no devices, as networks are built on the CPU
     with torch.random.fork_rng(devices=[]):
         trial.program.model.networks(trial.data.spec)
         return not torch.equal(before, torch.get_rng_state())

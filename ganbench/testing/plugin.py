@@ -1,6 +1,6 @@
 """A plugin of pytest: fixtures for the tests of components.
 
-pytest finds it by the entry point group pytest11. It imports ganbench only where a fixture is asked for.
+pytest finds it by the entry point group pytest11.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# for annotations only: each fixture imports what it needs when it is asked for
 if TYPE_CHECKING:
     from ganbench.components.base import Component
     from ganbench.components.data import Data
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def ganbench_catalogue() -> Catalogue:
-    """All that is installed."""
+    """The catalogue of all installed components."""
     from ganbench.testing.run import installed
 
     return installed()

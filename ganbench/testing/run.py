@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from typing import Any
 
 from ganbench.components.base import Component
 from ganbench.components.data import Data
 from ganbench.plugins.discovery import Catalogue, discover
+from ganbench.storage.records import OptionValue
 from ganbench.testing.case import Case
 from ganbench.testing.findings import Check, Finding, checks_of
 
@@ -24,9 +24,9 @@ def check(
     component: type[Component],
     catalogue: Catalogue | None = None,
     *,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, OptionValue] | None = None,
     data: Data | None = None,
-    variant: Mapping[str, Any] | None = None,
+    variant: Mapping[str, OptionValue] | None = None,
     skip: Collection[str] = (),
 ) -> list[Finding]:
     """What all checks of its kind find of a component.
@@ -49,5 +49,6 @@ def findings(case: Case, skip: Collection[str] = ()) -> Iterator[Finding]:
 def quietly(one: Check, case: Case) -> Finding:
     """What a check finds; warnings are not what is asked about."""
     with warnings.catch_warnings():
+        # components are tried on absurd input on purpose, and numpy and torch warn of it
         warnings.simplefilter("ignore")
         return one(case)

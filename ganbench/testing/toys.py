@@ -1,4 +1,4 @@
-"""Toy games that components are tried in: two tiny GANs, a logistic loss, and small data of every kind."""
+"""Toy games in which components are tried: two tiny GANs, a logistic loss, and small data of every kind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ganbench.errors import BadInput
 from ganbench.game.draws import Draw, stream
 from ganbench.game.nets import Nets
 
+# small, so that all checks of a component take seconds
 SIZE = 64
 """Training samples; a quarter as many are held out."""
 
@@ -32,11 +33,11 @@ class ToyGAN(Model):
     width: int = 8
 
     def players(self) -> dict[str, tuple[str, ...]]:
-        """One network each."""
+        """Generator and discriminator, with one network each."""
         return {"generator": ("generator",), "discriminator": ("discriminator",)}
 
     def turns(self) -> tuple[tuple[str, ...], ...]:
-        """The discriminator first."""
+        """The discriminator moves first, then the generator."""
         return (("discriminator",), ("generator",))
 
     def networks(self, spec: DataSpec) -> dict[str, nn.Module]:
@@ -48,7 +49,7 @@ class ToyGAN(Model):
         return {"generator": nn.Sequential(generator, shaped), "discriminator": discriminator}
 
     def draws(self, spec: DataSpec, batch: int) -> dict[str, Draw]:
-        """Noise: B x 2."""
+        """The generator's input: Gaussian noise, B x 2."""
         return {"noise": Draw((batch, 2))}
 
     def play(self, player: str, nets: Nets, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -60,11 +61,11 @@ class ToyGAN(Model):
         return out
 
     def sample_draws(self, spec: DataSpec, n: int) -> dict[str, Draw]:
-        """Noise: n x 2."""
+        """The generator's input: Gaussian noise, n x 2."""
         return self.draws(spec, n)
 
     def sample(self, nets: Nets, batch: Mapping[str, Tensor]) -> Tensor:
-        """n x shape."""
+        """Generated samples, n x shape."""
         samples: Tensor = nets["generator"](batch["noise"])
         return samples
 
@@ -112,6 +113,7 @@ class ToyLoss(Loss):
 def points() -> Data:
     """Four modes on the plane."""
     modes = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    # 5/4: the last fifth is held out
     noise = torch.randn(SIZE * 5 // 4, 2, generator=_generator("points")) * 0.05
     spread = modes[torch.arange(len(noise)) % 4] + noise
     labels = torch.arange(len(noise)) % 4

@@ -205,8 +205,8 @@ def test_a_loss_that_returns_no_scalar(tmp_path, healthy, plugin):
     path = plugin("return real")
     assert run(tmp_path, "--plugin", path).code == 1
     assert_others_are_complete(tmp_path, healthy)
-    mend = "return one number, such as its .mean()"
-    told = f"loss 'broken' of {path} gave a tensor of shape (8, 1) on the discriminator's turn; {mend}"
+    fix = "return one number, such as its .mean()"
+    told = f"loss 'broken' of {path} gave a tensor of shape (8, 1) on the discriminator's turn; {fix}"
     assert set(outcomes(tmp_path)) == {("crashed", told)}
 
 

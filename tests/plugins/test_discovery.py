@@ -166,7 +166,7 @@ def test_a_traceback_shows_the_plugins_own_lines(find, source):
 
 def test_a_forgotten_import_is_named(find):
     (failure,) = find(broken="@dataclass(frozen=True)\nclass A: pass").failures
-    assert failure.mend == "did you forget `from dataclasses import dataclass`?"
+    assert failure.fix == "did you forget `from dataclasses import dataclass`?"
 
 
 def test_ctrl_c_is_no_failure_of_a_plugin(find):
@@ -233,12 +233,12 @@ MISFITS = {
     "a misspelt method": (
         "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'\n    def laod(self, root): ...",
         "datasets",
-        "A lacks load; it has a method `laod`; did you mean `load`?",
+        "A does not define load; it has a method `laod`; did you mean `load`?",
     ),
     "abstract": (
         "@dataclass(frozen=True)\nclass A(ganbench.Dataset):\n    name = 'a'",
         "datasets",
-        "A lacks load",
+        "A does not define load",
     ),
 }
 
@@ -248,7 +248,7 @@ def test_a_component_that_does_not_fit_leaves_its_siblings(find, body, hook, rea
     catalogue = find(some=provide(body, hook))
     (failure,) = catalogue.failures
     assert failure.plugin == "some"
-    assert reason in failure.told
+    assert reason in failure.message
     assert catalogue.names(hook[:-1] if hook == "datasets" else "loss") == ["fine"]
 
 
@@ -282,13 +282,13 @@ def test_what_would_go_unseen_is_refused(find, kind, body, told):
     source = f"{HEAD}{body}\n@ganbench.hookimpl\ndef ganbench_{kind}s():\n    return [A]\n"
     catalogue = find(a=source)
     assert catalogue.names(kind) == []
-    assert catalogue.refused(kind, "a").told.startswith(told)
+    assert catalogue.refused(kind, "a").message.startswith(told)
     assert catalogue.refused(kind, "b") is None
 
 
 def test_what_the_wrong_hook_gives_is_refused_as_what_it_is(find):
     refused = find(some=provide(*MISFITS["wrong kind"][:2])).refused("technique", "a")
-    assert refused.told == "A is not a Loss class; it is a technique: return it from ganbench_techniques"
+    assert refused.message == "A is not a Loss class; it is a technique: return it from ganbench_techniques"
 
 
 def test_a_technique_may_be_made_for_the_run(find):

@@ -56,7 +56,7 @@ def test_every_kind_has_checks_and_every_check_says_what_it_wants():
         assert own, kind
         for one in checks_of(kind):
             assert one.expected.endswith("."), one.name
-            assert one.mend, one.name
+            assert one.fix, one.name
 
 
 # -- what is wrong fails
@@ -141,7 +141,7 @@ def test_wrong_losses(toys, cls, name, seen):
 
 
 def test_a_relativistic_loss_is_told_what_to_say(toys):
-    assert found(Pairing, toys)["gives-a-scalar"].mend == "say `pairs = True` beside `family`"
+    assert found(Pairing, toys)["gives-a-scalar"].fix == "write `pairs = True` next to `family`"
 
 
 class Level(kit.ToyGAN):
@@ -289,7 +289,7 @@ def test_what_a_metric_raises_is_told_once(toys):
     members = {"values": {"mine": "lower"}, "measure": lambda self, e: 1 / 0}
     findings = found(named(ganbench.Metric, **members), toys)
     assert [name for name, one in findings.items() if not one.ok] == ["measures-what-it-declares"]
-    assert findings["measures-what-it-declares"].mend == "mend what raised"
+    assert findings["measures-what-it-declares"].fix == "correct the code that raised it"
     echoes = [one for one in findings.values() if one.seen == "it raises; see `measures-what-it-declares`"]
     assert len(echoes) == 3
 
@@ -358,7 +358,10 @@ def test_wrong_loggers(toys):
     finding = found(named(ganbench.Logger, started=lambda self, stack: stack["nothing"]), toys)
     assert finding["takes-a-runs-life"].seen.startswith("KeyError: 'nothing' (")
     finding = found(named(ganbench.Logger, finished=lambda self, stack, runs: runs.clear()), toys)
-    assert finding["changes-nothing-it-is-told"].seen == "what it was told was changed in place"
+    assert (
+        finding["changes-nothing-it-is-told"].seen
+        == "the stack or rows that it was given were changed in place"
+    )
     finding = found(named(ganbench.Logger, available=lambda self: "it needs a package"), toys)
     assert finding["takes-a-runs-life"].outcome == "not tried"
 
@@ -382,7 +385,7 @@ def test_options(toys):
     findings = found(Needy, toys)
     assert findings["refuses-unknown-options"].outcome == "failed"
     assert findings["cites-its-paper"].outcome == "remark"
-    assert findings["is-documented"].seen == "nothing is said of 'weight'"
+    assert findings["is-documented"].seen == "the docstring does not mention 'weight'"
     sound = found(Needy, toys, options={"weight": 2.0})
     assert "did you mean 'weight'" in sound["refuses-unknown-options"].seen
 
@@ -410,7 +413,7 @@ def test_a_family_of_which_nothing_is_installed_is_not_tried(toys):
 def test_a_misspelt_family_is_no_family_of_its_own(toys):
     finding = found(named(kit.ToyLoss, family="adverserial"), toys)["is-of-a-known-family"]
     assert finding.seen.endswith("of its family 'adverserial'; did you mean 'adversarial'?")
-    assert finding.mend == 'write `family = "adversarial"`'
+    assert finding.fix == 'write `family = "adversarial"`'
 
 
 def test_an_option_without_a_type_is_none(toys):
@@ -472,7 +475,7 @@ def test_a_forgotten_import_is_told_once_and_named(toys):
     findings = found(named(kit.ToyLoss, **members), toys)
     failed = {name: one for name, one in findings.items() if not one.ok}
     assert list(failed) == ["gives-a-scalar"]
-    assert failed["gives-a-scalar"].mend == "did you forget `from torch.nn import functional as F`?"
+    assert failed["gives-a-scalar"].fix == "did you forget `from torch.nn import functional as F`?"
 
 
 def test_a_component_of_a_family_of_its_own(toys):
@@ -556,7 +559,7 @@ def registered():
 def test_how_a_finding_ends_a_test():
     settle(Finding("a", "passed", "All is well."))
     with pytest.raises(AssertionError, match="expected: All is well"):
-        settle(Finding("a", "failed", "All is well.", "it is not", "mend it"))
+        settle(Finding("a", "failed", "All is well.", "it is not", "fix it"))
     with pytest.raises(pytest.skip.Exception, match="no files"):
         settle(Finding("a", "not tried", "All is well.", "no files"))
     with warnings.catch_warnings(record=True) as caught:

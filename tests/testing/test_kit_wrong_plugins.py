@@ -21,7 +21,11 @@ WRONG = {
         "x.clamp(...)",
     ),
     "global_generator": ("leaves-global-generators-alone", "torch's global generator was used", "`draws`"),
-    "import_error": ("loads", "ModuleNotFoundError: No module named 'no_such_package", "mend what raised"),
+    "import_error": (
+        "loads",
+        "ModuleNotFoundError: No module named 'no_such_package",
+        "correct the code that raised it",
+    ),
     "leaks": (
         "reaches-only-the-mover",
         "on the turn of discriminator there is a gradient of the generator too",
@@ -45,7 +49,7 @@ WRONG = {
     "sleeps_on_import": ("imports-quickly", "it took 2.", "inside the functions that need it"),
     "unknown_option": (
         "refuses-unknown-options",
-        "the unknown option 'no_such_option' was taken",
+        "the unknown option 'no_such_option' was accepted",
         "`__init__`",
     ),
     "wrong_shape": (
@@ -55,7 +59,7 @@ WRONG = {
     ),
     "wrong_signature": ("loads", "Argument(s) {'config'} are declared in the hookimpl", "ganbench.hookspecs"),
 }
-"""File -> (the check that catches it, what it saw, how to mend it)."""
+"""File -> (the check that catches it, what it saw, how to fix it)."""
 FILES = [FOLDER / f"{name}.py" for name in WRONG]
 
 
@@ -67,13 +71,13 @@ def test_there_are_fifteen():
 @needs_builtins
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_plugin_fails_the_right_check(name):
-    """By the right check, with what was seen and how to mend it; no check beside it blames it wrongly."""
-    check, seen, mend = WRONG[name]
+    """By the right check, with what was seen and how to fix it; no check beside it blames it wrongly."""
+    check, seen, fix = WRONG[name]
     events = list(checked(str(FOLDER / f"{name}.py"), {}))
     failed = {event["check"]: event for event in events if event.get("outcome") == "failed"}
     assert check in failed, f"only {', '.join(failed) or 'nothing'} failed"
     assert seen in failed[check]["seen"]
-    assert mend in failed[check]["mend"]
+    assert fix in failed[check]["fix"]
     assert failed[check]["expected"].endswith(".")
     if check in ("unknown-options", "imports-quietly", "imports-quickly", "mappable", "finite-at-extremes"):
         assert list(failed) == [check]
@@ -129,7 +133,7 @@ def test_the_command(tmp_path):
     assert max(map(len, done.out.splitlines())) <= 80
     assert "seen: the discriminator's method gave a tensor of shape (8, 1)" in done.out
     assert "expected: Each player's method gives one number" in done.out
-    assert "mend: return the mean over the batch" in done.out
+    assert "fix: return the mean over the batch" in done.out
     assert done.out.splitlines()[-1].endswith("12 not tried")
 
 
@@ -209,7 +213,7 @@ def test_a_plugins_own_lines_are_shown(tmp_path, bare):
     path = tmp_path / "forgetful.py"
     path.write_text("import ganbench\n\n\n@dataclass(frozen=True)\nclass A(ganbench.Loss): ...\n")
     told = ganbench_here("plugins", "check", path).out
-    assert "mend: did you forget `from dataclasses import dataclass`?" in told
+    assert "fix: did you forget `from dataclasses import dataclass`?" in told
     assert f'File "{path}", line 4, in <module>' in told
     assert "importlib" not in told
 
@@ -220,7 +224,7 @@ def test_a_refused_class_is_reported_with_its_fix(tmp_path, bare):
     path.write_text(source.replace("@dataclass(frozen=True)\n", ""))
     finding = next(event for event in checked(str(path), {}) if event.get("outcome") == "failed")
     assert finding["seen"].endswith("is not a frozen dataclass")
-    assert finding["mend"] == "write `@dataclass(frozen=True)` above the class"
+    assert finding["fix"] == "write `@dataclass(frozen=True)` above the class"
     assert finding["traceback"] == ""
 
 
