@@ -126,7 +126,7 @@ class StackTraining:
         return True
 
     def _advance(self) -> None:
-        """Train up to the end of the chunk, the next evaluation or the last step, whichever comes first."""
+        """Train until the chunk ends, the next evaluation or the last step, whichever comes first."""
         trainer, progress, step = self.trainer, self.progress, self.trainer.step
         ends = (step - step % CHUNK + CHUNK, step - step % self._every + self._every, self._steps)
         self.traces.add(trainer.advance(min(ends) - step))

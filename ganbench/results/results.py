@@ -15,6 +15,7 @@ import pandas as pd
 from ganbench.errors import BadInput, nearest
 from ganbench.judging.outcomes import Outcome
 from ganbench.results import comparison, notebook, pairing, profiles, ranking, survival, sweeps, tracing
+from ganbench.results.main_metrics import main_metrics
 from ganbench.results.merging import ComparedVariant
 from ganbench.results.stored import NO_EVALUATIONS, NO_TRACES, Stored, name_of
 from ganbench.results.summary import summarise, times_to
@@ -366,25 +367,9 @@ class Results:
 
     def _main_metrics(self, asked: str | None) -> dict[str, str]:
         """Variant -> the metric to show, without variants that do not take it."""
-        pairs = set(
-            self.evaluations[["variant", "metric"]].drop_duplicates().itertuples(index=False, name=None)
-        )
-        measured_by = {variant for variant, _ in pairs}
-        asked = asked or self.metric
-        all_metrics = {name for names in self.metrics.values() for name in names}
-        if asked is not None and asked not in all_metrics:
-            raise BadInput(f"no variant takes the metric {asked!r}; {nearest(asked, all_metrics)}")
-        main = {}
-        for variant, names in self.metrics.items():
-            compare = asked or self._comparison_of(variant).get("metric")
-            # A variant without evaluations keeps its configured metric: its failed runs count as worst in it.
-            measured = [name for name in names if variant not in measured_by or (variant, name) in pairs]
-            if compare in names:
-                main[variant] = str(compare)
-            # Another metric never stands in for one that the caller named.
-            elif measured and asked is None:
-                main[variant] = measured[0]
-        return main
+        taken = self.evaluations[["variant", "metric"]].drop_duplicates().itertuples(index=False, name=None)
+        own = {variant: self._comparison_of(variant).get("metric") for variant in self.metrics}
+        return main_metrics(self.metrics, set(taken), own, asked or self.metric)
 
     @property
     def _labels(self) -> list[str]:
