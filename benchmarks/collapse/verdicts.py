@@ -14,6 +14,7 @@ from ganbench.judging.outcomes import Outcome, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
 
+JUDGE = "discriminator"
 BUDGET = 5000
 EVERY = 500
 ONSET = 3000
@@ -78,6 +79,7 @@ def _judge(battery: Battery, evaluations: Mapping[int, Mapping[str, float]], giv
         budget=BUDGET,
         directions=battery.directions,
         critic=False,
+        judges=(JUDGE,),
         modes=None if modes is None else len(modes),
     )
 
@@ -85,9 +87,9 @@ def _judge(battery: Battery, evaluations: Mapping[int, Mapping[str, float]], giv
 def _ordinary() -> pd.DataFrame:
     """A trace in which nothing happens: the samples alone are to be judged."""
     generator, tables = np.random.default_rng(0), []
-    for player in ("discriminator", "generator"):
+    for player in (JUDGE, "generator"):
         norms = np.exp(0.3 * generator.normal(size=BUDGET))
-        accuracy = 0.6 + 0.05 * generator.normal(size=BUDGET) if player == "discriminator" else np.nan
+        accuracy = 0.6 + 0.05 * generator.normal(size=BUDGET) if player == JUDGE else np.nan
         tables.append(
             pd.DataFrame(
                 {

@@ -674,8 +674,8 @@ def test_values_depend_on_no_other_metric(taken, rows):
 
 def test_features_are_extracted_once_for_all_metrics(taken, monkeypatch):
     measure, evaluator = taken(["fid", "kid", "vendi", "diversity"])
-    asked, extract = [], evaluator._extract
-    monkeypatch.setattr(evaluator, "_extract", lambda *given: asked.append(given[0]) or extract(*given))
+    asked, extract = [], evaluator.features.of
+    monkeypatch.setattr(evaluator.features, "of", lambda *given: asked.append(given[0]) or extract(*given))
     rows = [measure(), measure()]
     assert rows[0] == rows[1]
     assert asked == ["classifier"] * 3  # of the samples at each evaluation, of the real ones once
