@@ -378,7 +378,7 @@ def test_a_page_that_cannot_be_written_is_no_success(tmp_path, monkeypatch):
     monkeypatch.setattr("ganbench.report.page.write_page", full)
     done = ganbench_here("report", demo(tmp_path))
     assert done.code == 1
-    why = "(No space left on device); the tables are there"
+    why = "(No space left on device); the tables are written"
     assert f"warning: report.html cannot be written to {tmp_path} {why}" in done.err.splitlines()
     assert "wrote" in done.out
     assert "report.html" not in done.out

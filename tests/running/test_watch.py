@@ -510,7 +510,7 @@ class Terminal:
 
 def test_in_a_terminal_it_waits_follows_and_ends_with_the_suite(tmp_path):
     terminal = Terminal(tmp_path / "out", "--interval", "0.1")
-    assert terminal.until("yet: waiting for")
+    assert terminal.until("waiting")  # a long folder breaks the line before or after it
     with FolderLock(tmp_path / "out"):
         suite = Suite(tmp_path / "out")
         suite.train(0)

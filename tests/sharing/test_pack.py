@@ -203,7 +203,7 @@ def test_verify_needs_no_torch(published, tmp_path):
 
 def test_an_unpacked_archive_is_loaded(published, tmp_path):
     packed = pack(published, tmp_path / "a.zip")
-    with pytest.raises(BadInput, match="`ganbench verify`, then unpacked"):
+    with pytest.raises(BadInput, match="check an archive with `ganbench verify`, unpack it"):
         ganbench.load(packed.path)
     with zipfile.ZipFile(packed.path) as content:
         content.extractall(tmp_path / "unpacked")
@@ -405,7 +405,7 @@ def test_a_file_that_is_no_zip_is_bad_input(tmp_path):
         (tmp_path / name).write_bytes(content)
         assert "not an archive that `ganbench pack` made" in refused(tmp_path / name)
     assert "no such file" in refused(tmp_path / "none.zip")
-    assert "no archive" in refused(tmp_path)
+    assert "not an archive" in refused(tmp_path)
 
 
 def test_too_much_text(published, tmp_path):
@@ -652,7 +652,7 @@ def test_what_cannot_be_trusted(name, beside, tmp_path):
 def test_trust_is_for_training_again(tmp_path):
     done = ganbench_here("verify", tmp_path / "a.zip", "--trust", "toys.py")
     assert (done.code, done.out) == (2, "")
-    assert "give --retrain N too" in done.err
+    assert "--trust needs --retrain N" in done.err
 
 
 def test_one_that_was_changed_since_is_left_out(beside, tmp_path):

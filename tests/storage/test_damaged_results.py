@@ -98,7 +98,7 @@ def test_a_variant_of_which_nothing_is_known_any_more_has_no_rank(made):
     ranks, board = results.rank(), results.leaderboard().frame
     assert ranks["rank"].tolist() == [1, pd.NA]
     assert board["rank"].tolist() == [1, pd.NA]
-    assert board["lacks"].tolist() == ["", "ring/modes"]
+    assert board["missing"].tolist() == ["", "ring/modes"]
     assert results.summary().set_index("variant").loc[stack.config()["label"], "n"] == 0
 
 
@@ -206,7 +206,7 @@ def test_a_threshold_that_is_no_number_is_refused(made, value):
     done = ganbench("figure", "time-to-threshold", made, "--threshold", value, "-o", made / "a.svg")
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines() == [
-        f"error: --threshold: {float(value):g} is no value that a run could reach"
+        f"error: --threshold: {float(value):g} is not a value that a run can reach"
     ]
     assert not (made / "a.svg").exists()
 

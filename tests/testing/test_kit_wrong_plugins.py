@@ -46,7 +46,7 @@ WRONG = {
     "not_mappable": ("mappable", "(not_mappable.py:19); it will be trained serially", MAPPING),
     "prints_on_import": ("imports-quietly", "it printed 'Thank you for using my loss!'", "print nothing"),
     "returns_none": ("gives-a-scalar", "the generator's method gave NoneType: None", "return a tensor"),
-    "sleeps_on_import": ("imports-quickly", "it took 2.", "inside the functions that need it"),
+    "sleeps_on_import": ("imports-quickly", "it took 2.", "inside the functions that need them"),
     "unknown_option": (
         "refuses-unknown-options",
         "the unknown option 'no_such_option' was accepted",
