@@ -43,6 +43,7 @@ class ComponentChecks:
     data: ClassVar[Data | None] = None
     variant: ClassVar[Mapping[str, OptionValue]] = {}
     skip: ClassVar[tuple[str, ...]] = ()
+    _made: ClassVar[Case]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize `test_it` with the checks of this kind."""
@@ -63,8 +64,8 @@ class ComponentChecks:
         """The component's case, made once a class: finding a game to try it in takes time."""
         # in __dict__, not by hasattr: a subclass must not get its parent's case
         if "_made" not in cls.__dict__:
-            cls._made = cls.case()  # type: ignore[attr-defined]
-        return cls._made  # type: ignore[attr-defined, no-any-return]
+            cls._made = cls.case()
+        return cls._made
 
     @classmethod
     def case(cls) -> Case:

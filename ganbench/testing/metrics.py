@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import cast
 from unittest import mock
 
 import torch
 
 from ganbench.components.base import bind
 from ganbench.components.data import Data
-from ganbench.components.kinds import Evaluation
+from ganbench.components.kinds import Evaluation, Metric
 from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.trainers import Runs, stacked
 from ganbench.errors import BadInput
@@ -91,7 +92,7 @@ def tells_nan(case: Case) -> None:
         return
     for name, value in values.items():
         # 0 of a metric that is better when higher, such as covered modes, is honest about nan
-        worst = case.cls.values.get(name) == "higher" and value <= 0  # type: ignore[attr-defined]
+        worst = cast("type[Metric]", case.cls).values.get(name) == "higher" and value <= 0
         if math.isfinite(value) and not worst:
             raise Unmet(f"{name} of samples that are nan is {value:.4g}")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import cast
 
 import torch
 from torch.utils import _pytree as pytree
 
 from ganbench.components import spelling
-from ganbench.components.kinds import Loss
+from ganbench.components.kinds import Loss, Model
 from ganbench.engine.mappable import why_not_mappable
 from ganbench.game.step import State, clocks
 from ganbench.plugins.validation import of_arrows
@@ -29,7 +30,7 @@ def is_of_a_known_family(case: Case) -> None:
 
     Fix: write the family's name as the others do; one of your own needs a model and a loss.
     """
-    family, others = case.cls.family, case.families()  # type: ignore[attr-defined]
+    family, others = cast("type[Model | Loss]", case.cls).family, case.families()
     if family in others:
         return
     meant = spelling.closest(family, others)
