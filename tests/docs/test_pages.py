@@ -34,6 +34,7 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
 
 
 @needs_builtins
+@pytest.mark.timeout(900)  # as for the README
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_a_tutorial_runs_in_one_process(name: str, tmp_path: Path, monkeypatch) -> None:
     """Quicker than commands of their own, which start Python and its workers every time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from blocks import blocks, follow
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,7 @@ def test_the_readme_has_commands_for_the_three_uses() -> None:
     assert {command.split()[1] for command in COMMANDS} >= {"suites", "plan", "run", "report", "plugins"}
 
 
+@pytest.mark.timeout(900)  # everything that it trains is compiled, with a cold cache too
 def test_commands_and_python(tmp_path: Path) -> None:
     """In the order of the README, for later ones read what earlier ones wrote."""
     output = dict(follow(BLOCKS, tmp_path))
