@@ -77,6 +77,18 @@ def without_page(monkeypatch):
     monkeypatch.setattr("ganbench.report.markdown._page", page)
 
 
+@pytest.fixture
+def write(tmp_path):
+    """Writes a suite file of that text."""
+
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "suite.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def toys():
     """A catalogue of the core's executors and the toys, whatever else is installed."""

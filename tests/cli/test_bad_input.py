@@ -43,16 +43,6 @@ def empty(tmp_path, monkeypatch):
     return here
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text: str | bytes) -> Path:
-        path = tmp_path / "suite.toml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 def assert_refused(done: Done, *told: str, where: Path | None = None) -> None:
     """Exit code 2, messages on standard error alone, each on one line, no traceback, nothing written."""
     assert (done.code, done.out) == (2, ""), done

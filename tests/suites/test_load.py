@@ -25,16 +25,6 @@ def catalogue() -> Catalogue:
     return toys()
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text: str | bytes) -> Path:
-        path = tmp_path / "suite.toml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 SMALL = """
 schema = 1
 name = "small"
