@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.abc
 import os
+import signal
 import sys
 from pathlib import Path
 from unittest import mock
@@ -33,15 +34,19 @@ SLOW_TIMEOUT = 1800
 """Seconds for a slow test; the others have the `timeout` of pyproject.toml."""
 
 
+# A shell starts its background jobs with Ctrl-C ignored, and so would be every command that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser):
     parser.addoption("--shard", default="1/1", help="I/N: only the I-th of N shares of the tests")
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs CUDA"))
-        if "slow" in item.keywords and not item.get_closest_marker("timeout"):
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
     share, shares = map(int, config.getoption("--shard").split("/"))
     if shares > 1:

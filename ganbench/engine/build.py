@@ -1,4 +1,4 @@
-"""A stack's trainer: as the plan has it, or the next best that works here."""
+"""Trainers of stacks: as the plan has it, or the next best that works here; prepared once a structure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from ganbench.components.data import Data
+from ganbench.engine.data import Sources, on_device
 from ganbench.engine.mappable import why_not_mappable
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs, Trainer, is_out_of_memory, one_by_one
@@ -15,44 +16,92 @@ from ganbench.errors import BadInput
 from ganbench.executors import executors_from
 from ganbench.game.draws import CHUNK
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import StackConfig
-from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.records import EngineRecord, StackConfig, VariantConfig
+from ganbench.suites.load import canonical, structure
 from ganbench.text import first_line
 
 
 @dataclass(frozen=True)
-class TrainerBuilder:
-    """Builds the trainer of one stack. What became of the plan goes into `config` and config.json."""
+class Way:
+    """How a structure is trained here, and why not as planned: "" where it is."""
 
-    folder: StackFolder
-    config: StackConfig
-    catalogue: Catalogue
+    mapper: Literal["map", "loop"]
+    executor: str
+    why: str
+
+
+@dataclass
+class Structure:
+    """What stacks share that differ in seeds and swept values alone.
+
+    Arguments:
+        key: equal for equal structures, in one process.
+        data: on the device.
+        way: None until the first stack has found it.
+        mapped: its trainer, which serves one stack after another; None where runs are trained one by one.
+    """
+
+    key: str
+    variant: VariantConfig
     program: Program
-    runs: Runs
     data: Data
     device: torch.device
+    way: Way | None = None
+    mapped: Mapped | None = None
 
-    def build(self) -> Trainer:
-        """The trainer, at step 0."""
-        begun = self.config["engine"]["chunk"]
-        if begun != CHUNK:  # what is drawn depends on the chunk's length
+
+class Builder:
+    """Builds the trainers of one stack after another, and keeps what the last one was trained with.
+
+    Preparing a structure - moving its data, checking that it can be mapped, compiling or capturing its step -
+    takes longer than many stacks train. Only the last structure is kept: a GPU's memory holds one.
+    """
+
+    def __init__(self, catalogue: Catalogue, sources: Sources) -> None:
+        self._catalogue, self._sources = catalogue, sources
+        self._last: Structure | None = None
+
+    def structure(self, config: StackConfig) -> Structure:
+        """The structure of a stack, with its program and data."""
+        engine, variant = config["engine"], config["variants"][0]
+        if engine["chunk"] != CHUNK:  # what is drawn depends on the chunk's length
+            begun = engine["chunk"]
             raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
-        mapped = self._mapped() if self.config["engine"]["mapper"] == "map" else None
-        return mapped or one_by_one(self.program, self.runs, self.data, self.device)
+        key = _key(config, self._catalogue)
+        if self._last is None or self._last.key != key:
+            self._last = None  # first, so that its memory is free
+            device = torch.device(engine["device"])
+            data = on_device(self._sources.load(variant["dataset"]), device)
+            self._last = Structure(key, variant, Program(variant, self._catalogue, data), data, device)
+        return self._last
 
-    def _mapped(self) -> Trainer | None:
+    def trainer(self, structure: Structure, runs: Runs, planned: EngineRecord) -> Trainer:
+        """The trainer of these runs, at step 0. `structure.way` then says which it is."""
+        if structure.mapped:
+            structure.mapped.restart(runs)
+            return structure.mapped
+        if structure.way is None and planned["mapper"] == "map":
+            trainer = self._mapped(structure, runs, planned)
+            if trainer:
+                return trainer
+        structure.way = structure.way or Way("loop", "eager", "")
+        return one_by_one(structure.program, runs, structure.data, structure.device)
+
+    def forget(self) -> None:
+        """Keep nothing: what was prepared may be what failed."""
+        self._last = None
+
+    def _mapped(self, structure: Structure, runs: Runs, planned: EngineRecord) -> Trainer | None:
         """The mapped trainer, prepared by the first executor that can; None where none can."""
-        # The runs of a stack differ in seeds and swept values only: one variant stands for all.
-        variant, values = self.config["variants"][0], self.config["values"]
-        reason = why_not_mappable(variant, values, self.catalogue, self.data)
-        # Recorded, so that a report can say why a stack was trained more slowly than planned.
+        program, data, device = structure.program, structure.data, structure.device
+        reason = why_not_mappable(structure.variant, runs.values, self._catalogue, data)
         if reason:
-            self._record("loop", "eager", reason)
+            structure.way = Way("loop", "eager", reason)
             return None
         failed: list[str] = []
-        for name in executors_from(self.config["engine"]["executor"], self.device.type):
-            executor = self.catalogue.get("executor", name).cls()
-            trainer = Mapped(self.program, self.runs, self.data, self.device, executor)
+        for name in executors_from(planned["executor"], device.type):
+            executor = self._catalogue.get("executor", name).cls()
+            trainer = Mapped(program, runs, data, device, executor)
             try:
                 trainer.load_chunk()  # prepares the step: compiles or captures it
             except Exception as error:
@@ -60,12 +109,15 @@ class TrainerBuilder:
                     raise
                 failed.append(f"the executor {name} failed: {first_line(error)}")
             else:
-                if failed:
-                    self._record("map", name, "; ".join(failed))
+                structure.way, structure.mapped = Way("map", name, "; ".join(failed)), trainer
                 return trainer
-        self._record("loop", "eager", "; ".join(failed))
+        structure.way = Way("loop", "eager", "; ".join(failed))
         return None
 
-    def _record(self, mapper: Literal["map", "loop"], executor: str, reason: str) -> None:
-        self.config["engine"].update({"mapper": mapper, "executor": executor, "why": reason})
-        self.folder.write_config(self.config)
+
+def _key(config: StackConfig, catalogue: Catalogue) -> str:
+    variant, varying = config["variants"][0], config["values"][0]
+    shared, values = structure(variant, catalogue)
+    # a value that does not vary within the stack is a constant of the compiled step
+    constants = {path: value for path, value in values.items() if path not in varying}
+    return canonical([shared, constants, sorted(varying), config["engine"]])

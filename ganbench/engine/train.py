@@ -7,14 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
-from ganbench.engine.build import TrainerBuilder
+from ganbench.engine.build import Builder, Way
 from ganbench.engine.checkpoint import Progress, resume, save_checkpoint
-from ganbench.engine.data import Sources, on_device
 from ganbench.engine.evaluate import Evaluator
 from ganbench.engine.observer import Observer
-from ganbench.engine.program import Program
 from ganbench.engine.sheets import sheet_steps
 from ganbench.engine.traces import TraceWriter
 from ganbench.engine.trainers import Runs, Trainer
@@ -37,17 +33,14 @@ FLUSH_STEPS = 2048
 
 
 def train_stack(
-    folder: StackFolder,
-    catalogue: Catalogue,
-    sources: Sources,
-    observer: Observer,
-    stop: Callable[[], bool],
+    folder: StackFolder, catalogue: Catalogue, builder: Builder, observer: Observer, stop: Callable[[], bool]
 ) -> bool:
     """Train the stack in `folder`, from its checkpoint where it has one. False where `stop` ended it early.
 
     Raises whatever a component raises.
 
     Arguments:
+        builder: keeps what it prepared, for the next stack.
         stop: asked after every chunk; when true, the stack is left resumable.
     """
     began = time.monotonic()
@@ -55,16 +48,23 @@ def train_stack(
     folder.clear_leftovers()
     if config.pop("stopped", None):  # of a try that was killed after its last step, before its rows
         folder.write_config(config)
-    variant, device = config["variants"][0], torch.device(config["engine"]["device"])
-    data = on_device(sources.load(variant["dataset"]), device)
-    program = Program(variant, catalogue, data)
+    structure = builder.structure(config)
+    program, variant = structure.program, config["variants"][0]
     runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
-    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, data)
-    trainer = TrainerBuilder(folder, config, catalogue, program, runs, data, device).build()
+    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, structure.data)
+    trainer = builder.trainer(structure, runs, config["engine"])
+    _record(folder, config, structure.way)
     progress = resume(folder, trainer, began)
     traces = TraceWriter(folder, program.columns, flushed=trainer.step)
     sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
     return StackTraining(folder, config, trainer, evaluator, progress, traces, sheets, observer, stop).run()
+
+
+def _record(folder: StackFolder, config: StackConfig, way: Way | None) -> None:
+    """Say in config.json how the stack is trained where that is not as planned."""
+    if way and way.why:
+        config["engine"].update({"mapper": way.mapper, "executor": way.executor, "why": way.why})
+        folder.write_config(config)
 
 
 @dataclass(frozen=True)

@@ -37,15 +37,19 @@ class Trainer(ABC):
     """Advances a stack, one chunk of draws at a time. Never looks at the device inside a chunk."""
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
-        self.program, self.runs, self.device = program, runs, device
+        self.program, self.device = program, device
         tables = training_tables(data)
         self._streamed = {name: table for name, table in tables.items() if streams(table, device)}
         self.tables = {name: table for name, table in tables.items() if name not in self._streamed}
-        self.step, self._held = 0, -1
-        self._declared = program.draws()
+        self._declared, self._sizes = program.draws(), sizes(tables)
+        self._take(runs)
+
+    def _take(self, runs: Runs) -> None:
+        """These runs, before their first step."""
+        self.runs, self.step, self._held = runs, 0, -1
         self._orders = {
-            order.index: [Order(seed, size, program.batch_size, order.stream) for seed in runs.seeds]
-            for order, size in sizes(tables).items()
+            order.index: [Order(seed, size, self.program.batch_size, order.stream) for seed in runs.seeds]
+            for order, size in self._sizes.items()
         }
 
     def advance(self, steps: int) -> Tensor:
@@ -222,20 +226,18 @@ class Mapped(Trainer):
     ) -> None:
         super().__init__(program, runs, data, device)
         self._executor = executor
-        self._state = stacked([_initial(program, *run, device) for run in _each(runs)])
-        # Swept values are tensors with an axis of runs, so that one captured step serves all of them.
-        self._values = {
-            path: torch.tensor(
-                [values[path] for values in runs.values], dtype=_precision(path, program), device=device
-            )
-            for path in runs.values[0]
-        }
+        self._state, self._values = self._beginning(runs)
         # both on the device: counted there, they cost no copy a step
         self._clock = torch.ones((), dtype=torch.float64, device=device)
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         shape = (CHUNK, len(runs.seeds), len(program.columns))
         self._probes = torch.empty(shape, dtype=program.dtype, device=device)
         self._fast: Callable[..., None] | None = None
+
+    def restart(self, runs: Runs) -> None:
+        """Train other runs, as many and with the same swept paths, from step 0; nothing is prepared anew."""
+        self._take(runs)
+        _copy_into((self._state, self._values), self._beginning(runs))
 
     def state(self) -> State:
         """The stacked state (the live one: copy what you keep)."""
@@ -249,8 +251,7 @@ class Mapped(Trainer):
         if self._fast is None:
             self._chunk = chunk
             self._prepare()
-        for held, new in zip(pytree.tree_leaves(self._chunk), pytree.tree_leaves(chunk), strict=True):
-            held.copy_(new)
+        _copy_into(self._chunk, chunk)
 
     def _advance(self, first: int, steps: int) -> Tensor:
         self._position.fill_(first)
@@ -263,8 +264,23 @@ class Mapped(Trainer):
         return self._probes[first : first + steps].to("cpu", copy=True)
 
     def _restore(self, state: State) -> None:
-        for held, new in zip(pytree.tree_leaves(self._state), pytree.tree_leaves(state), strict=True):
-            held.copy_(new)
+        _copy_into(self._state, state)
+
+    def _beginning(self, runs: Runs) -> tuple[State, dict[str, Tensor]]:
+        """The stacked state before the first step, and the swept values.
+
+        Values are tensors with an axis of runs, so that one captured step serves all of them.
+        """
+        # stacked on the CPU: a copy to a GPU costs the same for one run and for a thousand
+        state = stacked([self.program.initial(*run) for run in _each(runs)])
+        values = {
+            path: torch.tensor([values[path] for values in runs.values], dtype=_precision(path, self.program))
+            for path in runs.values[0]
+        }
+        moved: tuple[State, dict[str, Tensor]] = pytree.tree_map(
+            lambda tensor: tensor.to(self.device), (state, values)
+        )
+        return moved
 
     def _prepare(self) -> None:
         tensors, spec = pytree.tree_flatten(
@@ -305,11 +321,16 @@ def in_place_step(
     # index_select, because indexing with a number would fix the position in a captured step.
     raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
     new, seen = torch.vmap(one_run)(state, raws, values)
-    for held, moved in zip(pytree.tree_leaves(state), pytree.tree_leaves(new), strict=True):
-        held.copy_(moved)
+    _copy_into(state, new)
     probes.index_copy_(0, position, seen[None])
     position.add_(1)
     clock.add_(1)
+
+
+def _copy_into(held: object, new: object) -> None:
+    """Copy every tensor of a tree into its place in another one of the same shape."""
+    for place, tensor in zip(pytree.tree_leaves(held), pytree.tree_leaves(new), strict=True):
+        place.copy_(tensor)
 
 
 def streams(table: Tensor, device: torch.device) -> bool:

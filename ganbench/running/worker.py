@@ -87,7 +87,10 @@ class StackWorker:
         send: Callable[[WorkerEvent], None],
         stop: Callable[[], bool],
     ) -> None:
-        self._catalogue, self._sources, self._send, self._stop = catalogue, sources, send, stop
+        from ganbench.engine.build import Builder
+
+        self._catalogue, self._send, self._stop = catalogue, send, stop
+        self._builder = Builder(catalogue, sources)
 
     def train(self, path: Path) -> None:
         """Train the stack in the folder `path`. The last event is of type `Last`."""
@@ -106,8 +109,9 @@ class StackWorker:
         folder = StackFolder(path)
         observer = _Sender(path.name, self._send)
         try:
-            finished = train_stack(folder, self._catalogue, self._sources, observer, self._stop)
+            finished = train_stack(folder, self._catalogue, self._builder, observer, self._stop)
         except Exception as error:
+            self._builder.forget()  # what was prepared may be what failed, and holds memory
             if is_out_of_memory(error):
                 return OutOfMemory(path.name, first_line(error))
             reason = crash_reason(error, folder.config()["variants"][0], self._catalogue)
