@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -41,13 +44,24 @@ class _Where:
 
 
 class Evaluator:
-    """Takes the variant's metrics. Raises BadInput at once where one of them cannot be taken."""
+    """Takes the variant's metrics. Raises BadInput at once where one of them cannot be taken.
+
+    Arguments:
+        threads: runs that are evaluated at once. On a GPU one process trains all runs, and most metrics
+            compute on the CPU, whose other cores would stand idle.
+    """
 
     def __init__(
-        self, settings: EvaluateConfig, catalogue: Catalogue, program: Program, runs: Runs, data: Data
+        self,
+        settings: EvaluateConfig,
+        catalogue: Catalogue,
+        program: Program,
+        runs: Runs,
+        data: Data,
+        threads: int = 1,
     ) -> None:
         self._program, self._runs, self._data = program, runs, data
-        self._sampler = Sampler(program)
+        self._sampler, self._threads = Sampler(program), threads
         self._n = settings["samples"]
         self._metrics: list[Metric] = [
             create(catalogue.get("metric", entry["name"]).cls, entry["options"], entry["name"])
@@ -62,8 +76,27 @@ class Evaluator:
             self.features.prepare(metric.extractor_for(data))
 
     def measure(self, state: State, step: int, alive: Sequence[int]) -> list[EvaluationRow]:
-        """Rows of the runs in `alive` at a stacked state."""
-        return [row for run in alive for row in self._measure_one(run, unstacked(state, run), step)]
+        """Rows of the runs in `alive` at a stacked state, in their order."""
+        if self._threads == 1 or len(alive) < 2:
+            rows = [self._measure_one(run, state, step, self._program) for run in alive]
+        else:
+            rows = self._measure_threaded(alive, state, step)
+        return [*chain.from_iterable(rows)]
+
+    def _measure_threaded(self, alive: Sequence[int], state: State, step: int) -> list[list[EvaluationRow]]:
+        first, *others = alive
+        # the first alone: what all runs share, such as features of real samples, is then computed once
+        rows = [self._measure_one(first, state, step, self._program)]
+        own = threading.local()  # evaluating swaps parameters into modules: a thread needs its own
+
+        def begin() -> None:
+            own.program = self._program.twin()
+
+        def one(run: int) -> list[EvaluationRow]:
+            return self._measure_one(run, state, step, own.program)
+
+        with ThreadPoolExecutor(self._threads, initializer=begin) as pool:
+            return [*rows, *pool.map(one, others)]
 
     def sheet(self, state: State, run: int) -> bytes | None:
         """A picture of what the run draws from latents that are always the same; None where none can be.
@@ -83,12 +116,12 @@ class Evaluator:
             samples = sheets.with_pairs(samples, rows["data"], inspected["reconstruction"])
         return sheets.sheet(samples, self._data)
 
-    def _measure_one(self, run: int, state: State, step: int) -> list[EvaluationRow]:
+    def _measure_one(self, run: int, stack: State, step: int, program: Program) -> list[EvaluationRow]:
         rows: list[EvaluationRow] = []
-        seed, values = self._runs.seeds[run], self._runs.values[run]
+        state, seed, values = unstacked(stack, run), self._runs.seeds[run], self._runs.values[run]
         for weights, joint in self._points(state, values):
             at = _Where(run, seed, values, step, weights, joint, state.buffers)
-            point = _Point(self._program, self._data, self.features, self._rows, self._distinct, at)
+            point = _Point(program, self._data, self.features, self._rows, self._distinct, at)
             for metric in self._metrics:
                 rows += self._values(metric, point, at)
         return rows

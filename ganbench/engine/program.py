@@ -21,7 +21,8 @@ from ganbench.game import Batch, Game, GradientField, Objective, Out, Play, prob
 from ganbench.game.draws import Draw, isolated_rng
 from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.nets import Layout, Nets, named_buffers, purified
-from ganbench.game.step import ALONE, MASKED, State, Step, train_step
+from ganbench.game.probes import Value
+from ganbench.game.step import MASKED, Guard, State, Step, train_step
 from ganbench.game.update_rules import Number, Rule, per_player
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import OptimizerTable
@@ -69,6 +70,12 @@ class Program:
         self.extras = probes.Extras(self.layout, asked)
         self.columns = probes.columns(self.model.players(), self.judges, self.extras)
 
+    def twin(self) -> Program:
+        """The same program with modules of its own, for another thread."""
+        made = copy.copy(self)
+        made.modules, made.sampling_modules = copy.deepcopy((self.modules, self.sampling_modules))
+        return made
+
     # -- one run's beginning
 
     def networks(self) -> dict[str, nn.Module]:
@@ -104,15 +111,15 @@ class Program:
         field = wrap(functional_field(game, self.modules))
         return train_step(self.turns, field, rule, MASKED, self.extras)
 
-    def step_alone(self, values: Values) -> Step[float]:
-        """The same step, for one run executed eagerly on a CPU."""
+    def step_alone(self, values: Values, guard: Guard[Value], device: torch.device | str) -> Step[Value]:
+        """The same step, for one run executed eagerly; the guard may look at numbers."""
         game, rule, wrap = self.bound(values)
         # A bound field is two to three times as fast in the loop, but the gradient that it gives cannot be
         # differentiated again.
         pure = any(technique.differentiates for technique in self.techniques)
-        modules = self.modules if pure else copy.deepcopy(self.modules)
+        modules = {name: copy.deepcopy(net).to(device) for name, net in self.modules.items()}
         field = wrap((functional_field if pure else BoundField)(game, modules))
-        return train_step(self.turns, field, rule, ALONE, self.extras)
+        return train_step(self.turns, field, rule, guard, self.extras)
 
     def plain_field(self, values: Values) -> GradientField:
         """The gradient field of the objectives, without what techniques make of it; pure."""

@@ -51,7 +51,8 @@ def train_stack(
     structure = builder.structure(config)
     program, variant = structure.program, config["variants"][0]
     runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
-    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, structure.data)
+    threads = config["engine"]["threads"]
+    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, structure.data, threads)
     trainer = builder.trainer(structure, runs, config["engine"])
     _record(folder, config, structure.way)
     progress = resume(folder, trainer, began)

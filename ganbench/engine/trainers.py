@@ -22,7 +22,7 @@ from ganbench.engine.tables import batch_of, order_of, sizes, training_tables
 from ganbench.game import Batch
 from ganbench.game.draws import CHUNK, Order, draw_chunk
 from ganbench.game.probes import Seen, Value, row, rows
-from ganbench.game.step import State, Step
+from ganbench.game.step import ALONE, State, Step
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,8 @@ class Looped(OneByOne[float]):
     """By ordinary autograd over modules that own their parameters: the fastest on a CPU, where they lie."""
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
-        super().__init__(program, runs, data, device, [program.step_alone(values) for values in runs.values])
+        steps = [program.step_alone(values, ALONE, device) for values in runs.values]
+        super().__init__(program, runs, data, device, steps)
 
     def _advance(self, first: int, steps: int) -> Tensor:
         numbers = torch.arange(self.step + 1, self.step + steps + 1, dtype=self.program.dtype).unbind()
@@ -320,7 +321,12 @@ def in_place_step(
 
     # index_select, because indexing with a number would fix the position in a captured step.
     raws = pytree.tree_map(lambda tensor: tensor.index_select(0, position)[0], chunk)
-    new, seen = torch.vmap(one_run)(state, raws, values)
+    if probes.shape[1] == 1:
+        # mapped over a single run, a convolution becomes a grouped one and a product a batched one
+        alone = pytree.tree_map(lambda tensor: tensor[0], (state, raws, values))
+        new, seen = pytree.tree_map(lambda tensor: tensor[None], one_run(*alone))
+    else:
+        new, seen = torch.vmap(one_run)(state, raws, values)
     _copy_into(state, new)
     probes.index_copy_(0, position, seen[None])
     position.add_(1)

@@ -7,6 +7,7 @@ on where training was interrupted. So nothing random is ever saved, and any bloc
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,13 +43,16 @@ def stream(device: torch.device | str, seed: int, *role: object) -> torch.Genera
     return torch.Generator(device).manual_seed(key)
 
 
+_GLOBAL = threading.RLock()
+
+
 @contextmanager
 def isolated_rng(seed: int, *role: object) -> Iterator[None]:
     """Code that insists on torch's global generator (module constructors) runs on a stream of its own.
 
-    The global generator is put back as it was.
+    The global generator is put back as it was. Threads wait for each other: there is only one.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream("cpu", seed, *role).initial_seed())
         yield
 

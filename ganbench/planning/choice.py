@@ -59,7 +59,8 @@ class Choice:
             "device": settings.device,
             "size": size,
             "chunk": CHUNK,
-            "threads": 1,
+            # training takes one; on a GPU the others evaluate
+            "threads": 1 if settings.device == "cpu" else max(1, cores() // settings.workers),
         }
 
 

@@ -8,17 +8,23 @@ the machines, the choice hardly ever.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
-from ganbench.engine.trainers import Looped, Runs
+from ganbench.engine.tables import batch_of, training_tables
+from ganbench.engine.tables import sizes as row_counts
+from ganbench.game import Batch
+from ganbench.game.probes import rows
+from ganbench.game.step import Guard, State
 
 OPERATION = 4.2e-6
 """Seconds of an eager operation, the Python around it included."""
@@ -77,15 +83,58 @@ class Cost:
         return size * (2 * self.state + self.written)
 
 
+HEAVY = 1e8
+"""Numbers in the state times samples in a batch, from which on a step is counted without being taken.
+
+Below, a step takes milliseconds, and torch's meta functions a second to load.
+"""
+
+
 def measure(program: Program, values: Values, data: Data) -> Cost:
-    """Run one step of one run and count."""
-    trainer = Looped(program, Runs((0,), (values,)), data, torch.device("cpu"))
+    """Take one step of one run and count.
+
+    A heavy one on torch's meta device, where operations have shapes and compute nothing; unless a component
+    looks at a number, or keeps a tensor of its own on the CPU.
+    """
+    state = program.initial(0, values)
+    if sum(tensor.numel() for tensor in pytree.tree_leaves(state)) * program.batch_size >= HEAVY:
+        # torch has no error of its own for what "meta" cannot do
+        with contextlib.suppress(RuntimeError, NotImplementedError):
+            return _counted(program, values, data, state, torch.device("meta"))
+    return _counted(program, values, data, state, torch.device("cpu"))
+
+
+def _counted(program: Program, values: Values, data: Data, initial: State, device: torch.device) -> Cost:
     counter = _Counter()
-    trainer.load_chunk()  # draws are made once a chunk, not once a step: not counted
+    step = program.step_alone(values, _COUNTED, device)
+    state = pytree.tree_map(lambda tensor: tensor.to(device), initial)
+    tables = {name: table.to(device) for name, table in training_tables(data).items()}
+    number = torch.ones((), dtype=program.dtype, device=device)
+    # draws are made once a chunk, not once a step: not counted
+    raws = [_raw(program, tables, device) for _ in program.turns]
     with counter:
-        trainer.advance(1)
-    state = sum(tensor.nbytes for tensor in pytree.tree_leaves(trainer.state()))
-    return Cost(counter.operations, counter.flops, counter.written, state, counter.convolutional)
+        _, seen = step(state, [batch_of(raw, tables, number, program.dtype) for raw in raws], 1)
+        rows([seen], program.columns, program.dtype)
+    size = sum(tensor.nbytes for tensor in pytree.tree_leaves(state))
+    return Cost(counter.operations, counter.flops, counter.written, size, counter.convolutional)
+
+
+def _raw(program: Program, tables: Batch, device: torch.device) -> dict[str, Tensor]:
+    """Stands for what a turn draws: only shapes count."""
+    drawn = {
+        role: torch.full(declared.shape, 0.5, dtype=program.dtype, device=device)
+        for role, declared in program.draws().items()
+    }
+    index = torch.zeros(program.batch_size, dtype=torch.int64, device=device)
+    return drawn | {order.index: index for order in row_counts(tables)}
+
+
+_COUNTED: Guard[Tensor] = Guard(
+    # a copy stands for the look at a number that `ALONE` takes
+    read=Tensor.clone,
+    norm=lambda vector: torch.dot(vector, vector).clone(),
+    freeze=lambda probes, step, new, old: new,
+)
 
 
 def sizes(runs: int, cap: int, pieces: int) -> list[int]:

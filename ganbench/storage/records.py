@@ -64,7 +64,7 @@ class Owner(TypedDict):
 
 
 class EngineRecord(TypedDict):
-    """How a stack is trained. `why` says why not as planned."""
+    """How a stack is trained. `threads` evaluate its runs; `why` says why not as planned."""
 
     mapper: Literal["map", "loop"]
     executor: str

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from ganbench.components import spelling
 from ganbench.components.kinds import Loss, Model
 from ganbench.engine.mappable import why_not_mappable
-from ganbench.game.step import State, clocks
+from ganbench.game.step import ALONE, State, clocks
 from ganbench.plugins.validation import of_arrows
 from ganbench.testing.case import Case, Trial, raised
 from ganbench.testing.findings import NotTried, Unmet, check
@@ -132,7 +132,7 @@ def changes_nothing_in_place(case: Case) -> None:
     batch, state = trial.batch(), trial.state()
     with tensors_untouched("of the batch,", batch), tensors_untouched("of the parameters,", state.joint):
         # the step that users run; a pure copy would hide changes in place
-        trial.program.step_alone({})(state, [batch] * len(trial.program.turns), 1)
+        trial.program.step_alone({}, ALONE, "cpu")(state, [batch] * len(trial.program.turns), 1)
 
 
 @check(*TRAINED)

@@ -465,7 +465,7 @@ def test_pacgans_players_move_at_once(builtins, worlds):
     """One step is a step of both along gradients at the same point, on the same noise."""
     made, _ = program(builtins, worlds, "pacgan-net")
     state, batch = made.initial(0, {}), batch_of(made.model, made.spec)
-    after, _ = made.step_alone({})(state, [batch], 1)
+    after, _ = made.step_alone({}, ALONE, "cpu")(state, [batch], 1)
     modules = built(made.model, made.spec)
     for player, flat in state.joint.items():
         for parameter, view in zip(

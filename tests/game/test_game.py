@@ -18,6 +18,7 @@ from ganbench.game import Game
 from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.nets import Layout, named_buffers, purified
 from ganbench.game.probes import observe
+from ganbench.game.step import ALONE
 
 DOUBLE = torch.float64
 SPEC = DataSpec((2,))
@@ -376,7 +377,7 @@ def test_a_step_of_the_saddle_by_hand(toys, blob, together, alone):
     program = duel(toys, blob, together)
     state = program.initial(0, {})
     x, y, h = 1.0, -0.5, 0.1
-    step = (program.step_alone if alone else program.step)({})
+    step = program.step_alone({}, ALONE, "cpu") if alone else program.step({})
     for k in range(1, 6):
         data = [{"data": blob.train[:4].double()}] * len(program.turns)
         state, _ = step(state, data, k)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import torch
@@ -174,6 +175,33 @@ def test_more_work_is_counted_as_more(toys, blob):
     assert one.looped(2000) == pytest.approx(20 * one.looped(100))
     assert one.memory(8) == 8 * one.memory(1)
     assert not one.convolutional
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"options": {"toy-gan": {"norm": True}}, "techniques": ("toy-penalty",)}]
+)
+def test_a_heavy_step_is_counted_the_same_without_taking_it(toys, blob, how):
+    light = measured(toys, blob, **how)
+    computed = mock.patch.object(cost, "HEAVY", 0)
+    with (
+        computed,
+        mock.patch.object(torch.Tensor, "item", side_effect=AssertionError("it looked at a number")),
+    ):
+        assert measured(toys, blob, **how) == light
+
+
+def test_a_heavy_step_that_looks_at_numbers_is_taken(toys, blob, monkeypatch):
+    light = measured(toys, blob)
+    monkeypatch.setattr(cost, "HEAVY", 0)
+    loss = toys.get("loss", "toy-loss").cls
+    plain = loss.generator
+
+    def peeking(self, out):
+        assert float(out["fake_logits"].sum()) == float(out["fake_logits"].sum())
+        return plain(self, out)
+
+    monkeypatch.setattr(loss, "generator", peeking)
+    assert measured(toys, blob).flops == light.flops
 
 
 def test_counting_takes_no_training_step(toys, blob):
