@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganbench.components.kinds import Executor
 
@@ -31,19 +31,53 @@ class Compiled(Executor):
 
     def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
         """The compiled step. The state is put back after the step that compiling takes."""
-        import torch
-        from torch.fx.experimental.proxy_tensor import make_fx
-
-        on_cpu = all(tensor.device.type == "cpu" for tensor in state)
-        table = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
-        graph = make_fx(step, decomposition_table=table, tracing_mode="fake")(*state)
-        # the graph is whole and its tensors never move: no need of torch.compile's guards on every call
-        compiled = torch._inductor.compile(graph, list(state))
+        compiled = _compiled(step, state)
         kept = [tensor.clone() for tensor in state]
-        compiled(*state)  # compilation ends in the first call, which takes a step
+        compiled()  # what is left to compile ends in the first call, which takes a step
         for tensor, value in zip(state, kept, strict=True):
             tensor.copy_(value)
-        return lambda: compiled(*state)
+        return compiled
+
+
+def _compiled(step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+    """Traced once, then handed to Inductor's core.
+
+    `torch._inductor.compile` would trace the graph a second time, in search of gradients and of tensors that
+    share memory: a third of its time. This graph is whole, has no gradients left to take, and its tensors
+    never move, so it needs no guards on every call either.
+    """
+    import torch
+    from torch._guards import TracingContext, tracing
+    from torch._inductor import config
+    from torch._inductor.compile_fx import compile_fx_inner
+    from torch._inductor.decomposition import select_decomp_table
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    on_cpu = all(tensor.device.type == "cpu" for tensor in state)
+    skinny = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
+    # with a ShapeEnv, because without one Inductor does not keep compiled graphs on disk
+    fake = FakeTensorMode(shape_env=ShapeEnv())
+    fakes = [fake.from_tensor(tensor, static_shapes=True) for tensor in state]
+    with torch.no_grad(), fake, tracing(TracingContext(fake)), config.patch(_options(config)):
+        # functionalised, every write to the state becomes a copy at the end of the graph
+        traced = make_fx(
+            torch.func.functionalize(step), decomposition_table={**select_decomp_table(), **skinny}
+        )
+        graph = traced(*fakes)
+        graph.graph.output_node().args = ((),)  # a step returns nothing; Inductor asks for a tuple
+        graph.recompile()
+        run = compile_fx_inner(graph, fakes)
+    return lambda: run(list(state))
+
+
+def _options(config: Any) -> dict[str, bool]:
+    """Inductor's options that are not as we need them."""
+    options = {"triton.cudagraphs": False}  # else a user's setting would nest it in our own capture
+    if hasattr(config.aot_inductor, "enable_line_tables"):  # since torch 2.9
+        options["aot_inductor.enable_line_tables"] = False  # line numbers take g++ a quarter of its time
+    return options
 
 
 SKINNY = 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from torch.utils import _pytree as pytree
 from toys import variant
 
@@ -61,6 +62,38 @@ def test_compiled_equals_eager(toys, blob):
 @pytest.mark.slow
 def test_compiled_equals_eager_on_networks(toys, blob):
     check(mapped(toys, blob, "gan", Compiled()), mapped(toys, blob, "gan", Eager()))
+
+
+def test_a_compiled_step_is_kept_on_disk(toys, blob, tmp_path, monkeypatch):
+    """Who needs the same step again finds it there: nothing is lowered anew, and the bits are the same."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    ends = []
+    for found in ("fxgraph_cache_miss", "fxgraph_cache_hit"):
+        torch._dynamo.reset()  # forgets what this process knows
+        counters["inductor"].clear()
+        trainer = mapped(toys, blob, "duel", Compiled())
+        trainer.advance(9)
+        assert counters["inductor"][found] == 1
+        ends.append(trainer.state())
+    assert same(*ends)
+
+
+def test_every_write_of_a_step_arrives():
+    """In whichever place, order and way a step writes into the state."""
+
+    def step(x, y, count):
+        x[1:].mul_(2)
+        y.copy_(x + y)
+        y[0] = count[0]
+        count.add_(1)
+
+    state = torch.arange(3.0), torch.ones(3), torch.zeros(1, dtype=torch.int64)
+    expected = [tensor.clone() for tensor in state]
+    run = Compiled().prepare(step, state)
+    for _ in range(3):
+        run()
+        step(*expected)
+    assert all(map(torch.equal, state, expected))
 
 
 def test_eager_takes_no_step_while_preparing(toys, blob):
