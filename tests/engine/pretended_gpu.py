@@ -121,6 +121,8 @@ def pretended_gpu() -> Iterator[None]:
             mock.patch.object(torch.cuda, "_lazy_init", return_value=None),
             mock.patch.object(torch.cuda, "mem_get_info", return_value=(memory, memory)),
             mock.patch.object(torch.cuda, "get_device_properties", return_value=card),
+            # evaluated in one thread: a dispatch mode holds in the thread that entered it
+            mock.patch("ganbench.planning.choice.cores", return_value=1),
             mock.patch.object(torch, "Generator", _Generator),
             mock.patch.object(torch.Tensor, "pin_memory", lambda self, *_: self.clone()),
             _Operations(),
