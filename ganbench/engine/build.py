@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,22 +50,31 @@ class TrainerBuilder:
         if reason:
             self._record("loop", "eager", reason)
             return None
-        failed: list[str] = []
-        for name in executors_from(self.config["engine"]["executor"], self.device.type):
-            executor = self.catalogue.get("executor", name).cls()
-            trainer = Mapped(self.program, self.runs, self.data, self.device, executor)
-            try:
-                trainer.load_chunk()  # prepares the step: compiles or captures it
-            except Exception as error:
-                if is_out_of_memory(error):  # no fault of the executor: the session halves the stack
-                    raise
-                failed.append(f"the executor {name} failed: {first_line(error)}")
-            else:
-                if failed:
+        engine = self.config["engine"]
+        failed = [engine["why"]] if "why" in engine else []
+        for name in executors_from(engine["executor"], self.device.type):
+            prepared = self._prepared(name)
+            if isinstance(prepared, Trainer):
+                if name != engine["executor"]:
                     self._record("map", name, "; ".join(failed))
-                return trainer
+                return prepared
+            failed.append(prepared)
         self._record("loop", "eager", "; ".join(failed))
         return None
+
+    def _prepared(self, name: str) -> Trainer | str:
+        """The mapped trainer, prepared by the executor of that name; a sentence where it failed."""
+        if self.device.type == "cuda":
+            gc.collect()  # trainers of the check, or of an executor that failed, lie in reference cycles
+        executor = self.catalogue.get("executor", name).cls()
+        trainer = Mapped(self.program, self.runs, self.data, self.device, executor)
+        try:
+            trainer.load_chunk()  # prepares the step: compiles or captures it
+        except Exception as error:
+            if is_out_of_memory(error):  # no fault of the executor: the session halves the stack
+                raise
+            return f"the executor {name} failed: {first_line(error)}"
+        return trainer
 
     def _record(self, mapper: Literal["map", "loop"], executor: str, reason: str) -> None:
         self.config["engine"].update({"mapper": mapper, "executor": executor, "why": reason})

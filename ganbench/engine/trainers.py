@@ -267,22 +267,16 @@ class Mapped(Trainer):
             held.copy_(new)
 
     def _prepare(self) -> None:
-        tensors, spec = pytree.tree_flatten(
-            (
-                self._state,
-                self._chunk,
-                self._values,
-                self._clock,
-                self._position,
-                self._probes,
-                self.tables,
-            )
-        )
+        """Have the executor prepare the step. Tables and chunk may be large: no executor has to copy them."""
+        written, as_written = pytree.tree_flatten((self._state, self._clock, self._position, self._probes))
+        read, as_read = pytree.tree_flatten((self._chunk, self._values, self.tables))
 
         def step(*tensors: Tensor) -> None:
-            in_place_step(self.program, *pytree.tree_unflatten(tensors, spec))
+            state, clock, position, probes = pytree.tree_unflatten(tensors[: len(written)], as_written)
+            chunk, values, tables = pytree.tree_unflatten(tensors[len(written) :], as_read)
+            in_place_step(self.program, state, chunk, values, clock, position, probes, tables)
 
-        self._fast = self._executor.prepare(step, tuple(tensors))
+        self._fast = self._executor.prepare(step, tuple(written), tuple(read))
 
 
 def in_place_step(

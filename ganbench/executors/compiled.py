@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ganbench.components.kinds import Executor
+from ganbench.executors.undone import undone
+from ganbench.machine.gpus import gpus
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+LEAST_CAPABILITY = (7, 0)
+"""Of the GPUs that Triton compiles for."""
 
 
 @dataclass(frozen=True)
@@ -24,26 +31,48 @@ class Compiled(Executor):
     name = "compiled"
 
     def available(self, device: str) -> str | None:
-        """On a CPU it needs a C++ compiler."""
-        if device == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        """On a CPU it needs a C++ compiler; on a GPU Triton, which itself needs a C compiler."""
+        if device != "cpu":
+            return _why_no_triton()
+        if not any(map(shutil.which, ("c++", "g++", "clang++"))):
             return "there is no C++ compiler (g++ or clang++) on this machine"
         return None
 
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The compiled step. The state is put back after the step that compiling takes."""
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
+        """The compiled step. What the step writes is put back after the one that compiling takes."""
         import torch
         from torch.fx.experimental.proxy_tensor import make_fx
 
-        on_cpu = all(tensor.device.type == "cpu" for tensor in state)
+        tensors = (*written, *read)
+        on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
         table = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
-        graph = make_fx(step, decomposition_table=table, tracing_mode="fake")(*state)
-        # the graph is whole and its tensors never move: no need of torch.compile's guards on every call
-        compiled = torch._inductor.compile(graph, list(state))
-        kept = [tensor.clone() for tensor in state]
-        compiled(*state)  # compilation ends in the first call, which takes a step
-        for tensor, value in zip(state, kept, strict=True):
-            tensor.copy_(value)
-        return lambda: compiled(*state)
+        graph = make_fx(step, decomposition_table=table, tracing_mode="fake")(*tensors)
+        # The graph is whole and its tensors never move: no need of torch.compile's guards on every call.
+        # Inductor's own CUDA graphs, which TORCHINDUCTOR_CUDAGRAPHS switches on, cannot be captured anew.
+        compiled = torch._inductor.compile(graph, list(tensors), options={"triton.cudagraphs": False})
+        with undone(written):
+            compiled(*tensors)  # compilation ends in the first call, which takes a step
+        return lambda: compiled(*tensors)
+
+
+def _why_no_triton() -> str | None:
+    """Why Triton cannot compile for the GPUs of this machine; None where it can.
+
+    `torch.utils._triton.has_triton` asks the same, but takes a GPU to do so.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "a step is compiled for a GPU by Triton, which is not installed"
+    # as Triton looks for it
+    if not (os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang")))):
+        return "Triton needs a C compiler (gcc or clang), and there is none on this machine"
+    capabilities = [gpu.capability for gpu in gpus()]
+    if capabilities and max(capabilities) < LEAST_CAPABILITY:
+        return "Triton needs a GPU of compute capability {}.{}; here it is {}.{}".format(
+            *LEAST_CAPABILITY, *max(capabilities)
+        )
+    return None
 
 
 SKINNY = 2

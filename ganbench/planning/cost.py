@@ -8,6 +8,7 @@ the machines, the choice hardly ever.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganbench.components.data import Data
+from ganbench.engine.data import resident_bytes
+from ganbench.engine.memory import CHUNKS, STATES, chunk_bytes
 from ganbench.engine.program import Program, Values
 from ganbench.engine.trainers import Looped, Runs
 
@@ -48,6 +51,8 @@ class Cost:
         written: bytes that operations write.
         state: bytes of parameters, memory and buffers.
         convolutional: whether there are convolutions.
+        chunk: bytes that a run reads in a chunk of steps.
+        tables: bytes of data on the device, which all runs of a stack share.
     """
 
     operations: int
@@ -55,6 +60,8 @@ class Cost:
     written: int
     state: int
     convolutional: bool
+    chunk: int = 0
+    tables: int = 0
 
     def looped(self, steps: int) -> float:
         """Seconds of one run, eagerly on one core."""
@@ -71,21 +78,37 @@ class Cost:
         """The largest mapped stack that stays in the cache."""
         return max(1, int(CACHE / max(1, self.written)))
 
+    @property
+    def run_memory(self) -> int:
+        """Bytes that each run of a stack needs at most."""
+        return STATES * self.state + CHUNKS * self.chunk + self.written
+
     def memory(self, size: int) -> int:
-        """Bytes that a stack needs at most, draws and framework left out."""
-        # a step makes the new state while the old one is still there
-        return size * (2 * self.state + self.written)
+        """Bytes that a stack needs at most, the framework left out."""
+        return self.tables + size * self.run_memory
 
 
-def measure(program: Program, values: Values, data: Data) -> Cost:
-    """Run one step of one run and count."""
+def measure(program: Program, values: Values, data: Data, memory: float = math.inf) -> Cost:
+    """Run one step of one run and count.
+
+    Arguments:
+        memory: bytes of the GPU that trains; inf on a CPU, where the data lie already.
+    """
     trainer = Looped(program, Runs((0,), (values,)), data, torch.device("cpu"))
     counter = _Counter()
     trainer.load_chunk()  # draws are made once a chunk, not once a step: not counted
     with counter:
         trainer.advance(1)
     state = sum(tensor.nbytes for tensor in pytree.tree_leaves(trainer.state()))
-    return Cost(counter.operations, counter.flops, counter.written, state, counter.convolutional)
+    return Cost(
+        counter.operations,
+        counter.flops,
+        counter.written,
+        state,
+        counter.convolutional,
+        chunk_bytes(program, data, memory),
+        resident_bytes(data, memory) if math.isfinite(memory) else 0,
+    )
 
 
 def sizes(runs: int, cap: int, pieces: int) -> list[int]:

@@ -22,6 +22,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from ganbench.machine import gpus
+
+MEMORY = 24 * 2**30
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 INDEXED = {f"aten::{n}" for n in ("index", "index_put_", "index_put", "_unsafe_index", "_index_put_impl_")}
 """Operations that take indices on the CPU."""
@@ -110,8 +113,7 @@ def pretended_gpu() -> Iterator[None]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU, which need not be pretended")
     _install_driver()
-    memory = 24 * 2**30
-    card = SimpleNamespace(name="pretended", total_memory=memory, major=9, minor=0)
+    card = SimpleNamespace(name="pretended", total_memory=MEMORY, major=9, minor=0)
     # modules are moved to the GPU by new parameters: a wrapper cannot be put into an old one
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
@@ -119,8 +121,9 @@ def pretended_gpu() -> Iterator[None]:
         with (
             mock.patch.object(torch.cuda, "is_available", return_value=True),
             mock.patch.object(torch.cuda, "_lazy_init", return_value=None),
-            mock.patch.object(torch.cuda, "mem_get_info", return_value=(memory, memory)),
             mock.patch.object(torch.cuda, "get_device_properties", return_value=card),
+            mock.patch.object(torch.cuda, "empty_cache", return_value=None),
+            mock.patch.object(gpus, "_cards", return_value=(gpus.Card("pretended", MEMORY, (9, 0)),)),
             mock.patch.object(torch, "Generator", _Generator),
             mock.patch.object(torch.Tensor, "pin_memory", lambda self, *_: self.clone()),
             _Operations(),
