@@ -11,7 +11,7 @@ import ctypes
 import functools
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +28,8 @@ MEMORY = 24 * 2**30
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 INDEXED = {f"aten::{n}" for n in ("index", "index_put_", "index_put", "_unsafe_index", "_index_put_impl_")}
 """Operations that take indices on the CPU."""
+recorders: list[Callable[[Any, Any, Any, Any], None]] = []
+"""Each is told every operation: its function, arguments, keywords and result."""
 _gpu_generators: dict[int, torch.Generator] = {}
 """By address: kept alive, so that no address is used twice."""
 
@@ -135,6 +137,13 @@ def pretended_gpu() -> Iterator[None]:
 
 
 def _operation(func: Any, args: Any, kwargs: Any) -> Any:
+    out = _result(func, args, kwargs)
+    for record in recorders:
+        record(func, args, kwargs, out)
+    return out
+
+
+def _result(func: Any, args: Any, kwargs: Any) -> Any:
     name = func._schema.name
     leaves = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
