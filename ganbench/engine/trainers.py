@@ -335,14 +335,25 @@ def _each(runs: Runs) -> list[tuple[int, Values]]:
     return list(zip(runs.seeds, runs.values, strict=True))
 
 
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+)
+"""What a RuntimeError says where memory ran out on the CPU, in CUDA, or in its libraries."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch's CPU allocator says so in a plain RuntimeError."""
+    """Whether memory ran out, however the error is wrapped."""
     return any(map(_says_out_of_memory, _chain(error)))
 
 
 def _says_out_of_memory(error: BaseException) -> bool:
-    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
