@@ -21,6 +21,7 @@ import pytest
 import ganbench
 from ganbench import cli
 from ganbench.engine.data import Sources
+from ganbench.machine.gpus import Gpu
 from ganbench.plugins import discovery
 from ganbench.running.events import WorkerEvent
 from ganbench.running.worker import StackWorker
@@ -52,10 +53,13 @@ class Done(NamedTuple):
 class InlinePool:
     """Trains in this process, so that there is nothing to start. With the interface of `Pool`."""
 
-    def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
+    def __init__(
+        self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf, gpus: Sequence[Gpu] = ()
+    ) -> None:
         catalogue = discovery.discover(plugin_files)
         self._events: deque[WorkerEvent] = deque()
-        self._worker = StackWorker(catalogue, Sources(catalogue), self._events.append, lambda: False)
+        gpu = gpus[0] if gpus else None
+        self._worker = StackWorker(catalogue, Sources(catalogue), self._events.append, lambda: False, gpu)
         self._waiting: deque[str] = deque()
 
     def __enter__(self) -> InlinePool:

@@ -21,7 +21,11 @@ _OPTIONS = (
         "--seeds", metavar="N|LIST", help="A count, or seeds such as 0,1,7, in place of the suite's."
     ),
     click.option("--steps", type=int, metavar="N", help="Training steps, in place of the suite's."),
-    click.option("--device", metavar="cpu|cuda", help="Where to train. Default: CUDA if available."),
+    click.option(
+        "--device",
+        metavar="cpu|cuda|cuda:N,…",
+        help="Where to train; cuda: on all GPUs; cuda:0,2: on these. Default: all GPUs, or the CPU.",
+    ),
     click.option(
         "--engine",
         default="auto",

@@ -54,7 +54,7 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
         job = Request(suite, **options).resolve()
         loggers = chosen(logs, job.catalogue)
     # workers start up (torch takes seconds to import) while this process plans
-    with Pool(job.settings.workers, job.plugin_files, timeout) as pool:
+    with Pool(job.settings.workers, job.plugin_files, timeout, job.settings.gpus) as pool:
         with redirect_stdout(sys.stderr):
             plan = make_plan(job.suite, job.catalogue, job.root, job.settings)
         with watcher(plan, quiet or as_json) as watching:

@@ -327,8 +327,15 @@ class Executor(Component):
         return None
 
     @abstractmethod
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[..., None]:
-        """A faster function that does what `step(*state)` does: update tensors of `state` in place."""
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
+        """A faster function that does what `step(*written, *read)` does.
+
+        It updates the tensors of `written` in place. Those of `read` hold data and draws, which may be large
+        and get other values between calls: read them anew in each call, and copy none of them. Preparing
+        leaves all tensors as they were.
+        """
 
 
 class Logger(Component):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,7 +70,7 @@ class Builder:
             raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
         key = _key(config, self._catalogue)
         if self._last is None or self._last.key != key:
-            self._last = None  # first, so that its memory is free
+            self.forget()  # first, so that its memory is free
             device = torch.device(engine["device"])
             data = on_device(self._sources.load(variant["dataset"]), device)
             self._last = Structure(key, variant, Program(variant, self._catalogue, data), data, device)
@@ -88,31 +89,42 @@ class Builder:
         return one_by_one(structure.program, runs, structure.data, structure.device)
 
     def forget(self) -> None:
-        """Keep nothing: what was prepared may be what failed."""
+        """Keep nothing: what was prepared may be what failed, and holds memory, captured graphs included."""
+        on_gpu = self._last is not None and self._last.device.type == "cuda"
         self._last = None
+        if on_gpu:
+            gc.collect()  # trainers lie in reference cycles
+            torch.cuda.empty_cache()
 
     def _mapped(self, structure: Structure, runs: Runs, planned: EngineRecord) -> Trainer | None:
         """The mapped trainer, prepared by the first executor that can; None where none can."""
-        program, data, device = structure.program, structure.data, structure.device
-        reason = why_not_mappable(structure.variant, runs.values, self._catalogue, data)
+        reason = why_not_mappable(structure.variant, runs.values, self._catalogue, structure.data)
         if reason:
             structure.way = Way("loop", "eager", reason)
             return None
-        failed: list[str] = []
-        for name in executors_from(planned["executor"], device.type):
-            executor = self._catalogue.get("executor", name).cls()
-            trainer = Mapped(program, runs, data, device, executor)
-            try:
-                trainer.load_chunk()  # prepares the step: compiles or captures it
-            except Exception as error:
-                if is_out_of_memory(error):  # no fault of the executor: the session halves the stack
-                    raise
-                failed.append(f"the executor {name} failed: {first_line(error)}")
-            else:
-                structure.way, structure.mapped = Way("map", name, "; ".join(failed)), trainer
-                return trainer
+        failed = [planned["why"]] if "why" in planned else []
+        for name in executors_from(planned["executor"], structure.device.type):
+            prepared = self._prepared(name, structure, runs)
+            if isinstance(prepared, Mapped):
+                structure.way, structure.mapped = Way("map", name, "; ".join(failed)), prepared
+                return prepared
+            failed.append(prepared)
         structure.way = Way("loop", "eager", "; ".join(failed))
         return None
+
+    def _prepared(self, name: str, structure: Structure, runs: Runs) -> Mapped | str:
+        """The mapped trainer, prepared by the executor of that name; a sentence where it failed."""
+        if structure.device.type == "cuda":
+            gc.collect()  # trainers of the check, or of an executor that failed, lie in reference cycles
+        executor = self._catalogue.get("executor", name).cls()
+        trainer = Mapped(structure.program, runs, structure.data, structure.device, executor)
+        try:
+            trainer.load_chunk()  # prepares the step: compiles or captures it
+        except Exception as error:
+            if is_out_of_memory(error):  # no fault of the executor: the session halves the stack
+                raise
+            return f"the executor {name} failed: {first_line(error)}"
+        return trainer
 
 
 def _key(config: StackConfig, catalogue: Catalogue) -> str:

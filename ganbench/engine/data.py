@@ -25,7 +25,10 @@ from ganbench.storage.atomic import write_atomic
 from ganbench.storage.records import ComponentEntry
 
 RESIDENT_SHARE = 0.3
-"""Of a GPU's memory, what one table of data may take; larger ones are streamed from the host."""
+"""Of a GPU's memory, what all tables of data may take; those that do not fit are streamed from the host."""
+
+STREAMABLE = ("train", "maps", "source")
+"""Fields of `Data` that may stay on the host: the trainer can stream their rows."""
 
 _BLOCK = 2**24  # bytes hashed at a time: a table may be a file that does not fit in memory
 
@@ -84,22 +87,44 @@ def digest(data: Data) -> str:
 
 def on_device(data: Data, device: torch.device) -> Data:
     """The same data on another device; what training reads stays behind where it would not fit."""
-    tensors: dict[str, Any] = {
-        field.name: value.to(device)
-        for field in dataclasses.fields(data)
-        if isinstance(value := getattr(data, field.name), Tensor)
-        # Only these may stay on the host: the trainer can stream their rows.
-        and not (field.name in ("train", "maps", "source") and value.nbytes > _room(device))
+    streamed = streamed_fields(data, device_memory(device))
+    moved: dict[str, Any] = {
+        name: tensor.to(device) for name, tensor in _tensors(data).items() if name not in streamed
     }
-    return dataclasses.replace(data, **tensors)
+    return dataclasses.replace(data, **moved)
 
 
-def _room(device: torch.device) -> float:
-    """Bytes of a device that one table may take. On a CPU whatever it takes lies there already."""
+def streamed_fields(data: Data, memory: float) -> frozenset[str]:
+    """The fields of tables that stay on the host, beside a device with `memory` bytes."""
+    tensors = _tensors(data)
+    room = RESIDENT_SHARE * memory - sum(t.nbytes for name, t in tensors.items() if name not in STREAMABLE)
+    streamed = set()
+    # the smallest first, so that as many as possible are near
+    for name in sorted(tensors.keys() & set(STREAMABLE), key=lambda name: (tensors[name].nbytes, name)):
+        room -= tensors[name].nbytes
+        if room < 0:
+            streamed.add(name)
+    return frozenset(streamed)
+
+
+def resident_bytes(data: Data, memory: float) -> int:
+    """Bytes of the data on a device with `memory` bytes."""
+    streamed = streamed_fields(data, memory)
+    return sum(tensor.nbytes for name, tensor in _tensors(data).items() if name not in streamed)
+
+
+def device_memory(device: torch.device) -> float:
+    """Bytes that tables may take a share of. On a CPU whatever they take lies there already."""
     if device.type != "cuda":
         return math.inf
     # Total memory, not free memory: the choice must not depend on what else runs on the GPU at the moment.
-    return float(RESIDENT_SHARE * torch.cuda.mem_get_info(device)[1])
+    return float(torch.cuda.get_device_properties(device).total_memory)
+
+
+def _tensors(data: Data) -> dict[str, Tensor]:
+    """The fields of the data that are tensors."""
+    values = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 _VERSION = 1

@@ -16,6 +16,7 @@ from ganbench.engine.traces import TraceWriter
 from ganbench.engine.trainers import Runs, Trainer
 from ganbench.game.draws import CHUNK
 from ganbench.judging.run_rows import hopeless, run_rows
+from ganbench.machine.gpus import Gpu
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.environment import environment
 from ganbench.storage.records import ObservedRow, StackConfig
@@ -33,7 +34,12 @@ FLUSH_STEPS = 2048
 
 
 def train_stack(
-    folder: StackFolder, catalogue: Catalogue, builder: Builder, observer: Observer, stop: Callable[[], bool]
+    folder: StackFolder,
+    catalogue: Catalogue,
+    builder: Builder,
+    observer: Observer,
+    stop: Callable[[], bool],
+    gpu: Gpu | None = None,
 ) -> bool:
     """Train the stack in `folder`, from its checkpoint where it has one. False where `stop` ended it early.
 
@@ -42,6 +48,7 @@ def train_stack(
     Arguments:
         builder: keeps what it prepared, for the next stack.
         stop: asked after every chunk; when true, the stack is left resumable.
+        gpu: the one that trains, None on a CPU.
     """
     began = time.monotonic()
     config = folder.config()
@@ -56,6 +63,7 @@ def train_stack(
     trainer = builder.trainer(structure, runs, config["engine"])
     _record(folder, config, structure.way)
     progress = resume(folder, trainer, began)
+    folder.write_env(environment(structure.device, gpu))
     traces = TraceWriter(folder, program.columns, flushed=trainer.step)
     sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
     return StackTraining(folder, config, trainer, evaluator, progress, traces, sheets, observer, stop).run()
@@ -97,7 +105,6 @@ class StackTraining:
 
     def run(self) -> bool:
         """Train to the last step and judge. False where `stop` ended it before."""
-        self.folder.write_env(environment(self.trainer.device))
         self._write_status("training")
         self.observer.started(self.trainer.step, self._steps)
         finished = self._train()

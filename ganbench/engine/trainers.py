@@ -284,22 +284,16 @@ class Mapped(Trainer):
         return moved
 
     def _prepare(self) -> None:
-        tensors, spec = pytree.tree_flatten(
-            (
-                self._state,
-                self._chunk,
-                self._values,
-                self._clock,
-                self._position,
-                self._probes,
-                self.tables,
-            )
-        )
+        """Have the executor prepare the step. Tables and chunk may be large: no executor has to copy them."""
+        written, as_written = pytree.tree_flatten((self._state, self._clock, self._position, self._probes))
+        read, as_read = pytree.tree_flatten((self._chunk, self._values, self.tables))
 
         def step(*tensors: Tensor) -> None:
-            in_place_step(self.program, *pytree.tree_unflatten(tensors, spec))
+            state, clock, position, probes = pytree.tree_unflatten(tensors[: len(written)], as_written)
+            chunk, values, tables = pytree.tree_unflatten(tensors[len(written) :], as_read)
+            in_place_step(self.program, state, chunk, values, clock, position, probes, tables)
 
-        self._fast = self._executor.prepare(step, tuple(tensors))
+        self._fast = self._executor.prepare(step, tuple(written), tuple(read))
 
 
 def in_place_step(
@@ -368,14 +362,25 @@ def _each(runs: Runs) -> list[tuple[int, Values]]:
     return list(zip(runs.seeds, runs.values, strict=True))
 
 
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+)
+"""What a RuntimeError says where memory ran out on the CPU, in CUDA, or in its libraries."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; torch's CPU allocator says so in a plain RuntimeError."""
+    """Whether memory ran out, however the error is wrapped."""
     return any(map(_says_out_of_memory, _chain(error)))
 
 
 def _says_out_of_memory(error: BaseException) -> bool:
-    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    return on_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganbench.components.kinds import Executor
+from ganbench.executors.undone import undone
+from ganbench.machine.gpus import gpus
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+LEAST_CAPABILITY = (7, 0)
+"""Of the GPUs that Triton compiles for."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +31,24 @@ class Compiled(Executor):
     name = "compiled"
 
     def available(self, device: str) -> str | None:
-        """On a CPU it needs a C++ compiler."""
-        if device == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        """On a CPU it needs a C++ compiler; on a GPU Triton, which itself needs a C compiler."""
+        if device != "cpu":
+            return _why_no_triton()
+        if not any(map(shutil.which, ("c++", "g++", "clang++"))):
             return "there is no C++ compiler (g++ or clang++) on this machine"
         return None
 
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-        """The compiled step. The state is put back after the step that compiling takes."""
-        compiled = _compiled(step, state)
-        kept = [tensor.clone() for tensor in state]
-        compiled()  # what is left to compile ends in the first call, which takes a step
-        for tensor, value in zip(state, kept, strict=True):
-            tensor.copy_(value)
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
+        """The compiled step. What the step writes is put back after the one that compiling takes."""
+        compiled = _compiled(step, (*written, *read))
+        with undone(written):
+            compiled()  # what is left to compile ends in the first call, which takes a step
         return compiled
 
 
-def _compiled(step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callable[[], None]:
     """Traced once, then handed to Inductor's core.
 
     `torch._inductor.compile` would trace the graph a second time, in search of gradients and of tensors that
@@ -55,13 +64,13 @@ def _compiled(step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-    on_cpu = all(tensor.device.type == "cpu" for tensor in state)
+    on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
     skinny = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
     # with a ShapeEnv, because without one Inductor does not keep compiled graphs on disk
     fake = FakeTensorMode(shape_env=ShapeEnv())
-    fakes = [fake.from_tensor(tensor, static_shapes=True) for tensor in state]
+    fakes = [fake.from_tensor(tensor, static_shapes=True) for tensor in tensors]
     with torch.no_grad(), fake, tracing(TracingContext(fake)), config.patch(_options(config)):
-        # functionalised, every write to the state becomes a copy at the end of the graph
+        # functionalised, every write becomes a copy at the end of the graph
         traced = make_fx(
             torch.func.functionalize(step), decomposition_table={**select_decomp_table(), **skinny}
         )
@@ -69,15 +78,33 @@ def _compiled(step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[
         graph.graph.output_node().args = ((),)  # a step returns nothing; Inductor asks for a tuple
         graph.recompile()
         run = compile_fx_inner(graph, fakes)
-    return lambda: run(list(state))
+    return lambda: run(list(tensors))
 
 
 def _options(config: Any) -> dict[str, bool]:
     """Inductor's options that are not as we need them."""
-    options = {"triton.cudagraphs": False}  # else a user's setting would nest it in our own capture
+    options = {"triton.cudagraphs": False}  # else TORCHINDUCTOR_CUDAGRAPHS would nest them in our own capture
     if hasattr(config.aot_inductor, "enable_line_tables"):  # since torch 2.9
         options["aot_inductor.enable_line_tables"] = False  # line numbers take g++ a quarter of its time
     return options
+
+
+def _why_no_triton() -> str | None:
+    """Why Triton cannot compile for the GPUs of this machine; None where it can.
+
+    `torch.utils._triton.has_triton` asks the same, but takes a GPU to do so.
+    """
+    if importlib.util.find_spec("triton") is None:
+        return "a step is compiled for a GPU by Triton, which is not installed"
+    # as Triton looks for it
+    if not (os.environ.get("CC") or any(map(shutil.which, ("gcc", "clang")))):
+        return "Triton needs a C compiler (gcc or clang), and there is none on this machine"
+    capabilities = [gpu.capability for gpu in gpus()]
+    if capabilities and max(capabilities) < LEAST_CAPABILITY:
+        return "Triton needs a GPU of compute capability {}.{}; here it is {}.{}".format(
+            *LEAST_CAPABILITY, *max(capabilities)
+        )
+    return None
 
 
 SKINNY = 2

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from ganbench.components.kinds import Executor
 from ganbench.executors.compiled import Compiled
 from ganbench.executors.eager import Eager
+from ganbench.executors.undone import undone
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.cuda import CUDAGraph
 
 WARM_UP = 3
 """Calls before the capture: libraries choose algorithms and allocate workspaces in the first ones."""
@@ -24,12 +26,14 @@ class CudaGraph(Executor):
     name = "cuda-graph"
 
     def available(self, device: str) -> str | None:
-        """None on a CUDA device; elsewhere a reason."""
-        return _available(device)
+        """None on a CUDA device that steps can be compiled for; elsewhere a reason."""
+        return _available(device) or Compiled().available(device)
 
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
         """A function that replays the graph, which is one step."""
-        return _captured(Compiled().prepare(step, state), state)
+        return _captured(Compiled().prepare(step, written, read), written)
 
 
 @dataclass(frozen=True)
@@ -42,36 +46,47 @@ class UncompiledCudaGraph(Executor):
         """None on a CUDA device; elsewhere a reason."""
         return _available(device)
 
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
         """A function that replays the graph, which is one step."""
-        return _captured(Eager().prepare(step, state), state)
+        return _captured(Eager().prepare(step, written, read), written)
 
 
 def _available(device: str) -> str | None:
     return None if device.startswith("cuda") else "CUDA graphs need a CUDA device"
 
 
-def _captured(run: Callable[[], None], state: tuple[Tensor, ...]) -> Callable[[], None]:
-    """Warming up takes steps, so the state is put back before the capture."""
+@dataclass(frozen=True)
+class _Replay:
+    """Replays a graph.
+
+    Arguments:
+        step: what was captured. It holds the kernels, and the tensors whose addresses the graph has.
+    """
+
+    graph: CUDAGraph
+    step: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.graph.replay()
+
+
+def _captured(step: Callable[[], None], written: tuple[Tensor, ...]) -> Callable[[], None]:
+    """The step as a graph on the device of its tensors. What it writes is as before."""
     import torch
 
-    # Warmed up on a side stream, as torch asks for: a capture must not depend on work of the
-    # default one. The state is put back into the same tensors, whose addresses the graph holds.
-    kept = [tensor.clone() for tensor in state]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            _put_back(state, kept)
-            run()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        run()
-    _put_back(state, kept)
-    return graph.replay
-
-
-def _put_back(state: tuple[Tensor, ...], kept: list[Tensor]) -> None:
-    for tensor, value in zip(state, kept, strict=True):
-        tensor.copy_(value)
+    device = written[0].device
+    with torch.cuda.device(device), undone(written):
+        # Warmed up and captured on a stream of its own: a capture must not depend on work of the default one,
+        # and graphs of the same stream would share workspaces of cuBLAS, which the first to go takes along.
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                step()
+        torch.cuda.current_stream(device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            step()
+    return _Replay(graph, step)

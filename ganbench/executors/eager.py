@@ -18,6 +18,8 @@ class Eager(Executor):
 
     name = "eager"
 
-    def prepare(self, step: Callable[..., None], state: tuple[Tensor, ...]) -> Callable[[], None]:
+    def prepare(
+        self, step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]
+    ) -> Callable[[], None]:
         """A function that calls the step as it is."""
-        return lambda: step(*state)
+        return lambda: step(*written, *read)

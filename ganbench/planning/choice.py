@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import psutil
-import torch
 
 from ganbench.errors import BadInput, nearest
 from ganbench.executors import CUDA_EXECUTORS
 from ganbench.game.draws import CHUNK
+from ganbench.machine.gpus import Gpu
 from ganbench.planning import cost
 from ganbench.planning.cost import Cost
+from ganbench.planning.devices import chosen_gpus
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import EngineRecord, PlannedStack
 
-MEMORY_SHARE = 0.6
-"""Of the device's memory, the part that stacks may take."""
+STACK_SHARE = 0.6
+"""Of the device's memory, the part that a stack may take."""
+USABLE_SHARE = 0.9
+"""Of a GPU's memory, what tables of data and a stack may take together; the rest is the framework's."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,19 @@ class Settings:
     Arguments:
         device: "cpu" or "cuda".
         engine: "auto", "loop", or the name of an executor for mapped stacks.
-        workers: processes that train at once.
+        workers: processes that train at once: one a GPU.
+        gpus: the GPUs to train on; none on a CPU.
     """
 
     device: str
     engine: str
     workers: int
+    gpus: tuple[Gpu, ...] = ()
+
+    @property
+    def gpu_memory(self) -> float:
+        """Bytes of the smallest GPU, for any stack may go to any of them; inf on a CPU."""
+        return min((gpu.memory for gpu in self.gpus), default=math.inf)
 
     def allow(self, engine: EngineRecord | PlannedStack) -> bool:
         """Whether a stack that was begun with `engine` may go on."""
@@ -43,17 +54,24 @@ class Settings:
 
 @dataclass(frozen=True)
 class Choice:
-    """How the runs of one structure are trained. `seconds` are of one core, for all of them."""
+    """How the runs of one structure are trained. `seconds` are of one core, for all of them.
+
+    Arguments:
+        card: the model of GPU to train on, "" where any will do.
+        why: why not by a better executor, "" where there is none.
+    """
 
     mapper: Literal["map", "loop"]
     executor: str
     sizes: tuple[int, ...]
     seconds: float
     memory: int
+    card: str = ""
+    why: str = ""
 
     def record(self, settings: Settings, size: int) -> EngineRecord:
         """What is pinned in a stack's provenance."""
-        return {
+        record: EngineRecord = {
             "mapper": self.mapper,
             "executor": self.executor,
             "device": settings.device,
@@ -62,25 +80,29 @@ class Choice:
             # training takes one; on a GPU the others evaluate
             "threads": 1 if settings.device == "cpu" else max(1, cores() // settings.workers),
         }
+        if self.card:
+            record["card"] = self.card
+        if self.why:
+            record["why"] = self.why
+        return record
 
 
 def settings(device: str | None, engine: str, workers: int | None, catalogue: Catalogue) -> Settings:
-    """Defaults filled in: CUDA where there is one, a worker a core on a CPU, one on a GPU."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise BadInput(f"unknown device {device!r}; {nearest(device, ['cpu', 'cuda'])}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BadInput("no CUDA device is available on this machine; choose --device cpu")
+    """Defaults filled in: every GPU where there is one, a worker a core on a CPU, one a GPU."""
+    gpus = chosen_gpus(device)
+    kind = "cuda" if gpus else "cpu"
+    if gpus and workers not in (None, len(gpus)):
+        raise BadInput(f"--workers {workers}: each GPU has one worker; choose GPUs, such as --device cuda:0")
     engines = ["auto", "loop", *catalogue.names("executor")]
     if engine not in engines:
         raise BadInput(f"unknown engine {engine!r}; {nearest(engine, engines)}")
-    if engine == "loop" and device == "cuda":
+    if engine == "loop" and gpus:
         raise BadInput("the engine loop runs on a CPU only; choose an executor such as cuda-graph")
     if engine not in ("auto", "loop"):
-        reason = catalogue.get("executor", engine).cls().available(device)
+        reason = catalogue.get("executor", engine).cls().available(kind)
         if reason:
             raise BadInput(f"engine {engine!r} cannot be used: {reason}")
-    return Settings(device, engine, workers or (cores() if device == "cpu" else 1))
+    return Settings(kind, engine, workers or len(gpus) or cores(), gpus)
 
 
 def cores() -> int:
@@ -94,32 +116,45 @@ def choose(
 ) -> Choice:
     """The quickest way for `runs` runs of `steps` steps, by prediction; without a measurement, the loop.
 
-    A loop gains nothing from a large stack: it is cut into `pieces`, so that no worker stands idle.
+    A loop gains nothing from a large stack, and a GPU without one is idle: there, runs are cut into `pieces`.
     """
     if measured is None:
         return Choice(*_plain(settings), tuple([1] * runs), 0.0, 0)
-    names = _candidates(measured, settings, catalogue)
+    names, why = _candidates(measured, settings, catalogue)
     options = [_option(name, measured, runs, steps, pieces, settings) for name in names]
-    return min(options, key=lambda option: option.seconds)
+    return replace(min(options, key=lambda option: option.seconds), why=why)
 
 
 def _plain(settings: Settings) -> tuple[Literal["map", "loop"], str]:
     return ("loop", "eager") if settings.device == "cpu" else ("map", "eager")
 
 
-def _candidates(measured: Cost, settings: Settings, catalogue: Catalogue) -> list[str]:
+def _candidates(measured: Cost, settings: Settings, catalogue: Catalogue) -> tuple[list[str], str]:
+    """Ways to compare, and why a better one than all of them cannot be used."""
     if settings.engine != "auto":
-        return [settings.engine]
+        return [settings.engine], ""
     if settings.device == "cuda":
-        return [CUDA_EXECUTORS[0]]
+        return _first_available(settings.device, catalogue)
     compiled = catalogue.get("executor", "compiled").cls()
     # a mapped convolution is a grouped one, which CPUs are slower at than at the plain ones
-    return ["loop"] if measured.convolutional or compiled.available("cpu") else ["loop", "compiled"]
+    return (["loop"] if measured.convolutional or compiled.available("cpu") else ["loop", "compiled"]), ""
+
+
+def _first_available(device: str, catalogue: Catalogue) -> tuple[list[str], str]:
+    """The first of a GPU's executors that can be used, and why those before it cannot."""
+    why: dict[str, str] = {}
+    for name in CUDA_EXECUTORS:
+        reason = catalogue.get("executor", name).cls().available(device)
+        if reason is None:
+            return [name], "; ".join(f"{before} cannot be used: {said}" for before, said in why.items())
+        why[name] = reason
+    raise AssertionError("the executor eager is always available")
 
 
 def _option(name: str, measured: Cost, runs: int, steps: int, pieces: int, settings: Settings) -> Choice:
     cap = min(_memory_cap(measured, settings), _speed_cap(name, measured, settings))
-    sizes = tuple(cost.sizes(runs, cap, pieces if name == "loop" else 1))
+    cut = pieces if name == "loop" or settings.gpus else 1
+    sizes = tuple(cost.sizes(runs, cap, cut))
     memory = measured.memory(max(sizes))
     if name == "loop":
         return Choice("loop", "eager", sizes, runs * measured.looped(steps), memory)
@@ -137,9 +172,10 @@ def _speed_cap(name: str, measured: Cost, settings: Settings) -> int:
 
 
 def _memory_cap(measured: Cost, settings: Settings) -> int:
-    if settings.device == "cuda":
-        _, memory = torch.cuda.mem_get_info()
-    else:
-        memory = psutil.virtual_memory().total
     # all there is, not what happens to be free: a suite is planned the same way every time
-    return max(1, int(memory * MEMORY_SHARE / settings.workers / max(1, measured.memory(1))))
+    if settings.gpus:
+        memory = settings.gpu_memory
+        room = min(STACK_SHARE * memory, USABLE_SHARE * memory - measured.tables)
+    else:
+        room = STACK_SHARE * psutil.virtual_memory().total / settings.workers
+    return max(1, int(room / max(1, measured.run_memory)))

@@ -9,6 +9,7 @@ the machines, the choice hardly ever.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganbench.components.data import Data
+from ganbench.engine.data import resident_bytes
+from ganbench.engine.memory import CHUNKS, STATES, chunk_bytes
 from ganbench.engine.program import Program, Values
 from ganbench.engine.tables import batch_of, training_tables
 from ganbench.engine.tables import sizes as row_counts
@@ -54,6 +57,8 @@ class Cost:
         written: bytes that operations write.
         state: bytes of parameters, memory and buffers.
         convolutional: whether there are convolutions.
+        chunk: bytes that a run reads in a chunk of steps.
+        tables: bytes of data on the device, which all runs of a stack share.
     """
 
     operations: int
@@ -61,6 +66,8 @@ class Cost:
     written: int
     state: int
     convolutional: bool
+    chunk: int = 0
+    tables: int = 0
 
     def looped(self, steps: int) -> float:
         """Seconds of one run, eagerly on one core."""
@@ -77,10 +84,14 @@ class Cost:
         """The largest mapped stack that stays in the cache."""
         return max(1, int(CACHE / max(1, self.written)))
 
+    @property
+    def run_memory(self) -> int:
+        """Bytes that each run of a stack needs at most."""
+        return STATES * self.state + CHUNKS * self.chunk + self.written
+
     def memory(self, size: int) -> int:
-        """Bytes that a stack needs at most, draws and framework left out."""
-        # a step makes the new state while the old one is still there
-        return size * (2 * self.state + self.written)
+        """Bytes that a stack needs at most, the framework left out."""
+        return self.tables + size * self.run_memory
 
 
 HEAVY = 1e8
@@ -90,21 +101,35 @@ Below, a step takes milliseconds, and torch's meta functions a second to load.
 """
 
 
-def measure(program: Program, values: Values, data: Data) -> Cost:
+def measure(program: Program, values: Values, data: Data, memory: float = math.inf) -> Cost:
     """Take one step of one run and count.
 
     A heavy one on torch's meta device, where operations have shapes and compute nothing; unless a component
     looks at a number, or keeps a tensor of its own on the CPU.
+
+    Arguments:
+        memory: bytes of the GPU that trains; inf on a CPU, where the data lie already.
     """
     state = program.initial(0, values)
-    if sum(tensor.numel() for tensor in pytree.tree_leaves(state)) * program.batch_size >= HEAVY:
+    leaves = pytree.tree_leaves(state)
+    counter = None
+    if sum(tensor.numel() for tensor in leaves) * program.batch_size >= HEAVY:
         # torch has no error of its own for what "meta" cannot do
         with contextlib.suppress(RuntimeError, NotImplementedError):
-            return _counted(program, values, data, state, torch.device("meta"))
-    return _counted(program, values, data, state, torch.device("cpu"))
+            counter = _counted(program, values, data, state, torch.device("meta"))
+    counter = counter or _counted(program, values, data, state, torch.device("cpu"))
+    return Cost(
+        counter.operations,
+        counter.flops,
+        counter.written,
+        sum(tensor.nbytes for tensor in leaves),
+        counter.convolutional,
+        chunk_bytes(program, data, memory),
+        resident_bytes(data, memory) if math.isfinite(memory) else 0,
+    )
 
 
-def _counted(program: Program, values: Values, data: Data, initial: State, device: torch.device) -> Cost:
+def _counted(program: Program, values: Values, data: Data, initial: State, device: torch.device) -> _Counter:
     counter = _Counter()
     step = program.step_alone(values, _COUNTED, device)
     state = pytree.tree_map(lambda tensor: tensor.to(device), initial)
@@ -115,8 +140,7 @@ def _counted(program: Program, values: Values, data: Data, initial: State, devic
     with counter:
         _, seen = step(state, [batch_of(raw, tables, number, program.dtype) for raw in raws], 1)
         rows([seen], program.columns, program.dtype)
-    size = sum(tensor.nbytes for tensor in pytree.tree_leaves(state))
-    return Cost(counter.operations, counter.flops, counter.written, size, counter.convolutional)
+    return counter
 
 
 def _raw(program: Program, tables: Batch, device: torch.device) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from ganbench.engine.program import Program
 from ganbench.errors import BadInput, Problem
 from ganbench.judging.outcomes import Outcome
 from ganbench.planning import cost
+from ganbench.planning.cards import Shares, Work, assigned, cards_so_far
 from ganbench.planning.choice import Choice, Settings, choose
 from ganbench.planning.run_key import Identities, parts, run_key
 from ganbench.plugins.discovery import Catalogue
@@ -60,7 +61,7 @@ class Stack:
     def entry(self) -> PlannedStack:
         """Its entry in the lock."""
         engine = self.config["engine"]
-        return {
+        entry: PlannedStack = {
             "device": engine["device"],
             "mapper": engine["mapper"],
             "executor": engine["executor"],
@@ -68,6 +69,11 @@ class Stack:
             "varying": list(self.config["values"][0]),
             "seconds": self.seconds,
         }
+        if "card" in engine:
+            entry["card"] = engine["card"]
+        if "why" in engine:
+            entry["why"] = engine["why"]
+        return entry
 
 
 @dataclass
@@ -177,15 +183,28 @@ class _Planner:
         if self._problems:
             raise BadInput(self._problems)
         covered = self._covered(plan)
-        # where there are fewer structures than workers, loops are cut in pieces
-        pieces = -(-self._settings.workers // max(1, len(self._groups)))
-        for group in self._groups.values():
+        shares = self._shares(covered)
+        for shared, group in self._groups.items():
             # what was planned before comes first: a killed suite must go on with the stacks that its lock has
             planned = self._planned_before(group, covered)
             covered |= {key for stack in planned for key in stack.config["keys"]}
             missing = [run for run in group.runs if run.key not in covered]
-            plan.stacks += [*planned, *self._stacks(group, missing, pieces)]
+            stacks = self._stacks(group, missing, shares.card(shared), shares.pieces(shared))
+            plan.stacks += [*planned, *stacks]
         return plan
+
+    def _shares(self, covered: Set[str]) -> Shares:
+        """How the structures of which runs are left share the workers."""
+        gpus, works = self._settings.gpus, {}
+        before = cards_so_far(lock_in(self._root).get("stacks", ()), self._folders if gpus else ())
+        for shared, group in self._groups.items():
+            missing = [run for run in group.runs if run.key not in covered]
+            step = group.cost.looped(1) if group.cost else 0.0
+            cards = [before[run.key] for run in group.runs if run.key in before]
+            if missing:
+                seconds = sum(step * run.variant.config["steps"] for run in missing)
+                works[shared] = Work(seconds, card=cards[0] if cards else "")
+        return Shares(assigned(works, gpus), gpus, self._settings.workers, len(self._groups))
 
     def _group(self, variant: Variant, plan: Plan) -> str | None:
         """Put the variant's runs into their group and the plan; else return why they cannot be trained."""
@@ -224,7 +243,15 @@ class _Planner:
         for entry in lock_in(self._root).get("stacks", ()):
             keys = entry["keys"]
             if keys and set(keys) <= by_key.keys() and self._settings.allow(entry):
-                choice = Choice(entry["mapper"], entry["executor"], (len(keys),), entry["seconds"], 0)
+                choice = Choice(
+                    entry["mapper"],
+                    entry["executor"],
+                    (len(keys),),
+                    entry["seconds"],
+                    memory=0,
+                    card=entry.get("card", ""),
+                    why=entry.get("why", ""),
+                )
                 runs = [by_key.pop(key) for key in keys]
                 stacks.append(self._stack(group, runs, entry["varying"], choice))
         return stacks
@@ -247,7 +274,7 @@ class _Planner:
         unfinished = folder.status().get("state") in (None, "training")
         return unfinished and config.get("schema") == SCHEMA and self._settings.allow(config["engine"])
 
-    def _stacks(self, group: _Group, missing: Sequence[Run], pieces: int) -> list[Stack]:
+    def _stacks(self, group: _Group, missing: Sequence[Run], card: str, pieces: int) -> list[Stack]:
         if not missing:
             return []
         runs = group.runs
@@ -255,6 +282,7 @@ class _Planner:
         varying = [path for path in runs[0].values if len({run.values[path] for run in runs}) > 1]
         steps = runs[0].variant.config["steps"]
         choice = choose(group.cost, len(missing), steps, pieces, self._settings, self._catalogue)
+        choice = replace(choice, card=card)
         cuts = np.cumsum([0, *choice.sizes])
         parts = [missing[first:last] for first, last in itertools.pairwise(cuts)]
         return [self._stack(group, part, varying, choice) for part in parts]
@@ -292,7 +320,7 @@ class _Planner:
         """What a step of the variant costs; None where a component breaks."""
         data = self._sources.load(variant.config["dataset"])
         try:
-            return cost.measure(program, {}, data) if program else None
+            return cost.measure(program, {}, data, self._settings.gpu_memory) if program else None
         except (Exception, SystemExit):
             return None  # a crash is an outcome of the run
 

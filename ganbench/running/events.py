@@ -92,5 +92,14 @@ Last = Finished | Failed | OutOfMemory | Stopped
 
 WorkerEvent = Started | Progress | Evaluated | Last
 
+
+@dataclass(frozen=True)
+class Message:
+    """An event as it crosses the pipe. `leaving`: the worker ends after it, and takes no further stack."""
+
+    event: WorkerEvent
+    leaving: bool = False
+
+
 SessionEvent = Started | Progress | Evaluated | Finished | Split | Stopped
 """A failure is `Finished`, with rows that say so."""

@@ -1,4 +1,4 @@
-"""Worker processes that share the stacks: one single-threaded process a core."""
+"""Worker processes that share the stacks: one single-threaded process a core, or one a GPU."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from pathlib import Path
 
 from ganbench.judging.outcomes import Outcome
-from ganbench.running.events import Failed, Last, WorkerEvent
+from ganbench.machine.gpus import Gpu
+from ganbench.running.events import Failed, Last, Message, WorkerEvent
 from ganbench.running.worker import HELD_BACK, main, own_group
+from ganbench.storage.stack_folder import StackFolder
 
-# Inductor would otherwise start a pool of compilers, as many as there are cores, in each worker.
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Of every worker: one thread each."""
+ON_CPU = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+"""Inductor would otherwise start a pool of compilers, as many as there are cores, in each worker. On a GPU it
+may: there are few workers, with many kernels to compile."""
+ON_GPU = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""With it, cuBLAS gives the same sums every time."""
 STOP_SECONDS = 60.0
 """Time that workers get to write their checkpoints."""
 
@@ -27,16 +35,23 @@ class Pool:
     """`with Pool(2, plugins) as pool: for event in pool.train(folders): ...`
 
     A worker that dies gives the event `Failed` for what it trained, and is replaced. So is one that takes
-    longer than `timeout` seconds for a stack.
+    longer than `timeout` seconds for a stack. One that says that it leaves is replaced without any event.
+
+    Arguments:
+        gpus: one for each worker; none on a CPU.
     """
 
-    def __init__(self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf) -> None:
-        self._size, self._plugins, self._timeout = workers, list(plugin_files), timeout
+    def __init__(
+        self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf, gpus: Sequence[Gpu] = ()
+    ) -> None:
+        self._places: list[Gpu | None] = list(gpus) or [None] * workers
+        self._plugins, self._timeout = list(plugin_files), timeout
+        self._cards = {gpu.name for gpu in gpus}
         self._workers: list[_Worker] = []
         self._waiting: deque[str] = deque()
 
     def __enter__(self) -> Pool:
-        self._workers = [self._start() for _ in range(self._size)]
+        self._workers = [_Worker(self._plugins, gpu) for gpu in self._places]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,9 +85,20 @@ class Pool:
         return [worker for worker in self._workers if worker.path]
 
     def _hand_out(self) -> None:
-        for worker in self._workers:
-            if self._waiting and not worker.path:
-                worker.send(self._waiting.popleft())
+        for worker in [worker for worker in self._workers if not worker.path]:
+            path = next((path for path in self._waiting if self._may_train(worker, path)), None)
+            if path is not None:
+                self._waiting.remove(path)
+                # one that died while it waited would take the stack along
+                ready = worker if worker.process.is_alive() else self._replace(worker)
+                ready.send(path)
+
+    def _may_train(self, worker: _Worker, path: str) -> bool:
+        """Whether its GPU is of the model that the stack is for; any will do if there is none of it."""
+        if worker.gpu is None or len(self._cards) < 2:
+            return True
+        card = StackFolder(Path(path)).config()["engine"].get("card")
+        return card in (None, worker.gpu.name) or card not in self._cards
 
     def _kill_late(self, busy: Sequence[_Worker]) -> None:
         """Kill workers that take too long; their pipes then end, which `_receive` sees."""
@@ -88,15 +114,16 @@ class Pool:
             yield self._receive(next(worker for worker in busy if worker.pipe is pipe))
 
     def _receive(self, worker: _Worker) -> WorkerEvent:
-        """The worker's next event; a dead worker is replaced."""
+        """The worker's next event; a worker that is dead or leaves is replaced."""
         try:
-            event: WorkerEvent = worker.pipe.recv()
+            message: Message = worker.pipe.recv()
         except (EOFError, OSError):
-            event = self._death_of(worker)
-            self._workers[self._workers.index(worker)] = self._start()
-        if isinstance(event, Last):
+            message = Message(self._death_of(worker), leaving=True)
+        if isinstance(message.event, Last):
             worker.path = ""
-        return event
+        if message.leaving:
+            self._replace(worker)
+        return message.event
 
     def _death_of(self, worker: _Worker) -> Failed:
         stack = os.path.basename(worker.path)
@@ -105,20 +132,23 @@ class Pool:
             return Failed(stack, reason, outcome=Outcome.TIMED_OUT)
         return Failed(stack, worker.obituary())
 
-    def _start(self) -> _Worker:
-        return _Worker(self._plugins)
+    def _replace(self, worker: _Worker) -> _Worker:
+        worker.close()  # a GPU may be closed to a second process while the first has it
+        new = _Worker(self._plugins, worker.gpu)
+        self._workers[self._workers.index(worker)] = new
+        return new
 
 
 class _Worker:
-    """A process, its pipe, and the folder that it trains ("" where it waits)."""
+    """A process, its pipe, the GPU that it has, and the folder that it trains ("" where it waits)."""
 
-    def __init__(self, plugin_files: list[str]) -> None:
+    def __init__(self, plugin_files: list[str], gpu: Gpu | None) -> None:
         # A forked process could not use CUDA, and would inherit locks that threads of this one hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.path, self.since, self.late = "", 0.0, False
-        with _environment():
-            self.process = context.Process(target=main, args=(theirs, plugin_files), daemon=True)
+        self.path, self.since, self.late, self.gpu = "", 0.0, False, gpu
+        with _environment(gpu):
+            self.process = context.Process(target=main, args=(theirs, plugin_files, gpu), daemon=True)
             # Starting the resource tracker sets the mask to none: it must run before the mask is set here.
             resource_tracker.ensure_running()
             # A worker loads libraries for seconds before it can handle signals; SIGTERM would kill it in that
@@ -174,10 +204,13 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """One thread a worker: must be set before its libraries load."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def _environment(gpu: Gpu | None) -> Iterator[None]:
+    """What a worker inherits: it must be set before its libraries load."""
+    # To the worker its GPU is the only one, and the first.
+    own = ON_CPU if gpu is None else {**ON_GPU, "CUDA_VISIBLE_DEVICES": gpu.visible}
+    changed = ENVIRONMENT | own
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from ganbench.running.events import (
     Failed,
     Finished,
     Last,
+    Message,
     OutOfMemory,
     Progress,
     Started,
@@ -27,15 +28,19 @@ from ganbench.running.events import (
 
 if TYPE_CHECKING:
     from ganbench.engine.data import Sources
+    from ganbench.machine.gpus import Gpu
     from ganbench.plugins.discovery import Catalogue
-    from ganbench.storage.records import ObservedRow, RunRow
+    from ganbench.storage.records import ObservedRow, RunRow, StackConfig
+    from ganbench.storage.stack_folder import StackFolder
 
 HELD_BACK = (signal.SIGINT, signal.SIGTERM)
 """Signals that a worker is started with blocked, until its handlers are in place."""
 
 
-def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
+def main(pipe: Connection, plugin_files: Sequence[str], gpu: Gpu | None = None) -> None:
     """Train the folders that come through the pipe, until None comes. SIGTERM: stop at the next chunk.
+
+    A worker on a GPU ends when something has gone wrong: see `StackWorker.spent`.
 
     The process leads a group of its own, so that Ctrl-C reaches only the process that the user started.
     """
@@ -62,11 +67,15 @@ def main(pipe: Connection, plugin_files: Sequence[str]) -> None:
     torch.set_num_threads(1)
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns of absent CUDA
     catalogue = discover(plugin_files)
-    worker = StackWorker(catalogue, Sources(catalogue), pipe.send, stop)
+
+    def send(event: WorkerEvent) -> None:
+        pipe.send(Message(event, leaving=worker.spent))
+
+    worker = StackWorker(catalogue, Sources(catalogue), send, stop, gpu)
     with contextlib.suppress(EOFError):  # the session is gone
-        while (path := pipe.recv()) is not None:
+        while not worker.spent and (path := pipe.recv()) is not None:
             if stopping:
-                pipe.send(Stopped(Path(path).name))
+                send(Stopped(Path(path).name))
             else:
                 worker.train(Path(path))
 
@@ -78,7 +87,14 @@ def own_group(pid: int) -> None:
 
 
 class StackWorker:
-    """Trains one stack after another and sends whatever happens as events."""
+    """Trains one stack after another and sends whatever happens as events.
+
+    Arguments:
+        gpu: the one to train on, None on a CPU.
+        spent: whether the process must not train another stack. So it is on a GPU after an exception: what a
+            kernel broke stays broken for the process, and a capture that failed keeps its memory. It is known
+            when the last event of a stack is sent.
+    """
 
     def __init__(
         self,
@@ -86,44 +102,64 @@ class StackWorker:
         sources: Sources,
         send: Callable[[WorkerEvent], None],
         stop: Callable[[], bool],
+        gpu: Gpu | None = None,
     ) -> None:
         from ganbench.engine.build import Builder
 
-        self._catalogue, self._send, self._stop = catalogue, send, stop
+        self._catalogue, self._sources, self._send, self._stop = catalogue, sources, send, stop
         self._builder = Builder(catalogue, sources)
+        self._gpu = gpu
+        self.spent = False
 
     def train(self, path: Path) -> None:
         """Train the stack in the folder `path`. The last event is of type `Last`."""
-        last = self._train(path)
-        if last is not None:
-            self._send(last)
+        from ganbench.storage.stack_folder import StackFolder
 
-    def _train(self, path: Path) -> Last | None:
-        """The last event; None where the observer has sent it: the stack finished."""
+        folder = StackFolder(path)
+        planned = folder.config()["engine"]
+        last = self._train(folder)
+        if planned["device"] == "cuda":
+            # trained otherwise than planned: an executor raised, and others were tried after it
+            self.spent = isinstance(last, Failed | OutOfMemory) or folder.config()["engine"] != planned
+        self._send(last)
+
+    def _train(self, folder: StackFolder) -> Last:
         from ganbench.engine.train import train_stack
         from ganbench.engine.trainers import is_out_of_memory
         from ganbench.running.crash_reason import crash_reason
-        from ganbench.storage.stack_folder import StackFolder
         from ganbench.text import first_line
 
-        folder = StackFolder(path)
-        observer = _Sender(path.name, self._send)
+        stack = folder.path.name
+        observer = _Sender(stack, self._send)
         try:
-            finished = train_stack(folder, self._catalogue, self._builder, observer, self._stop)
+            train_stack(folder, self._catalogue, self._builder, observer, self._stop, self._gpu)
         except Exception as error:
             self._builder.forget()  # what was prepared may be what failed, and holds memory
+            config = folder.config()
             if is_out_of_memory(error):
-                return OutOfMemory(path.name, first_line(error))
-            reason = crash_reason(error, folder.config()["variants"][0], self._catalogue)
-            return Failed(path.name, reason, traceback.format_exc())  # text: a traceback cannot be pickled
-        return None if finished else Stopped(path.name)
+                return OutOfMemory(stack, "; ".join([first_line(error), *self._what_takes_memory(config)]))
+            reason = crash_reason(error, config["variants"][0], self._catalogue)
+            return Failed(stack, reason, traceback.format_exc())  # text: a traceback cannot be pickled
+        return observer.last
+
+    def _what_takes_memory(self, config: StackConfig) -> list[str]:
+        """For a stack of one run, which cannot be halved: how much the parts of it take."""
+        from ganbench.engine.memory import memory_report
+
+        if len(config["seeds"]) > 1:
+            return []
+        try:
+            return [memory_report(config, self._catalogue, self._sources, self._gpu)]
+        except Exception:  # there may be no memory left for this either
+            return []
 
 
 class _Sender:
-    """A `ganbench.engine.observer.Observer` that sends events about one stack."""
+    """A `ganbench.engine.observer.Observer` that sends events about one stack. It keeps the last."""
 
     def __init__(self, stack: str, send: Callable[[WorkerEvent], None]) -> None:
         self._stack, self._send = stack, send
+        self.last: Last = Stopped(stack)
 
     def started(self, step: int, steps: int) -> None:
         self._send(Started(self._stack, step, steps))
@@ -135,4 +171,4 @@ class _Sender:
         self._send(Evaluated(self._stack, step, rows))
 
     def finished(self, rows: Sequence[RunRow]) -> None:
-        self._send(Finished(self._stack, rows))
+        self.last = Finished(self._stack, rows)

@@ -99,7 +99,7 @@ def retrain(
             refused.setdefault(f"not trained ({type(error).__name__}: {error})", []).extend(sampled.labels())
         else:
             again[folder.path.name] = (sampled, folder)
-    failed = _train([str(folder.path) for _, folder in again.values()], settings.workers, plugin_files)
+    failed = _train([str(folder.path) for _, folder in again.values()], settings, plugin_files)
     compared: list[Compared] = []
     for name, (sampled, folder) in again.items():
         if name in failed:
@@ -110,12 +110,13 @@ def retrain(
     return [_check(refused, compared), *_untried(untried), *unsampled(verified, sampled_runs)], compared
 
 
-def _train(paths: Sequence[str], workers: int, plugin_files: Sequence[str]) -> dict[str, str]:
+def _train(paths: Sequence[str], settings: Settings, plugin_files: Sequence[str]) -> dict[str, str]:
     """Train stacks. Return name -> reason of those that failed."""
     from ganbench.running.pool import Pool
 
     failed: dict[str, str] = {}
-    with Pool(min(workers, len(paths)), plugin_files) as pool:
+    workers = min(settings.workers, len(paths))
+    with Pool(workers, plugin_files, gpus=settings.gpus[:workers]) as pool:
         for event in pool.train(paths):
             if isinstance(event, Failed | OutOfMemory):
                 failed[event.stack] = event.reason
@@ -131,7 +132,7 @@ def _prepared(
     usable = _usable(engine, catalogue, settings)
     if not usable:
         engine = {**engine, "mapper": "loop", "executor": "eager", "device": "cpu"}
-    here = environment(torch.device(engine["device"]))
+    here = environment(torch.device(engine["device"]), settings.gpus[0] if settings.gpus else None)
     there = sampled.folder.env()
     # Runs that are stepped as one round differently in another number: only the whole stack can be equal.
     alike = all(there.get(name) == here.get(name) for name in DECIDING)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from ganbench._version import CORE, __version__
+from ganbench.machine.gpus import Gpu
 from ganbench.storage.records import Environment, GpuRecord
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
@@ -19,8 +20,13 @@ PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "to
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 
-def environment(device: torch.device) -> Environment:
-    """What rounding and speed depend on here, for env.json."""
+def environment(device: torch.device, gpu: Gpu | None = None) -> Environment:
+    """What rounding and speed depend on here, for env.json.
+
+    Arguments:
+        gpu: the one of this process; None on a CPU.
+    """
+    training = gpu if device.type == "cuda" else None
     return {
         "ganbench": __version__,
         "commit": _commit(),
@@ -31,7 +37,8 @@ def environment(device: torch.device) -> Environment:
         "threads": torch.get_num_threads(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": str(device),
-        "gpu": _gpu() if device.type == "cuda" else None,
+        "gpu": _gpu_record(training) if training else None,
+        "gpu_index": training.index if training else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
         # whether a GPU may multiply in TF32, which keeps 10 bits of the mantissa
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
@@ -63,13 +70,18 @@ def _processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def _gpu() -> GpuRecord:
-    properties = torch.cuda.get_device_properties(0)
-    driver = None  # torch knows the CUDA version that it was built for, but not the driver's
+def _gpu_record(gpu: Gpu) -> GpuRecord:
+    return {"name": gpu.name, "memory": gpu.memory, "driver": _driver(), "cuda": torch.version.cuda}
+
+
+@cache
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, which torch does not know; None where it cannot be asked."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        pass
-    memory = properties.total_memory
-    return {"name": properties.name, "memory": memory, "driver": driver, "cuda": torch.version.cuda}
+        lines = subprocess.run(
+            query, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return lines[0].strip() if lines else None  # a line a GPU, and one driver for all of them

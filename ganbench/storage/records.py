@@ -64,7 +64,11 @@ class Owner(TypedDict):
 
 
 class EngineRecord(TypedDict):
-    """How a stack is trained. `threads` evaluate its runs; `why` says why not as planned."""
+    """How a stack is trained.
+
+    `threads` evaluate its runs; `card` is the model of GPU that it is for, where the machine has several;
+    `why` says why not a better way.
+    """
 
     mapper: Literal["map", "loop"]
     executor: str
@@ -72,6 +76,7 @@ class EngineRecord(TypedDict):
     size: int
     chunk: int
     threads: int
+    card: NotRequired[str]
     why: NotRequired[str]
 
 
@@ -150,7 +155,7 @@ class Environment(TypedDict):
     """A stack's env.json: the software and machine of its training.
 
     `packages` has versions, `flags` environment variables. `commit` is that of a checkout of ganbench,
-    None where it is installed; `gpu` is None on a CPU.
+    None where it is installed; `gpu` and `gpu_index`, its number as in `--device cuda:1`, are None on a CPU.
     """
 
     ganbench: str
@@ -163,6 +168,7 @@ class Environment(TypedDict):
     packages: dict[str, str]
     device: str
     gpu: GpuRecord | None
+    gpu_index: NotRequired[int | None]
     flags: dict[str, str]
     float32_matmul_precision: str
 
@@ -228,7 +234,10 @@ class LiveRecord(TypedDict):
 
 
 class PlannedStack(TypedDict):
-    """What the lock says of a stack that was planned: `varying` names the values that differ within it."""
+    """What the lock says of a stack that was planned: `varying` names the values that differ within it.
+
+    `card` and `why` are those of its `EngineRecord`.
+    """
 
     device: str
     mapper: Literal["map", "loop"]
@@ -236,6 +245,8 @@ class PlannedStack(TypedDict):
     keys: list[str]
     varying: list[str]
     seconds: float
+    card: NotRequired[str]
+    why: NotRequired[str]
 
 
 class FailedRun(TypedDict):

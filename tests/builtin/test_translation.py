@@ -523,9 +523,9 @@ def test_solo_is_stacked(builtins, name, techniques):
 class Traced(Eager):
     """What a compiler is given: the graph of the whole step."""
 
-    def prepare(self, step, state):
-        graph = make_fx(step, tracing_mode="fake")(*state)
-        return lambda: graph(*state)
+    def prepare(self, step, written, read):
+        graph = make_fx(step, tracing_mode="fake")(*written, *read)
+        return lambda: graph(*written, *read)
 
 
 @pytest.mark.parametrize("name", WORLDS)

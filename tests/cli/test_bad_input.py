@@ -171,7 +171,7 @@ def test_unknown_commands_are_told_by_the_parser():
 
 
 def test_cuda_is_refused_where_there_is_none(empty, monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("ganbench.machine.gpus._cards", lambda: ())
     assert_refused(ganbench_here("run", TOY, "--device", "cuda"), "no CUDA device", where=empty)
 
 

@@ -46,7 +46,7 @@ def without_cuda(monkeypatch, without_page):
     """Executors that fail as they would with no compiler and a capture that is refused."""
 
     def fail(reason):
-        def prepare(self, step, state):
+        def prepare(self, step, written, read):
             raise RuntimeError(reason)
 
         return prepare

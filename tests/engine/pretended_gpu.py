@@ -11,7 +11,7 @@ import ctypes
 import functools
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,9 +22,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from ganbench.machine import gpus
+
+MEMORY = 24 * 2**30
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 INDEXED = {f"aten::{n}" for n in ("index", "index_put_", "index_put", "_unsafe_index", "_index_put_impl_")}
 """Operations that take indices on the CPU."""
+recorders: list[Callable[[Any, Any, Any, Any], None]] = []
+"""Each is told every operation: its function, arguments, keywords and result."""
 _gpu_generators: dict[int, torch.Generator] = {}
 """By address: kept alive, so that no address is used twice."""
 
@@ -110,8 +115,7 @@ def pretended_gpu() -> Iterator[None]:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU, which need not be pretended")
     _install_driver()
-    memory = 24 * 2**30
-    card = SimpleNamespace(name="pretended", total_memory=memory, major=9, minor=0)
+    card = SimpleNamespace(name="pretended", total_memory=MEMORY, major=9, minor=0)
     # modules are moved to the GPU by new parameters: a wrapper cannot be put into an old one
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
@@ -119,10 +123,11 @@ def pretended_gpu() -> Iterator[None]:
         with (
             mock.patch.object(torch.cuda, "is_available", return_value=True),
             mock.patch.object(torch.cuda, "_lazy_init", return_value=None),
-            mock.patch.object(torch.cuda, "mem_get_info", return_value=(memory, memory)),
             mock.patch.object(torch.cuda, "get_device_properties", return_value=card),
             # evaluated in one thread: a dispatch mode holds in the thread that entered it
             mock.patch("ganbench.planning.choice.cores", return_value=1),
+            mock.patch.object(torch.cuda, "empty_cache", return_value=None),
+            mock.patch.object(gpus, "_cards", return_value=(gpus.Card("pretended", MEMORY, (9, 0)),)),
             mock.patch.object(torch, "Generator", _Generator),
             mock.patch.object(torch.Tensor, "pin_memory", lambda self, *_: self.clone()),
             _Operations(),
@@ -134,6 +139,13 @@ def pretended_gpu() -> Iterator[None]:
 
 
 def _operation(func: Any, args: Any, kwargs: Any) -> Any:
+    out = _result(func, args, kwargs)
+    for record in recorders:
+        record(func, args, kwargs, out)
+    return out
+
+
+def _result(func: Any, args: Any, kwargs: Any) -> Any:
     name = func._schema.name
     leaves = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]

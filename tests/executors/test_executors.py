@@ -3,13 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._subclasses import FakeTensor
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 from toys import variant
 
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs
 from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
 from ganbench.executors.compiled import _skinny_product
+from ganbench.machine import gpus
 
 CPU = torch.device("cpu")
 GAN = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",))
@@ -89,7 +92,7 @@ def test_every_write_of_a_step_arrives():
 
     state = torch.arange(3.0), torch.ones(3), torch.zeros(1, dtype=torch.int64)
     expected = [tensor.clone() for tensor in state]
-    run = Compiled().prepare(step, state)
+    run = Compiled().prepare(step, state, ())
     for _ in range(3):
         run()
         step(*expected)
@@ -115,15 +118,68 @@ def test_wide_products_are_left_to_the_library():
     assert _skinny_product(torch.ones(2, 3, 4), torch.ones(2, 4, 5)) is NotImplemented
 
 
+class Clones(TorchDispatchMode):
+    """Takes note of the tensors that are cloned."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.clone.default and not isinstance(args[0], FakeTensor):
+            self.places.append(args[0].data_ptr())
+        return func(*args, **(kwargs or {}))
+
+
+def test_only_what_a_step_writes_is_cloned(toys, blob, monkeypatch):
+    """Neither tables nor draws, which may take much memory; and Inductor captures no graphs of its own."""
+    given = []
+
+    def compile(graph, inputs, options):
+        given.append(options)
+        return graph
+
+    monkeypatch.setattr(torch._inductor, "compile", compile)
+    trainer = mapped(toys, blob, "gan", Compiled())
+    with Clones() as clones:
+        trainer.load_chunk()
+    written = {tensor.data_ptr() for tensor in pytree.tree_leaves(trainer.state())}
+    read = {t.data_ptr() for t in pytree.tree_leaves((trainer._chunk, trainer.tables, trainer._values))}
+    assert written <= set(clones.places)
+    assert read.isdisjoint(clones.places)
+    assert given == [{"triton.cudagraphs": False}]
+
+
 def test_where_executors_are_available(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(gpus, "_cards", lambda: ())
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert Eager().available("cpu") is None
     assert "CUDA" in CudaGraph().available("cpu")
-    assert CudaGraph().available("cuda:1") is None
+    for executor in (Compiled(), CudaGraph(), UncompiledCudaGraph()):
+        assert executor.available("cuda:1") is None
+    monkeypatch.setattr(gpus, "_cards", lambda: (gpus.Card("old", 10**9, (6, 1)),))
+    assert "compute capability 7.0; here it is 6.1" in CudaGraph().available("cuda")
+    monkeypatch.setattr(gpus, "_cards", lambda: (gpus.Card("new", 10**9, (9, 0)),))
+    assert CudaGraph().available("cuda") is None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "Triton, which is not installed" in CudaGraph().available("cuda")
+    assert UncompiledCudaGraph().available("cuda") is None
+
+
+def test_compilers_that_executors_need(monkeypatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(gpus, "_cards", lambda: ())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr("shutil.which", lambda name: None)
-    assert "compiler" in Compiled().available("cpu")
-    assert Compiled().available("cuda") is None
+    assert "C++ compiler" in Compiled().available("cpu")
+    assert "C compiler" in Compiled().available("cuda")
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name == "clang++" else None)
     assert Compiled().available("cpu") is None
+    assert "C compiler" in CudaGraph().available("cuda")
+    monkeypatch.setenv("CC", "my-cc")
+    assert CudaGraph().available("cuda") is None
 
 
 # -- CUDA

@@ -17,11 +17,14 @@ from toys import variant
 from ganbench.engine.program import Program
 from ganbench.errors import BadInput
 from ganbench.executors import Compiled
+from ganbench.machine import gpus
+from ganbench.machine.gpus import Card, Gpu
 from ganbench.planning import choice, cost
 from ganbench.planning.choice import Settings, choose
 from ganbench.planning.cost import Cost, measure, sizes
 
 CPU = Settings("cpu", "auto", 1)
+CARD = Card("NVIDIA H200", 140 * 10**9, (9, 0))
 SMALL = Cost(operations=200, flops=200_000, written=200_000, state=20_000, convolutional=False)
 """Much as an MLP GAN of two layers of 32, batch 64."""
 
@@ -121,21 +124,61 @@ def test_stacks_fit_into_the_memory_that_there_is(toys, monkeypatch):
     monkeypatch.setattr(
         choice.psutil, "virtual_memory", lambda: SimpleNamespace(total=20 * state, available=1)
     )
-    for workers, most in ((1, 6), (2, 3), (50, 1)):
+    for workers, most in ((1, 4), (2, 2), (50, 1)):
         chosen = choose(large, 30, 100, 1, Settings("cpu", "eager", workers), toys)
         assert max(chosen.sizes) <= most
         assert max(chosen.sizes) * large.memory(1) * workers <= 0.6 * 20 * state or most == 1
+
+
+# ---- on GPUs
+
+
+def on_gpus(*memory):
+    cards = tuple(Gpu(n, "GPU", each, (9, 0), str(n)) for n, each in enumerate(memory))
+    return Settings("cuda", "auto", len(cards), cards)
+
+
+def test_a_gpu_takes_the_first_executor_that_is_available(toys, monkeypatch, compiler):
+    settings = on_gpus(10**10)
+    best = choose(SMALL, 8, 1000, 1, settings, toys)
+    assert (best.mapper, best.executor, best.why) == ("map", "cuda-graph", "")
+    assert "why" not in best.record(settings, 8)
+    monkeypatch.setattr(Compiled, "available", lambda self, device: "no Triton")
+    second = choose(SMALL, 8, 1000, 1, settings, toys)
+    assert second.executor == "cuda-graph-uncompiled"
+    assert second.record(settings, 8)["why"] == "cuda-graph cannot be used: no Triton"
+
+
+def test_runs_are_cut_for_all_gpus(toys, compiler):
+    assert choose(SMALL, 9, 1000, 4, on_gpus(*[10**10] * 4), toys).sizes == (3, 2, 2, 2)
+
+
+def test_stacks_and_tables_fit_on_the_smallest_gpu(toys, compiler):
+    """Each GPU has its own memory, whatever the number of workers; draws count."""
+    run = Cost(200, 200_000, written=10**6, state=10**6, convolutional=False, chunk=2 * 10**6)
+    gpu, tables = 10**9, 5 * 10**8
+    alone = choose(run, 1000, 1000, 1, on_gpus(gpu), toys)
+    assert choose(run, 1000, 1000, 1, on_gpus(10 * gpu, gpu, 5 * gpu), toys).sizes == alone.sizes
+    assert run.run_memory == 10**6 + cost.STATES * 10**6 + cost.CHUNKS * 2 * 10**6
+    assert 0.5 * gpu < alone.memory <= 0.6 * gpu
+    beside = choose(dataclasses.replace(run, tables=tables), 1000, 1000, 1, on_gpus(gpu), toys)
+    assert max(beside.sizes) < max(alone.sizes)
+    assert 0.8 * gpu < beside.memory <= 0.9 * gpu
+    full = choose(dataclasses.replace(run, tables=gpu), 3, 1000, 1, on_gpus(gpu), toys)
+    assert full.sizes == (1, 1, 1)
 
 
 # ---- settings
 
 
 def test_settings_fill_in_what_is_not_said(toys, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpus, "_cards", lambda: ())
     assert choice.settings(None, "auto", None, toys) == Settings("cpu", "auto", choice.cores())
     assert choice.settings("cpu", "loop", 3, toys) == Settings("cpu", "loop", 3)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choice.settings(None, "auto", None, toys) == Settings("cuda", "auto", 1)
+    monkeypatch.setattr(gpus, "_cards", lambda: (CARD, CARD))
+    assert choice.settings("cpu", "auto", 3, toys) == Settings("cpu", "auto", 3)
+    assert choice.settings(None, "auto", None, toys) == Settings("cuda", "auto", 2, gpus.gpus())
+    assert choice.settings("cuda:1", "auto", 1, toys) == Settings("cuda", "auto", 1, gpus.gpus()[1:])
     with pytest.raises(BadInput, match="runs on a CPU only"):
         choice.settings(None, "loop", None, toys)
     with pytest.raises(BadInput, match="did you mean 'compiled'"):
@@ -143,12 +186,15 @@ def test_settings_fill_in_what_is_not_said(toys, monkeypatch):
 
 
 def test_an_engine_that_cannot_be_used_is_refused(toys, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BadInput, match="engine 'cuda-graph' cannot be used: CUDA graphs need a CUDA device"):
         choice.settings("cpu", "cuda-graph", None, toys)
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(BadInput, match=r"engine 'compiled' cannot be used: there is no C\+\+ compiler"):
         choice.settings("cpu", "compiled", None, toys)
+    monkeypatch.setattr(gpus, "_cards", lambda: (CARD,))
+    with pytest.raises(BadInput, match=r"engine 'cuda-graph' cannot be used: Triton needs a C compiler"):
+        choice.settings("cuda", "cuda-graph", None, toys)
+    assert choice.settings("cuda", "cuda-graph-uncompiled", None, toys).engine == "cuda-graph-uncompiled"
 
 
 # ---- measuring

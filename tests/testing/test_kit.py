@@ -367,9 +367,18 @@ def test_wrong_loggers(toys):
 
 
 def test_wrong_executors(toys):
-    lazy = named(ganbench.Executor, prepare=lambda self, step, state: lambda: None)
-    assert "the state is off by" in found(lazy, toys)["does-what-the-step-does"].seen
-    hasty = named(ganbench.Executor, prepare=lambda self, step, state: step(*state) or (lambda: step(*state)))
+    def keeping(self, step, written, read):
+        kept = [tensor.clone() for tensor in read]
+        return lambda: step(*written, *kept)
+
+    def stepping(self, step, written, read):
+        step(*written, *read)
+        return lambda: step(*written, *read)
+
+    lazy = named(ganbench.Executor, prepare=lambda self, step, written, read: lambda: None)
+    for wrong in (lazy, named(ganbench.Executor, prepare=keeping)):
+        assert "the state is off by" in found(wrong, toys)["does-what-the-step-does"].seen
+    hasty = named(ganbench.Executor, prepare=stepping)
     assert "`prepare` has changed" in found(hasty, toys)["leaves-the-state-until-called"].seen
 
 
