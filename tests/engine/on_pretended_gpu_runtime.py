@@ -57,7 +57,7 @@ class Workers(InlinePool):
         for event in super().train(paths):
             if isinstance(event, Failed | Finished | OutOfMemory):
                 self.ends.append((type(event), self._worker.spent))
-            self._worker.spent = False  # as if replaced
+                self._worker.spent = False  # as if replaced
             yield event
 
 
@@ -94,8 +94,8 @@ def test_a_graph_keeps_the_kernels_that_it_replays(toys, blob):
         def __init__(self, step):
             self.step = step
 
-        def __call__(self):
-            self.step()
+        def __call__(self, *tensors):
+            self.step(*tensors)
 
     class Compiling(UncompiledCudaGraph):
         def prepare(self, step, written, read):
