@@ -37,8 +37,8 @@ def environment(device: torch.device, gpu: Gpu | None = None) -> Environment:
         "threads": torch.get_num_threads(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": str(device),
-        "gpu": training and _gpu_record(training),
-        "gpu_index": training and training.index,
+        "gpu": _gpu_record(training) if training else None,
+        "gpu_index": training.index if training else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
         # whether a GPU may multiply in TF32, which keeps 10 bits of the mantissa
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
