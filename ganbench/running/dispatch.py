@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ganbench.judging.run_rows import failed_rows
-from ganbench.running.events import Failed, Finished, OutOfMemory, SessionEvent, Split, WorkerEvent
+from ganbench.running.events import Failed, Finished, OutOfMemory, SessionEvent, Split, Started, WorkerEvent
 from ganbench.running.live import Live
 from ganbench.running.observers import Observers
 from ganbench.running.pool import Pool
@@ -41,6 +41,7 @@ class Dispatcher:
         root: the suite's folder of results.
         folders: the stacks, by the names of their folders; halves of split ones are added.
         tracebacks: reason of a crash -> where its traceback lies, of the first stack that crashed so.
+        told: reasons for not training a stack in the best way that the user has been warned of.
     """
 
     root: Path
@@ -51,6 +52,7 @@ class Dispatcher:
     lock: FolderLock
     folders: dict[str, StackFolder]
     tracebacks: dict[str, Path]
+    told: set[str] = field(default_factory=set)
     refreshed: float = field(default_factory=time.monotonic)
 
     def follow(self, events: Iterable[WorkerEvent]) -> None:
@@ -59,12 +61,23 @@ class Dispatcher:
             folder = self.folders[event.stack]
             config = folder.config()
             settled = self._settled(event, folder, config)
+            if isinstance(event, Started):
+                self._tell_way(config)
             self.watcher.event(settled, stack_label(config["labels"]))
             self.live.event(settled, config)
             self.observers.event(settled, folder, config)
             if time.monotonic() - self.refreshed > REFRESH_SECONDS:
                 self.refreshed = time.monotonic()
                 self.lock.refresh()
+
+    def _tell_way(self, config: StackConfig) -> None:
+        """Warn of a stack that cannot be trained in the best way. One warning a reason."""
+        engine = config["engine"]
+        why = engine.get("why", "")
+        if why and why not in self.told:
+            self.told.add(why)
+            way = f"by the executor {engine['executor']}" if engine["mapper"] == "map" else "run by run"
+            self.watcher.warn(f"{stack_label(config['labels'])} trains {way}: {why}")
 
     def _settled(self, event: WorkerEvent, folder: StackFolder, config: StackConfig) -> SessionEvent:
         """The event for everyone else: failures have become rows."""

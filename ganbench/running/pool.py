@@ -34,8 +34,8 @@ STOP_SECONDS = 60.0
 class Pool:
     """`with Pool(2, plugins) as pool: for event in pool.train(folders): ...`
 
-    A worker that dies gives the event `Failed` for what it trained, and is replaced. So is one that takes
-    longer than `timeout` seconds for a stack. One that says that it leaves is replaced without any event.
+    A worker that dies gives the event `Failed` for what it trained. So does one that takes longer than
+    `timeout` seconds for a stack. One that has ended, or says that it will, is replaced for the next stack.
 
     Arguments:
         gpus: one for each worker; none on a CPU.
@@ -89,8 +89,8 @@ class Pool:
             path = next((path for path in self._waiting if self._may_train(worker, path)), None)
             if path is not None:
                 self._waiting.remove(path)
-                # one that died while it waited would take the stack along
-                ready = worker if worker.process.is_alive() else self._replace(worker)
+                # one that has ended would take the stack along
+                ready = self._replace(worker) if worker.leaving or not worker.process.is_alive() else worker
                 ready.send(path)
 
     def _may_train(self, worker: _Worker, path: str) -> bool:
@@ -114,15 +114,14 @@ class Pool:
             yield self._receive(next(worker for worker in busy if worker.pipe is pipe))
 
     def _receive(self, worker: _Worker) -> WorkerEvent:
-        """The worker's next event; a worker that is dead or leaves is replaced."""
+        """The worker's next event."""
         try:
             message: Message = worker.pipe.recv()
         except (EOFError, OSError):
             message = Message(self._death_of(worker), leaving=True)
         if isinstance(message.event, Last):
             worker.path = ""
-        if message.leaving:
-            self._replace(worker)
+        worker.leaving = message.leaving
         return message.event
 
     def _death_of(self, worker: _Worker) -> Failed:
@@ -140,13 +139,17 @@ class Pool:
 
 
 class _Worker:
-    """A process, its pipe, the GPU that it has, and the folder that it trains ("" where it waits)."""
+    """A process, its pipe, the GPU that it has, and the folder that it trains ("" where it waits).
+
+    `late`: it was killed for taking too long; `leaving`: it takes no further stack.
+    """
 
     def __init__(self, plugin_files: list[str], gpu: Gpu | None) -> None:
         # A forked process could not use CUDA, and would inherit locks that threads of this one hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.path, self.since, self.late, self.gpu = "", 0.0, False, gpu
+        self.path, self.since, self.gpu = "", 0.0, gpu
+        self.late = self.leaving = False
         with _environment(gpu):
             self.process = context.Process(target=main, args=(theirs, plugin_files, gpu), daemon=True)
             # Starting the resource tracker sets the mask to none: it must run before the mask is set here.

@@ -94,7 +94,7 @@ class Pretended:
     trained: list[tuple[str, str]] = []
 
     def __init__(self, plugin_files, gpu):
-        self.gpu, self.path, self.late, self.since = gpu, "", False, 0.0
+        self.gpu, self.path, self.late, self.leaving, self.since = gpu, "", False, False, 0.0
         self.process = SimpleNamespace(is_alive=lambda: True)
         self.pipe = self
         self.started.append(gpu)
