@@ -130,7 +130,7 @@ def test_a_suite_trains_by_captured_graphs(tmp_path):
 def test_memory_is_given_back_between_stacks(tmp_path):
     with pretended_gpu(), pretended_capture():
         ganbench_here("run", TOY, *SHORT, "--out", tmp_path, pool=InlinePool)
-        assert torch.cuda.empty_cache.call_count >= 4
+        assert torch.cuda.empty_cache.call_count >= 3
 
 
 def failing(monkeypatch, error, times):
