@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         Technique,
     )
     from ganbench.components.optimizers import SGD, Adam
-    from ganbench.engine.data import cache_folder
     from ganbench.game import Batch, Flow, GradientField, Joint, Objective, Out, Play, Turn
     from ganbench.game.compute_once import compute_once
     from ganbench.game.draws import Draw, isolated_rng, stream
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from ganbench.game.nets import Layout, Named, Nets
     from ganbench.game.update_rules import Clock, Memory, Rule, StepCount, clip_by_norm, per_player
     from ganbench.hookspecs import hookimpl
+    from ganbench.machine.folders import cache_folder
     from ganbench.results import load
     from ganbench.storage.atomic import write_atomic
     from ganbench.storage.stack_folder import stack_traces
@@ -116,7 +116,7 @@ _HOMES = {
         "Adam",
         "SGD",
     ),
-    "engine.data": ("cache_folder",),
+    "machine.folders": ("cache_folder",),
     "game": (
         "Batch",
         "Flow",

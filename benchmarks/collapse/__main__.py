@@ -13,8 +13,8 @@ from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.page import Part, page
 from benchmarks.collapse.subjects import SUBJECTS
 from benchmarks.collapse.verdicts import METRICS, judged
-from ganbench.engine.data import cache_folder
 from ganbench.errors import BadInput, nearest
+from ganbench.machine.folders import cache_folder
 from ganbench.plugins.discovery import discover
 
 ROOT = Path(__file__).parents[2]

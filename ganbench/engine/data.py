@@ -6,12 +6,10 @@ import contextlib
 import dataclasses
 import hashlib
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,6 +18,7 @@ from torch import Tensor
 from ganbench.components.base import create
 from ganbench.components.data import Data
 from ganbench.components.instances import Create
+from ganbench.machine.folders import data_root
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.atomic import write_atomic
 from ganbench.storage.records import ComponentEntry
@@ -31,18 +30,6 @@ STREAMABLE = ("train", "maps", "source")
 """Fields of `Data` that may stay on the host: the trainer can stream their rows."""
 
 _BLOCK = 2**24  # bytes hashed at a time: a table may be a file that does not fit in memory
-
-
-def data_root() -> Path | None:
-    """Where data files may lie: the folder that GANBENCH_DATA names, if it is set."""
-    named = os.environ.get("GANBENCH_DATA")
-    return Path(named) if named else None
-
-
-def cache_folder() -> Path:
-    """For results worth computing once: the folder that GANBENCH_CACHE names, or the user's cache."""
-    named = os.environ.get("GANBENCH_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("ganbench")
 
 
 class Sources:

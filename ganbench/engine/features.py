@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ganbench.components.data import Data
-from ganbench.engine.data import cache_folder, cached, digest
+from ganbench.engine.data import cached, digest
 from ganbench.engine.extractors import extractor_of
 from ganbench.engine.tables import as_float
 from ganbench.errors import BadInput
 from ganbench.game.draws import stream
+from ganbench.machine.folders import cache_folder
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import EvaluateConfig
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ganbench.components.data import Data
-from ganbench.engine.data import data_root, digest
+from ganbench.engine.data import digest
 from ganbench.errors import BadInput
+from ganbench.machine.folders import data_root
 from ganbench.testing.case import Case
 from ganbench.testing.findings import NotTried, Unmet, check, describe_error
 from ganbench.testing.untouched import generators_untouched, offline

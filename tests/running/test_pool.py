@@ -168,3 +168,21 @@ def test_a_worker_on_a_cpu_has_one_thread(monkeypatch):
         "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"
     }  # fmt: skip
     assert dict(os.environ) == before
+
+
+def test_compiled_programs_are_kept_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
+    with pools._environment(None):
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "cache" / "programs")
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "file"))
+    with pools._environment(None):
+        assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ, "torch chooses where nothing can be written"
+
+
+def test_a_folder_that_the_user_chose_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    with pools._environment(None):
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
