@@ -160,6 +160,7 @@ def test_a_worker_sees_its_gpu_alone(monkeypatch):
 
 def test_a_worker_on_a_cpu_has_one_thread(monkeypatch):
     monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "chosen")
     before = dict(os.environ)
     with pools._environment(None):
         assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
