@@ -15,7 +15,7 @@ from ganbench.errors import BadInput
 from ganbench.executors import executors_from
 from ganbench.game.draws import CHUNK
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import StackConfig
+from ganbench.storage.records import StackConfig, way_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import first_line
 
@@ -67,5 +67,7 @@ class TrainerBuilder:
         return None
 
     def _record(self, mapper: Literal["map", "loop"], executor: str, reason: str) -> None:
-        self.config["engine"].update({"mapper": mapper, "executor": executor, "why": reason})
+        engine = self.config["engine"]
+        engine.setdefault("planned", way_of(engine))  # a resumed stack keeps its first plan
+        engine.update({"mapper": mapper, "executor": executor, "why": reason})
         self.folder.write_config(self.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ from ganbench.engine.build import TrainerBuilder
 from ganbench.engine.checkpoint import Progress, resume, save_checkpoint
 from ganbench.engine.data import Sources, on_device
 from ganbench.engine.evaluate import Evaluator
+from ganbench.engine.gpu_arithmetic import gpu_arithmetic
 from ganbench.engine.observer import Observer
 from ganbench.engine.program import Program
 from ganbench.engine.sheets import sheet_steps
@@ -56,15 +57,19 @@ def train_stack(
     if config.pop("stopped", None):  # of a try that was killed after its last step, before its rows
         folder.write_config(config)
     variant, device = config["variants"][0], torch.device(config["engine"]["device"])
-    data = on_device(sources.load(variant["dataset"]), device)
-    program = Program(variant, catalogue, data)
-    runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
-    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, data)
-    trainer = TrainerBuilder(folder, config, catalogue, program, runs, data, device).build()
-    progress = resume(folder, trainer, began)
-    traces = TraceWriter(folder, program.columns, flushed=trainer.step)
-    sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
-    return StackTraining(folder, config, trainer, evaluator, progress, traces, sheets, observer, stop).run()
+    with gpu_arithmetic(device, variant.get("tf32", False)) as nondeterministic:
+        data = on_device(sources.load(variant["dataset"]), device)
+        program = Program(variant, catalogue, data)
+        runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
+        evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, data)
+        trainer = TrainerBuilder(folder, config, catalogue, program, runs, data, device).build()
+        progress = resume(folder, trainer, began)
+        traces = TraceWriter(folder, program.columns, flushed=trainer.step)
+        sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
+        training = StackTraining(
+            folder, config, trainer, evaluator, progress, traces, sheets, observer, stop, nondeterministic
+        )
+        return training.run()
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class StackTraining:
     Arguments:
         sheet_steps: the evaluations at which sample sheets are drawn.
         stop: asked after every chunk; when true, the stack is left resumable.
+        nondeterministic: operations without a deterministic algorithm, as they are met.
     """
 
     folder: StackFolder
@@ -85,6 +91,7 @@ class StackTraining:
     sheet_steps: frozenset[int]
     observer: Observer
     stop: Callable[[], bool]
+    nondeterministic: Set[str] = frozenset()
 
     @property
     def _steps(self) -> int:
@@ -188,7 +195,9 @@ class StackTraining:
         seconds = (progress.seconds - progress.evaluating, progress.evaluating)
         if progress.stopped:
             self.config["stopped"] = {run: list(verdict) for run, verdict in progress.stopped.items()}
-            self.folder.write_config(self.config)
+        if self.nondeterministic:
+            self.config["engine"]["nondeterministic"] = sorted(self.nondeterministic)
+        self.folder.write_config(self.config)
         rows = run_rows(self.folder, self.config, progress.died, seconds)
         self.folder.write_runs(rows)
         self._write_status("finished")

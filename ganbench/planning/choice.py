@@ -15,7 +15,7 @@ from ganbench.game.draws import CHUNK
 from ganbench.planning import cost
 from ganbench.planning.cost import Cost
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import EngineRecord, PlannedStack
+from ganbench.storage.records import EngineRecord, PlannedStack, way_of
 
 MEMORY_SHARE = 0.6
 """Of the device's memory, the part that stacks may take."""
@@ -37,8 +37,7 @@ class Settings:
 
     def allow(self, engine: EngineRecord | PlannedStack) -> bool:
         """Whether a stack that was begun with `engine` may go on."""
-        name = "loop" if engine["mapper"] == "loop" else engine["executor"]
-        return engine["device"] == self.device and self.engine in ("auto", name)
+        return engine["device"] == self.device and self.engine in ("auto", way_of(engine))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from pathlib import Path
 import torch
 
 from ganbench._version import CORE, __version__
-from ganbench.storage.records import Environment, GpuRecord
+from ganbench.storage.records import Environment, GpuRecord, GpuSettings
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
 # Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
+INDUCTOR = ("deterministic", "shape_padding", "split_reductions", "max_autotune", "coordinate_descent_tuning")
+"""Flags of torch's compiler that change which kernels it makes, and so the order of sums."""
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 
@@ -32,9 +34,25 @@ def environment(device: torch.device) -> Environment:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": str(device),
         "gpu": _gpu() if device.type == "cuda" else None,
+        "gpu_settings": _gpu_settings() if device.type == "cuda" else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
         # whether a GPU may multiply in TF32, which keeps 10 bits of the mantissa
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def _gpu_settings() -> GpuSettings:
+    import torch._inductor.config as inductor
+
+    cudnn = torch.backends.cudnn
+    return {
+        "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "convolution_tf32": cudnn.allow_tf32,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_deterministic": cudnn.deterministic,
+        "cudnn_benchmark": cudnn.benchmark,
+        # flags that this torch does not have are left out
+        "inductor": {name: getattr(inductor, name) for name in INDUCTOR if hasattr(inductor, name)},
     }
 
 
@@ -71,5 +89,20 @@ def _gpu() -> GpuRecord:
         driver = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.TimeoutExpired):
         pass
-    memory = properties.total_memory
-    return {"name": properties.name, "memory": memory, "driver": driver, "cuda": torch.version.cuda}
+    return {
+        "name": properties.name,
+        "memory": properties.total_memory,
+        "driver": driver,
+        "cuda": torch.version.cuda,
+        "capability": f"{properties.major}.{properties.minor}",
+        "cudnn": torch.backends.cudnn.version(),
+        "triton": _version("triton"),
+    }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
