@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
@@ -65,13 +66,13 @@ def _operations_warned_of() -> Iterator[set[str]]:
     with warnings.catch_warnings():  # restores `showwarning`, too
         show = warnings.showwarning
 
-        def note(message: Warning | str, *arguments: object) -> None:
+        def note(message: Warning | str, *arguments: Any) -> None:
             match = _WARNING.match(str(message))
             if match:
                 found.add(match["operation"] or match["library"])
             else:
-                show(message, *arguments)  # type: ignore[arg-type]
+                show(message, *arguments)
 
         warnings.filterwarnings("always", _WARNING.pattern)
-        warnings.showwarning = note
+        warnings.showwarning = note  # type: ignore[assignment]
         yield found

@@ -68,7 +68,8 @@ def fallbacks(results: Results) -> Iterator[str]:
     labels = labels_of(results)
     other = results.runs[results.runs["executor_reason"].ne("")]
     columns = ["executor", "planned_executor", "executor_reason"]
-    for (executor, planned, reason), rows in other.groupby(columns, sort=False, observed=True):
+    for way, rows in other.groupby(columns, sort=False, observed=True):
+        executor, planned, reason = map(str, way)
         variants = listed([labels[variant] for variant in rows["variant"].unique()])
         who = f"{plural(len(rows), 'run')} ({variants}) {'was' if len(rows) == 1 else 'were'}"
         yield not_as_planned(who, executor, planned, reason)

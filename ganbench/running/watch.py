@@ -230,7 +230,7 @@ def _fallbacks(now: LiveRecord | None) -> list[str]:
             one["planned"],
             one["reason"],
         )
-        for one in (now or {}).get("fallbacks", ())
+        for one in (now.get("fallbacks", ()) if now else ())
     ]
 
 

@@ -95,9 +95,17 @@ def _gpu() -> GpuRecord:
         "driver": driver,
         "cuda": torch.version.cuda,
         "capability": f"{properties.major}.{properties.minor}",
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": _cudnn(),
         "triton": _version("triton"),
     }
+
+
+def _cudnn() -> int | None:
+    """The version of cuDNN, such as 92400; None where it is not there."""
+    try:
+        return torch.backends.cudnn.version()
+    except RuntimeError:  # it is there, but does not load: no reason to lose a run without convolutions
+        return None
 
 
 def _version(package: str) -> str | None:
