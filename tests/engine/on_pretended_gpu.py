@@ -51,10 +51,8 @@ class Putting(ganbench.Loss):
     family = "toy-gan"
 
     def discriminator(self, out):
-        place = torch.zeros(1, dtype=torch.int64, device=out["fake_logits"].device)
-        zero = torch.zeros_like(out["fake_logits"][:1].flatten())
-        logits = out["real_logits"] - out["fake_logits"] + zero.put_(place, zero).sum()
-        return -logits.mean()
+        torch.zeros(1).put_(torch.zeros(1, dtype=torch.int64), torch.ones(1))  # torch warns of it anywhere
+        return out["fake_logits"].mean() - out["real_logits"].mean()
 
     def generator(self, out):
         return -out["fake_logits"].mean()
@@ -133,7 +131,7 @@ def test_operations_without_a_deterministic_algorithm_are_recorded(tmp_path, wit
     with pretended_gpu():
         done = ganbench_here("run", TOY, *SHORT, *arguments)
     assert done.code == 0, done.err
-    assert [way["nondeterministic"] for way in engines(tmp_path / "out")] == [["put_"]]
+    assert {tuple(way["nondeterministic"]) for way in engines(tmp_path / "out")} == {("put_",)}
     assert "deterministic implementation" not in done.err
 
 
