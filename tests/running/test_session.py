@@ -279,7 +279,7 @@ def test_what_is_not_trained_as_planned_is_told_once_a_reason(tmp_path):
     sentence = "trained by loop, not by narrow as planned: the executor narrow failed: no graph"
     assert done.err.count(f"warning: a stack is {sentence}\n") == 1
     told = " ".join(done.out.split())
-    assert f"4 runs (toy-penalty and plain) were {sentence}" in told
+    assert f"4 runs (plain and toy-penalty) were {sentence}" in told
     text = (tmp_path / "out" / "report.md").read_text("utf-8").replace("\\", "")
     assert f"were {sentence}" in text
 
