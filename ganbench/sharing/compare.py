@@ -22,8 +22,8 @@ from ganbench.storage.suite_lock import lock_in, write_lock
 
 FIRST = 10
 """Steps at the beginning whose losses must agree on every machine."""
-# Far above the rounding of float32 (6e-8) after so few steps, above that of TF32, far below the spread between
-# seeds.
+# Far above the rounding of float32 (6e-8) after so few steps, above that of TF32, and far below the spread
+# between seeds.
 CLOSE = 1e-3
 """The relative difference up to which they agree."""
 _POINT = ["step", "metric", "weights"]
