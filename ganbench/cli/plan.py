@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganbench.cli.options import Request, suite_options
+from ganbench.storage.records import way_of
 from ganbench.text import duration, size, stack_label
 
 if TYPE_CHECKING:
@@ -112,7 +113,12 @@ def _table(stacks: Sequence[Stack], width: int) -> Table:
 
 
 def _cells(stack: Stack) -> tuple[str, ...]:
-    config, engine = stack.config, stack.config["engine"]
-    how = "loop" if engine["mapper"] == "loop" else engine["executor"]
+    config = stack.config
     steps = config["variants"][0]["steps"]
-    return str(len(config["seeds"])), f"{steps:,}", how, duration(stack.seconds), size(stack.memory)
+    return (
+        str(len(config["seeds"])),
+        f"{steps:,}",
+        way_of(config["engine"]),
+        duration(stack.seconds),
+        size(stack.memory),
+    )

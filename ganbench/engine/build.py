@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -40,6 +40,8 @@ class Structure:
         data: on the device.
         way: None until the first stack has found it.
         mapped: its trainer, which serves one stack after another; None where runs are trained one by one.
+        nondeterministic: operations without a deterministic algorithm that its stacks have met. A prepared
+            step is replayed, and warns no more.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Structure:
     device: torch.device
     way: Way | None = None
     mapped: Mapped | None = None
+    nondeterministic: set[str] = field(default_factory=set)
 
 
 class Builder:

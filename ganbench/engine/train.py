@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Literal
+
+import torch
 
 from ganbench.engine.build import Builder, Way
 from ganbench.engine.checkpoint import Progress, resume, save_checkpoint
 from ganbench.engine.evaluate import Evaluator
+from ganbench.engine.gpu_arithmetic import gpu_arithmetic
 from ganbench.engine.observer import Observer
 from ganbench.engine.sheets import sheet_steps
 from ganbench.engine.traces import TraceWriter
@@ -19,7 +22,7 @@ from ganbench.judging.run_rows import hopeless, run_rows
 from ganbench.machine.gpus import Gpu
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.environment import environment
-from ganbench.storage.records import ObservedRow, StackConfig
+from ganbench.storage.records import ObservedRow, StackConfig, way_of
 from ganbench.storage.stack_folder import StackFolder
 
 # By time, not by steps: a kill costs the same seconds of work for any model.
@@ -55,24 +58,33 @@ def train_stack(
     folder.clear_leftovers()
     if config.pop("stopped", None):  # of a try that was killed after its last step, before its rows
         folder.write_config(config)
-    structure = builder.structure(config)
-    program, variant = structure.program, config["variants"][0]
-    runs = Runs(tuple(config["seeds"]), tuple(config["values"]))
-    threads = config["engine"]["threads"]
-    evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, structure.data, threads)
-    trainer = builder.trainer(structure, runs, config["engine"])
-    _record(folder, config, structure.way)
-    progress = resume(folder, trainer, began)
-    folder.write_env(environment(structure.device, gpu))
-    traces = TraceWriter(folder, program.columns, flushed=trainer.step)
-    sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
-    return StackTraining(folder, config, trainer, evaluator, progress, traces, sheets, observer, stop).run()
+    variant, device = config["variants"][0], torch.device(config["engine"]["device"])
+    with gpu_arithmetic(device, variant.get("tf32", False)) as nondeterministic:
+        structure = builder.structure(config)
+        nondeterministic |= structure.nondeterministic
+        program, runs = structure.program, Runs(tuple(config["seeds"]), tuple(config["values"]))
+        threads = config["engine"]["threads"]
+        evaluator = Evaluator(variant["evaluate"], catalogue, program, runs, structure.data, threads)
+        trainer = builder.trainer(structure, runs, config["engine"])
+        _record(folder, config, structure.way)
+        progress = resume(folder, trainer, began)
+        folder.write_env(environment(device, gpu))
+        traces = TraceWriter(folder, program.columns, flushed=trainer.step)
+        sheets = frozenset(sheet_steps(variant["steps"], variant["evaluate"]["every"]))
+        training = StackTraining(
+            folder, config, trainer, evaluator, progress, traces, sheets, observer, stop, nondeterministic
+        )
+        finished = training.run()
+        structure.nondeterministic |= nondeterministic
+        return finished
 
 
 def _record(folder: StackFolder, config: StackConfig, way: Way | None) -> None:
     """Say in config.json how the stack is trained where that is not as planned."""
-    if way and way.why:
-        config["engine"].update({"mapper": way.mapper, "executor": way.executor, "why": way.why})
+    engine = config["engine"]
+    if way and way.why and way.why != engine.get("why"):
+        engine.setdefault("planned", way_of(engine))  # a resumed stack keeps its first plan
+        engine.update({"mapper": way.mapper, "executor": way.executor, "why": way.why})
         folder.write_config(config)
 
 
@@ -83,6 +95,7 @@ class StackTraining:
     Arguments:
         sheet_steps: the evaluations at which sample sheets are drawn.
         stop: asked after every chunk; when true, the stack is left resumable.
+        nondeterministic: operations without a deterministic algorithm, as they are met.
     """
 
     folder: StackFolder
@@ -94,6 +107,7 @@ class StackTraining:
     sheet_steps: frozenset[int]
     observer: Observer
     stop: Callable[[], bool]
+    nondeterministic: Set[str] = frozenset()
 
     @property
     def _steps(self) -> int:
@@ -196,7 +210,9 @@ class StackTraining:
         seconds = (progress.seconds - progress.evaluating, progress.evaluating)
         if progress.stopped:
             self.config["stopped"] = {run: list(verdict) for run, verdict in progress.stopped.items()}
-            self.folder.write_config(self.config)
+        if self.nondeterministic:
+            self.config["engine"]["nondeterministic"] = sorted(self.nondeterministic)
+        self.folder.write_config(self.config)
         rows = run_rows(self.folder, self.config, progress.died, seconds)
         self.folder.write_runs(rows)
         self._write_status("finished")

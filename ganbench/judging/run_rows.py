@@ -13,7 +13,14 @@ from ganbench.judging.outcomes import Behaviour, Outcome, Remark, Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
 from ganbench.storage.owners import owner_text
-from ganbench.storage.records import EvaluationRow, OptionValue, RunRow, StackConfig, VariantConfig
+from ganbench.storage.records import (
+    EvaluationRow,
+    OptionValue,
+    RunRow,
+    StackConfig,
+    VariantConfig,
+    way_of,
+)
 from ganbench.storage.schema import EVALS
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.text import techniques_label
@@ -199,7 +206,9 @@ def _row(
         "seconds": seconds[0],
         "evaluation_seconds": seconds[1],
         "device": engine["device"],
-        "executor": engine["executor"],
+        "executor": way_of(engine),
+        "planned_executor": engine.get("planned", ""),
+        "executor_reason": engine.get("why", ""),
         "mapper": engine["mapper"],
         "stack_size": engine["size"],
         "stack": folder.path.name,

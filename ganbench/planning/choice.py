@@ -17,7 +17,7 @@ from ganbench.planning import cost
 from ganbench.planning.cost import Cost
 from ganbench.planning.devices import chosen_gpus
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import EngineRecord, PlannedStack
+from ganbench.storage.records import EngineRecord, PlannedStack, way_of
 
 STACK_SHARE = 0.6
 """Of the device's memory, the part that a stack may take."""
@@ -48,8 +48,7 @@ class Settings:
 
     def allow(self, engine: EngineRecord | PlannedStack) -> bool:
         """Whether a stack that was begun with `engine` may go on."""
-        name = "loop" if engine["mapper"] == "loop" else engine["executor"]
-        return engine["device"] == self.device and self.engine in ("auto", name)
+        return engine["device"] == self.device and self.engine in ("auto", way_of(engine))
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Choice:
         if self.card:
             record["card"] = self.card
         if self.why:
-            record["why"] = self.why
+            record.update({"planned": CUDA_EXECUTORS[0], "why": self.why})
         return record
 
 

@@ -16,7 +16,7 @@ from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.storage.atomic import plain
 from ganbench.storage.owners import owner_text
-from ganbench.text import listed, plural, setting
+from ganbench.text import listed, not_as_planned, plural, setting
 
 NOTE = """\
 A failure is any run that did not finish. Failure rates have Wilson intervals. Values are the interquartile
@@ -41,7 +41,7 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
         missing = f"{plural(results.missing, 'run')} of the suite {has} no result yet"
         yield missing, f"and {is_} not in these tables."
     labels = labels_of(results)
-    for name in ("device", "executor", "mapper"):
+    for name in ("device", "executor"):
         # strings: groups of a categorical column would include values that no run has
         users = results.runs.dropna(subset=name).astype({name: str}).groupby(name)["variant"].unique()
         if len(users) > 1:
@@ -54,6 +54,25 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
                 f"({groups}). Runs from different {name}s start out equal up to rounding and then diverge: "
                 "do not compare them run by run.",
             )
+
+
+def ways(results: Results) -> dict[str, str]:
+    """Variant -> how its runs were trained: their executors, "loop" for run by run."""
+    trained = results.runs.dropna(subset="executor").astype({"executor": str})
+    used = trained.groupby("variant", sort=False, observed=True)["executor"].unique()
+    return {str(variant): ", ".join(names) for variant, names in used.items()}
+
+
+def fallbacks(results: Results) -> Iterator[str]:
+    """A sentence for each reason why runs were not trained as planned, with their variants."""
+    labels = labels_of(results)
+    other = results.runs[results.runs["executor_reason"].ne("")]
+    columns = ["executor", "planned_executor", "executor_reason"]
+    for way, rows in other.groupby(columns, sort=False, observed=True):
+        executor, planned, reason = map(str, way)
+        variants = listed([labels[variant] for variant in rows["variant"].unique()])
+        who = f"{plural(len(rows), 'run')} ({variants}) {'was' if len(rows) == 1 else 'were'}"
+        yield not_as_planned(who, executor, planned, reason)
 
 
 def unjudged(results: Results) -> str:
@@ -84,6 +103,7 @@ def notes(results: Results) -> Iterator[str]:
     """Notes below the table on a terminal."""
     if caution := unjudged(results):
         yield caution
+    yield from fallbacks(results)
     if further := further_metrics(results):
         yield f"Also measured (show with `ganbench report --metric NAME`): {listed(further, limit=12)}."
 

@@ -87,14 +87,16 @@ def _csv(frame: pd.DataFrame, path: Path) -> None:
 def _overview(results: Results) -> str:
     lines = [content.counts(results)]
     lines += [f"**{escape(what)}** {escape(rest)}" for what, rest in content.cautions(results)]
+    ways = content.ways(results)
     rows = [
-        [escape(label), *(escape(value) for value in content.settings(config))]
+        [escape(label), ways.get(label, ""), *(escape(value) for value in content.settings(config))]
         for label, config in results.configs.items()
     ]
     if rows:
-        headers = ["variant", "steps", "batch", "optimizer", "metrics"]
+        headers = ["variant", "trained by", "steps", "batch", "optimizer", "metrics"]
         trained = "was trained" if len(results.runs) else "will be trained"
-        lines.append(f"What {trained}:\n\n" + markdown_table(headers, rows, right=(1, 2)))
+        lines.append(f"What {trained}:\n\n" + markdown_table(headers, rows, right=(2, 3)))
+    lines += map(escape, content.fallbacks(results))
     return "\n\n".join(lines)
 
 

@@ -149,7 +149,7 @@ def _as_written(config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved configuration as a suite would write it: components by their names."""
     names = {part: name_of(config.get(part)) for part in _PARTS}
     techniques = [name_of(technique) for technique in config.get("techniques", ())]
-    return {**config, **names, "techniques": techniques}
+    return {"tf32": False, **config, **names, "techniques": techniques}
 
 
 def _matches(pattern: Mapping[str, Any], config: Mapping[str, Any]) -> bool:

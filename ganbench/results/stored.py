@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ganbench.results.duplicates import chosen, conflicts
-from ganbench.storage.earlier import completed_rows
+from ganbench.storage.earlier import completed_rows, completed_ways
 from ganbench.storage.records import StackConfig, SuiteLock, VariantConfig
 from ganbench.storage.schema import EVALS, RUNS, rows_table, runs_frame
 from ganbench.storage.stack_folder import StackFolder
@@ -137,7 +137,8 @@ class Stored:
             table = folder.table("runs.parquet")
             if table is not None:
                 tables.append(table.append_column("_folder", _constant(index, len(table))))
-        frame = completed_rows(runs_frame(pa.concat_tables(tables, promote_options="permissive")))
+        frame = runs_frame(pa.concat_tables(tables, promote_options="permissive"))
+        frame = completed_ways(completed_rows(frame))
         if "keys" in self._lock:
             frame = frame[frame["key"].isin(self._wanted)].reset_index(drop=True)
         labels = frame["key"].map(self.names)

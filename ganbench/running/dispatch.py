@@ -14,10 +14,10 @@ from ganbench.running.live import Live
 from ganbench.running.observers import Observers
 from ganbench.running.pool import Pool
 from ganbench.storage.lock import FolderLock
-from ganbench.storage.records import StackConfig, part_of
+from ganbench.storage.records import EngineRecord, StackConfig, part_of, way_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.suites.load import canonical
-from ganbench.text import stack_label
+from ganbench.text import not_as_planned, stack_label
 
 REFRESH_SECONDS = 60.0
 """Time between refreshes of the folder's lock: far below the age at which other hosts take it over."""
@@ -41,7 +41,8 @@ class Dispatcher:
         root: the suite's folder of results.
         folders: the stacks, by the names of their folders; halves of split ones are added.
         tracebacks: reason of a crash -> where its traceback lies, of the first stack that crashed so.
-        told: reasons for not training a stack in the best way that the user has been warned of.
+        refreshed: when the lock was, by the monotonic clock.
+        told: warnings that the user has seen.
     """
 
     root: Path
@@ -52,8 +53,8 @@ class Dispatcher:
     lock: FolderLock
     folders: dict[str, StackFolder]
     tracebacks: dict[str, Path]
-    told: set[str] = field(default_factory=set)
     refreshed: float = field(default_factory=time.monotonic)
+    told: set[str] = field(default_factory=set)
 
     def follow(self, events: Iterable[WorkerEvent]) -> None:
         """Pass the events on, until there are no more."""
@@ -61,8 +62,8 @@ class Dispatcher:
             folder = self.folders[event.stack]
             config = folder.config()
             settled = self._settled(event, folder, config)
-            if isinstance(event, Started):
-                self._tell_way(config)
+            if isinstance(settled, Started):
+                self._tell_way(config["engine"])
             self.watcher.event(settled, stack_label(config["labels"]))
             self.live.event(settled, config)
             self.observers.event(settled, folder, config)
@@ -70,14 +71,14 @@ class Dispatcher:
                 self.refreshed = time.monotonic()
                 self.lock.refresh()
 
-    def _tell_way(self, config: StackConfig) -> None:
-        """Warn of a stack that cannot be trained in the best way. One warning a reason."""
-        engine = config["engine"]
-        why = engine.get("why", "")
-        if why and why not in self.told:
-            self.told.add(why)
-            way = f"by the executor {engine['executor']}" if engine["mapper"] == "map" else "run by run"
-            self.watcher.warn(f"{stack_label(config['labels'])} trains {way}: {why}")
+    def _tell_way(self, engine: EngineRecord) -> None:
+        """Warn of a stack that is not trained as planned, of each reason once."""
+        if "why" not in engine:
+            return
+        sentence = not_as_planned("a stack is", way_of(engine), engine.get("planned", ""), engine["why"])
+        if sentence not in self.told:
+            self.told.add(sentence)
+            self.watcher.warn(sentence)
 
     def _settled(self, event: WorkerEvent, folder: StackFolder, config: StackConfig) -> SessionEvent:
         """The event for everyone else: failures have become rows."""

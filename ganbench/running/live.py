@@ -18,7 +18,15 @@ import numpy as np
 
 from ganbench.running.events import Evaluated, Finished, Progress, SessionEvent, Split, Started, Stopped
 from ganbench.storage.atomic import read_json, write_json
-from ganbench.storage.records import LiveRecord, LiveTraining, ObservedRow, StackConfig, SuiteLock
+from ganbench.storage.records import (
+    EngineRecord,
+    LiveRecord,
+    LiveTraining,
+    ObservedRow,
+    StackConfig,
+    SuiteLock,
+    way_of,
+)
 
 NAME = "live.json"
 SECONDS = 1.0
@@ -38,6 +46,7 @@ class Live:
         self._began: float | None = None
         self._run_steps, self._work = 0, 0.0
         self._training: dict[str, LiveTraining] = {}
+        self._fallbacks: dict[tuple[str, str, str], int] = {}
 
     def event(self, event: SessionEvent, config: StackConfig) -> None:
         """Something happened to the stack of that config."""
@@ -48,6 +57,7 @@ class Live:
             case Started(step=step, steps=steps):
                 self._began = self._began or now
                 self._training[name] = _begun(step, steps, now)
+                self._note_way(config["engine"])
             case Progress(step=step, died=died):
                 self._move(name, step, config)
                 self._training[name]["died"] = {str(run): at for run, at in enumerate(died) if at}
@@ -67,6 +77,11 @@ class Live:
         """Remove live.json: the session ends."""
         self._path.unlink(missing_ok=True)
 
+    def _note_way(self, engine: EngineRecord) -> None:
+        if "why" in engine:
+            way = (way_of(engine), engine.get("planned", ""), engine["why"])
+            self._fallbacks[way] = self._fallbacks.get(way, 0) + 1
+
     def _move(self, name: str, step: int, config: StackConfig) -> None:
         # never back: where all runs failed, their rows end before the chunk that the stack had reached
         steps = max(0, step - self._training[name]["step"])
@@ -82,6 +97,10 @@ class Live:
             "run_steps": self._run_steps,
             "work": self._work,
             "training": self._training,
+            "fallbacks": [
+                {"stacks": stacks, "executor": executor, "planned": planned, "reason": reason}
+                for (executor, planned, reason), stacks in self._fallbacks.items()
+            ],
         }
         with contextlib.suppress(OSError):  # no run is worth less because nobody could watch it
             write_json(self._path, record)

@@ -19,6 +19,7 @@ from ganbench.storage.lock import FolderLock
 from ganbench.storage.records import LiveRecord, LiveTraining, StackConfig, StackStatus, SuiteLock
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import LOCK_NAME, read_lock
+from ganbench.text import not_as_planned, plural
 
 State = Literal["absent", "training", "finished", "stopped"]
 _ENDED = ("finished", "crashed")
@@ -77,7 +78,8 @@ class Frame:
         waiting_stacks: how many stacks the others are in, as far as they are made.
         run_steps_per_second: of all runs together, over this session.
         metric: the one that variants are compared by, "" where each has its own.
-        warnings: a sentence for each file that could not be read.
+        warnings: a sentence for each reason why stacks are not trained as planned, and for each file that
+            could not be read.
     """
 
     state: State
@@ -162,7 +164,7 @@ class Follower:
             training=training,
             failures=[*_failures(ended.values()), *frozen],
             metric=(suite.get("compare") or {}).get("metric") or "",
-            warnings=[*chain.from_iterable(self._warnings.values())],
+            warnings=[*_fallbacks(now), *chain.from_iterable(self._warnings.values())],
         )
 
     def _look(self, suite: SuiteLock) -> tuple[_Ended, _Left]:
@@ -217,6 +219,19 @@ def _state(holder: tuple[str, bool] | None, complete: bool) -> State:
     if holder and holder[1]:
         return "training"
     return "finished" if complete else "stopped"
+
+
+def _fallbacks(now: LiveRecord | None) -> list[str]:
+    """What is not trained as planned, in sentences."""
+    return [
+        not_as_planned(
+            f"{plural(one['stacks'], 'stack')} {'is' if one['stacks'] == 1 else 'are'}",
+            one["executor"],
+            one["planned"],
+            one["reason"],
+        )
+        for one in (now.get("fallbacks", ()) if now else ())
+    ]
 
 
 def _training(name: str, config: StackConfig, stack: LiveTraining, now: float) -> Training:

@@ -120,7 +120,8 @@ class StackWorker:
         last = self._train(folder)
         if planned["device"] == "cuda":
             # trained otherwise than planned: an executor raised, and others were tried after it
-            self.spent = isinstance(last, Failed | OutOfMemory) or folder.config()["engine"] != planned
+            another_way = folder.config()["engine"].get("why") != planned.get("why")
+            self.spent = isinstance(last, Failed | OutOfMemory) or another_way
         self._send(last)
 
     def _train(self, folder: StackFolder) -> Last:

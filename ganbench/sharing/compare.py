@@ -2,7 +2,8 @@
 
 In float32, rounding differs between machines, ways of executing and versions of torch, and adversarial
 training enlarges such differences until single runs part. What must agree all the same: the first steps, for
-they follow from the same draws and initial weights; and the end must be one that the variant's runs have.
+they follow from the same initial weights and draws, which are the same on every device; and the end must be
+one that the variant's runs have.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ganbench.storage.suite_lock import lock_in, write_lock
 
 FIRST = 10
 """Steps at the beginning whose losses must agree on every machine."""
-# Far above the rounding of float32 (6e-8) after so few steps, far below the spread between seeds.
+# Far above the rounding of float32 (6e-8) after so few steps, above that of TF32, and far below the spread
+# between seeds.
 CLOSE = 1e-3
 """The relative difference up to which they agree."""
 _POINT = ["step", "metric", "weights"]
@@ -69,7 +71,6 @@ class _Frames:
 
     def __init__(self, folder: StackFolder) -> None:
         self._runs, self._evals, self._traces = folder.runs(), folder.evals(), folder.traces()
-        self._on_gpu = folder.config()["engine"]["device"] != "cpu"
 
     def of(self, run: int) -> _Rows:
         """The rows of the run with that index."""
@@ -80,7 +81,7 @@ class _Frames:
         # text again: categories of two stacks may differ, and then compare as unequal
         trace = traces.astype({"player": str}).set_index(["step", "player"]).sort_index()
         row = cast("RunRow", self._runs.iloc[run].to_dict())
-        return _Rows(row, evals.set_index(point).sort_index(), trace, self._on_gpu)
+        return _Rows(row, evals.set_index(point).sort_index(), trace)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,6 @@ class _Rows:
     row: RunRow
     values: pd.DataFrame
     trace: pd.DataFrame
-    on_gpu: bool
 
     def differs(self, other: _Rows) -> str:
         """The first thing in which the two differ; empty where they are equal, NaN to NaN."""
@@ -126,9 +126,8 @@ def _where(theirs: pd.DataFrame, ours: pd.DataFrame) -> str:
 
 
 def _start(theirs: _Rows, ours: _Rows) -> str:
-    """Why the first steps do not agree; empty where they do, or where the draws are not the same ones."""
-    # from one seed, torch draws other numbers on a GPU than on a CPU
-    if theirs.on_gpu != ours.on_gpu or theirs.trace.empty or ours.trace.empty:
+    """Why the first steps do not agree; empty where they do."""
+    if theirs.trace.empty or ours.trace.empty:
         return ""
     first = [step for step in theirs.trace.index.intersection(ours.trace.index) if step[0] <= FIRST]
     losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (theirs, ours))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
@@ -23,15 +21,13 @@ from ganbench.running.rejudge import completed
 from ganbench.sharing.compare import Compared, compare
 from ganbench.sharing.obstacles import obstacle
 from ganbench.sharing.plugin_files import needed
+from ganbench.sharing.rounding import other_machine, why_not_exact
 from ganbench.sharing.verify import Check, Verified
 from ganbench.storage.environment import environment
 from ganbench.storage.records import EngineRecord, OptionValue, part_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.storage.suite_lock import lock_in
 from ganbench.suites.load import canonical
-
-DECIDING: Final = ("processor", "device", "gpu", "packages", "float32_matmul_precision")
-"""Keys of an environment on which rounding depends."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def retrain(
             refused.setdefault(f"failed here: {failed[name]}", []).extend(sampled.labels())
         else:
             _judge(folder, sampled.folder.config()["verdict"])
-            compared += compare(verified, sampled.folder, folder, same_engine(sampled.folder, folder))
+            compared += compare(verified, sampled.folder, folder, why_not_exact(sampled.folder, folder))
     return [_check(refused, compared), *_untried(untried), *unsampled(verified, sampled_runs)], compared
 
 
@@ -128,15 +124,11 @@ def _prepared(
 ) -> StackFolder:
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
-    engine = config["engine"].copy()
-    usable = _usable(engine, catalogue, settings)
-    if not usable:
-        engine = {**engine, "mapper": "loop", "executor": "eager", "device": "cpu"}
+    usable = _usable(config["engine"], catalogue, settings)
+    engine = _anew(config["engine"], usable)
     here = environment(torch.device(engine["device"]), settings.gpus[0] if settings.gpus else None)
-    there = sampled.folder.env()
     # Runs that are stepped as one round differently in another number: only the whole stack can be equal.
-    alike = all(there.get(name) == here.get(name) for name in DECIDING)
-    whole = usable and alike and engine["mapper"] == "map"
+    whole = usable and engine["mapper"] == "map" and not any(other_machine(sampled.folder.env(), here))
     runs = range(len(config["keys"])) if whole else sampled.runs
     suite_verdict = lock_in(verified.folder).get("suite_verdict", config["verdict"])
     part = part_of({**config, "engine": engine, "verdict": completed(suite_verdict)}, runs)
@@ -146,48 +138,24 @@ def _prepared(
 
 
 def _usable(engine: EngineRecord, catalogue: Catalogue, settings: Settings) -> bool:
-    """Whether the engine that trained the stack is available here."""
-    if engine["device"] != settings.device:
+    """Whether the engine that trained the stack is available here. A CPU is everywhere."""
+    if engine["device"] not in ("cpu", settings.device):
         return False
     executor = catalogue.of("executor").get(engine["executor"])
-    return executor is not None and executor.cls().available(settings.device) is None
+    return executor is not None and executor.cls().available(engine["device"]) is None
 
 
-def same_engine(there: StackFolder, here: StackFolder) -> str:
-    """Why rows need not be equal bit for bit, in words; empty where they must be."""
-    faults = [
-        f"{name} {_brief(there.env().get(name))} there, {_brief(here.env().get(name))} here"
-        for name in DECIDING
-        # packages follow below, each by its name
-        if name != "packages" and there.env().get(name) != here.env().get(name)
-    ]
-    ours, theirs = here.env().get("packages", {}), there.env().get("packages", {})
-    faults += [
-        f"{name} {theirs.get(name)} there, {ours.get(name)} here"
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
-    ]
-    engine = there.config()["engine"]
-    mapped = engine["mapper"] == "map"
-    before, now = _rounding(engine, mapped), _rounding(here.config()["engine"], mapped)
-    faults += [f"{name} {before[name]} there, {now[name]} here" for name in now if before[name] != now[name]]
-    return "; ".join(faults)
-
-
-def _rounding(engine: EngineRecord, mapped: bool) -> dict[str, str | int]:
-    """The settings of an engine on which rounding depends."""
-    settings: dict[str, str | int] = {
+def _anew(engine: EngineRecord, usable: bool) -> EngineRecord:
+    """The engine to train with, without what became of the archive's plan; run by run if it is not usable."""
+    plan: EngineRecord = {
         "mapper": engine["mapper"],
         "executor": engine["executor"],
         "device": engine["device"],
+        "size": engine["size"],
         "chunk": engine["chunk"],
+        "threads": engine["threads"],
     }
-    # Runs that are stepped as one share their kernels, whose order of summation depends on how many they are.
-    return {**settings, "size": engine["size"]} if mapped else settings
-
-
-def _brief(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return plan if usable else {**plan, "mapper": "loop", "executor": "eager", "device": "cpu"}
 
 
 def _judge(folder: StackFolder, thresholds: Mapping[str, OptionValue]) -> None:

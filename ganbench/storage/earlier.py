@@ -2,6 +2,8 @@
 
 Before verdicts had the columns `seen_by`, `player`, `probe` and `behaviour`, these facts stood in sentences
 alone. The patterns below are of the sentences that were written then: they need not follow today's.
+
+Before rows had `planned_executor` and `executor_reason`, `executor` was "eager" for runs trained one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 import pandas as pd
 
 FACTS = ("seen_by", "player", "probe", "behaviour")
+WAYS = ("planned_executor", "executor_reason")
 # The first match counts: the general "mode collapse: " follows the two patterns that begin with it.
 _REASONS = [
     (re.compile(pattern), facts)
@@ -28,6 +31,14 @@ _REASONS = [
 ]
 _BY_METRICS = ("collapsed", "unstable")
 _JUDGED = ("diverged", "exploded", "vanished", "saturated", *_BY_METRICS)
+
+
+def completed_ways(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs with how they were trained, whichever version wrote them."""
+    # through object: a column of nulls alone is not one of text
+    texts = {name: runs[name].astype(object).fillna("").astype(runs["outcome"].dtype) for name in WAYS}
+    executor = runs["executor"].mask(runs["mapper"] == "loop", "loop")
+    return runs.assign(**texts, executor=executor)
 
 
 def completed_rows(runs: pd.DataFrame) -> pd.DataFrame:

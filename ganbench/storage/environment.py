@@ -13,10 +13,12 @@ import torch
 
 from ganbench._version import CORE, __version__
 from ganbench.machine.gpus import Gpu
-from ganbench.storage.records import Environment, GpuRecord
+from ganbench.storage.records import Environment, GpuRecord, GpuSettings
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
 # Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
+INDUCTOR = ("deterministic", "shape_padding", "split_reductions", "max_autotune", "coordinate_descent_tuning")
+"""Flags of torch's compiler that change which kernels it makes, and so the order of sums."""
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 
@@ -39,9 +41,25 @@ def environment(device: torch.device, gpu: Gpu | None = None) -> Environment:
         "device": str(device),
         "gpu": _gpu_record(training) if training else None,
         "gpu_index": training.index if training else None,
+        "gpu_settings": _gpu_settings() if training else None,
         "flags": {name: os.environ[name] for name in FLAGS if name in os.environ},
         # whether a GPU may multiply in TF32, which keeps 10 bits of the mantissa
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+def _gpu_settings() -> GpuSettings:
+    import torch._inductor.config as inductor
+
+    cudnn = torch.backends.cudnn
+    return {
+        "matmul_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "convolution_tf32": cudnn.allow_tf32,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_deterministic": cudnn.deterministic,
+        "cudnn_benchmark": cudnn.benchmark,
+        # flags that this torch does not have are left out
+        "inductor": {name: getattr(inductor, name) for name in INDUCTOR if hasattr(inductor, name)},
     }
 
 
@@ -71,7 +89,16 @@ def _processor() -> str:
 
 
 def _gpu_record(gpu: Gpu) -> GpuRecord:
-    return {"name": gpu.name, "memory": gpu.memory, "driver": _driver(), "cuda": torch.version.cuda}
+    major, minor = gpu.capability
+    return {
+        "name": gpu.name,
+        "memory": gpu.memory,
+        "driver": _driver(),
+        "cuda": torch.version.cuda,
+        "capability": f"{major}.{minor}",
+        "cudnn": _cudnn(),
+        "triton": _version("triton"),
+    }
 
 
 @cache
@@ -85,3 +112,19 @@ def _driver() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return lines[0].strip() if lines else None  # a line a GPU, and one driver for all of them
+
+
+def _cudnn() -> int | None:
+    """The version of cuDNN, such as 92400; None where it is not there."""
+    try:
+        return torch.backends.cudnn.version()
+    except RuntimeError:  # it is there, but does not load: no reason to lose a run without convolutions
+        return None
+
+
+def _version(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -42,7 +42,10 @@ class EvaluateConfig(TypedDict):
 
 
 class VariantConfig(TypedDict):
-    """A resolved variant: everything that a run is, but for its seed. `optimizer` has a table a player."""
+    """A resolved variant: everything that a run is, but for its seed. `optimizer` has a table a player.
+
+    `tf32` is there only where it is true, so that a variant without it keeps its run keys.
+    """
 
     dataset: ComponentEntry
     model: ComponentEntry
@@ -52,6 +55,7 @@ class VariantConfig(TypedDict):
     steps: int
     batch: int
     precision: Literal["float32", "float64"]
+    tf32: NotRequired[Literal[True]]
     evaluate: EvaluateConfig
 
 
@@ -66,8 +70,9 @@ class Owner(TypedDict):
 class EngineRecord(TypedDict):
     """How a stack is trained.
 
-    `threads` evaluate its runs; `card` is the model of GPU that it is for, where the machine has several;
-    `why` says why not a better way.
+    `threads` evaluate its runs; `card` is the model of GPU that it is for, where the machine has several.
+    Where it is not trained as planned, `planned` is the way that was (see `way_of`), and `why` says why not.
+    `nondeterministic` names the operations of a GPU that were met and have no deterministic algorithm.
     """
 
     mapper: Literal["map", "loop"]
@@ -77,7 +82,14 @@ class EngineRecord(TypedDict):
     chunk: int
     threads: int
     card: NotRequired[str]
+    planned: NotRequired[str]
     why: NotRequired[str]
+    nondeterministic: NotRequired[list[str]]
+
+
+def way_of(engine: EngineRecord | PlannedStack) -> str:
+    """How a stack is trained, as users choose it: the executor of mapped runs, or "loop" for run by run."""
+    return "loop" if engine["mapper"] == "loop" else engine["executor"]
 
 
 class Identity(TypedDict):
@@ -143,19 +155,37 @@ class StackStatus(TypedDict, total=False):
 
 
 class GpuRecord(TypedDict):
-    """A GPU. `memory` is in bytes; `driver` and `cuda` are versions."""
+    """A GPU. `memory` is in bytes; `driver`, `cuda`, `cudnn` and `triton` are versions.
+
+    Records of an earlier version have neither `capability` (such as "9.0"), `cudnn` nor `triton`.
+    """
 
     name: str
     memory: int
     driver: str | None
     cuda: str | None
+    capability: str
+    cudnn: int | None
+    triton: str | None
+
+
+class GpuSettings(TypedDict):
+    """What torch was told of a GPU's arithmetic. `inductor` has the flags of its compiler that matter."""
+
+    matmul_tf32: bool
+    convolution_tf32: bool
+    deterministic_algorithms: bool
+    cudnn_deterministic: bool
+    cudnn_benchmark: bool
+    inductor: dict[str, bool]
 
 
 class Environment(TypedDict):
     """A stack's env.json: the software and machine of its training.
 
     `packages` has versions, `flags` environment variables. `commit` is that of a checkout of ganbench,
-    None where it is installed; `gpu` and `gpu_index`, its number as in `--device cuda:1`, are None on a CPU.
+    None where it is installed; `gpu`, `gpu_index` (its number as in `--device cuda:1`) and `gpu_settings` are
+    None on a CPU. Records of an earlier version lack the last two.
     """
 
     ganbench: str
@@ -169,6 +199,7 @@ class Environment(TypedDict):
     device: str
     gpu: GpuRecord | None
     gpu_index: NotRequired[int | None]
+    gpu_settings: GpuSettings | None
     flags: dict[str, str]
     float32_matmul_precision: str
 
@@ -223,14 +254,27 @@ LiveTraining = TypedDict(
 `died`: the step at which runs were frozen, by index; `metrics`: least, median and greatest value of each."""
 
 
+class Fallback(TypedDict):
+    """How many stacks of a session were trained by `executor`, not by `planned`, for the same reason."""
+
+    stacks: int
+    executor: str
+    planned: str
+    reason: str
+
+
 class LiveRecord(TypedDict):
-    """live.json: what a session is training. `began`: when its first stack did; `work`: predicted seconds."""
+    """live.json: what a session is training. `began`: when its first stack did; `work`: predicted seconds.
+
+    `fallbacks` is absent where an earlier version writes it.
+    """
 
     time: float
     began: float | None
     run_steps: int
     work: float
     training: dict[str, LiveTraining]
+    fallbacks: NotRequired[list[Fallback]]
 
 
 class PlannedStack(TypedDict):
@@ -323,7 +367,9 @@ class RunRow(TypedDict):
     """A run's row of results; swept options are further columns.
 
     `seen_by`, `player`, `probe` and `behaviour` are the facts of `reason` and `remark`; they are null in rows
-    of an earlier version. `versions` is JSON: an `Owner` a component.
+    of an earlier version. `executor` is how the run was trained (see `way_of`). Where that is not as planned,
+    `planned_executor` is what was planned, and `executor_reason` says why not; else both are empty.
+    `versions` is JSON: an `Owner` a component.
     """
 
     key: str
@@ -350,6 +396,8 @@ class RunRow(TypedDict):
     evaluation_seconds: float
     device: str
     executor: str
+    planned_executor: str
+    executor_reason: str
     mapper: str
     stack_size: int
     stack: str

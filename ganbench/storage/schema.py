@@ -45,7 +45,7 @@ RUNS = pa.schema(
         "budget": pa.int64(),
         "seconds": pa.float64(),
         "evaluation_seconds": pa.float64(),
-        **dict.fromkeys(("device", "executor", "mapper"), pa.string()),
+        **dict.fromkeys(("device", "executor", "planned_executor", "executor_reason", "mapper"), pa.string()),
         "stack_size": pa.int64(),
         **dict.fromkeys(("stack", "versions"), pa.string()),
     }

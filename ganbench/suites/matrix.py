@@ -18,6 +18,7 @@ _DEFAULTS = {
     "optimizer": {"name": "adam"},
     "batch": 64,
     "precision": "float32",
+    "tf32": False,
     "evaluate": {},
 }
 _REQUIRED = ("dataset", "model", "loss", "steps")
@@ -104,13 +105,13 @@ def _product(document: Document, lists: Mapping[str, list[RawValue]], recipes: R
     base = _base(document)
     origins = {key: f"defaults.{key}" for key in [*base, *_DEFAULTS, *_REQUIRED, *_EVALUATE]}
     # names stand in a label anyway; these values do not, and cells that differ in them need to
-    several = [key for key in ("batch", "steps", "precision") if len(lists.get(key, ())) > 1]
+    several = [key for key in ("batch", "steps", "precision", "tf32") if len(lists.get(key, ())) > 1]
     where = "matrix" if lists else "defaults"
     for chosen in itertools.product(*(enumerate(values) for values in lists.values())):
         chosen_values = {key: value for key, (_, value) in zip(lists, chosen, strict=True)}
         values = _completed(base | chosen_values, recipes)
         places = {key: f"matrix.{key}.{index}" for key, (index, _) in zip(lists, chosen, strict=True)}
-        shown = tuple(f"{key}={values[key]}" for key in several)
+        shown = tuple(f"{key}={_spelled(values[key])}" for key in several)
         yield Cell(where, values, origins | places, document.options, {}, shown)
 
 
@@ -176,6 +177,8 @@ def _spelled(value: RawValue) -> str:
     """A value of the matrix as labels show it; a table as it is written."""
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return "+".join(value) or "plain"
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, str) else brief(value)
 
 

@@ -28,7 +28,10 @@ from ganbench.errors import nearest
 from ganbench.suites.toml_file import Problems, RawTable, RawValue, items_of
 from ganbench.text import brief
 
-MATRIX_KEYS = ("dataset", "model", "loss", "techniques", "optimizer", "batch", "steps", "precision")
+MATRIX_KEYS = (
+    *("dataset", "model", "loss", "techniques", "optimizer"),
+    *("batch", "steps", "precision", "tf32"),
+)
 
 
 def _seeds(value: RawValue) -> int | list[int]:
@@ -134,6 +137,7 @@ class Keys(Table):
     batch: Count | None = None
     steps: Count | None = None
     precision: Precision | None = None
+    tf32: bool | None = Field(None, description="Whether a GPU may round float32 factors to TF32.")
 
 
 class Entry(Keys):
@@ -175,6 +179,7 @@ class Matrix(Table):
     batch: Annotated[list[Count] | None, BeforeValidator(_some)] = None
     steps: Annotated[list[Count] | None, BeforeValidator(_some)] = None
     precision: Annotated[list[Precision] | None, BeforeValidator(_some)] = None
+    tf32: Annotated[list[bool] | None, BeforeValidator(_some)] = None
     exclude: list[Pattern] = []
     include: list[Include] = []
 
@@ -280,6 +285,7 @@ _PLAIN = {
     "model_attributes_type": "must be a table",
     "string_type": "must be a string",
     "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
     "string_too_short": "must not be empty",
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",

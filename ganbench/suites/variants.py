@@ -172,7 +172,7 @@ class Resolver:
             return None
         if model.component is not None:
             self._see(cell, model.component, [entry["name"] for entry in evaluate["metrics"]])
-        return {
+        config: VariantConfig = {
             "dataset": dataset.entry,
             "model": model.entry,
             "loss": loss.entry,
@@ -183,6 +183,9 @@ class Resolver:
             "precision": cell.values["precision"],
             "evaluate": evaluate,
         }
+        if cell.values["tf32"]:  # only then: run keys of variants without it stay what they were
+            config["tf32"] = True
+        return config
 
     def _optimizers(self, cell: Cell, values: Values) -> dict[str, OptimizerTable]:
         """Each player's optimiser, every default filled in."""

@@ -3,6 +3,7 @@
 from ganbench.text.labels import (
     distinct_parts,
     drop_shared_start,
+    not_as_planned,
     owner_label,
     short_labels,
     shorten,
@@ -23,6 +24,7 @@ __all__ = [
     "first_line",
     "interval",
     "listed",
+    "not_as_planned",
     "number",
     "owner_label",
     "p_equation",

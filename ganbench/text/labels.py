@@ -58,6 +58,17 @@ def _values(pairs: Sequence[tuple[str, str]]) -> str:
     return f"{name}={pairs[0][1]}" if len(values) == 1 else f"{len(values)} values of {name}"
 
 
+def not_as_planned(who: str, executor: str, planned: str, reason: str) -> str:
+    """A sentence on what was trained in another way than planned.
+
+    Arguments:
+        who: such as "3 stacks are".
+        planned: "" where an earlier version did not record it.
+    """
+    instead = f"not by {planned} as planned" if planned else "not as planned"
+    return f"{who} trained by {executor}, {instead}: {plain_text(reason)}"
+
+
 def drop_shared_start(labels: Sequence[str]) -> list[str]:
     """Labels without the leading parts between "/" that all of them share; the last part always stays."""
     parts = [label.split("/") for label in labels]

@@ -40,6 +40,28 @@ def ganbench_losses():
     return [Peeking]
 """
 
+PUTTING = """
+from dataclasses import dataclass
+import torch
+import ganbench
+
+@dataclass(frozen=True)
+class Putting(ganbench.Loss):
+    name = "putting"
+    family = "toy-gan"
+
+    def discriminator(self, out):
+        torch.zeros(1).put_(torch.zeros(1, dtype=torch.int64), torch.ones(1))  # torch warns of it anywhere
+        return out["fake_logits"].mean() - out["real_logits"].mean()
+
+    def generator(self, out):
+        return -out["fake_logits"].mean()
+
+@ganbench.hookimpl
+def ganbench_losses():
+    return [Putting]
+"""
+
 
 @pytest.fixture
 def without_cuda(monkeypatch, without_page):
@@ -76,6 +98,41 @@ def test_a_suite_trains_on_a_gpu_where_only_the_map_works(tmp_path, without_cuda
         "the executor cuda-graph failed: no compiler; the executor cuda-graph-uncompiled failed: no capture; "
         "the executor compiled failed: no compiler"
     }
+
+    assert {way["planned"] for way in ways} == {"cuda-graph"}
+    rows = ganbench.load(tmp_path).runs
+    assert set(rows["executor"]) == {"eager"}
+    assert set(rows["planned_executor"]) == {"cuda-graph"}
+    assert set(rows["executor_reason"]) == {ways[0]["why"]}
+    sentence = "a stack is trained by eager, not by cuda-graph as planned: the executor cuda-graph failed"
+    assert done.err.count(f"warning: {sentence}") == 1
+    assert "were trained by eager, not by cuda-graph as planned" in (tmp_path / "report.md").read_text(
+        "utf-8"
+    )
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_a_gpu_multiplies_in_tf32_only_where_the_suite_says_so(tf32, tmp_path, without_cuda):
+    asked = ("--set", "defaults.tf32=true") if tf32 else ()
+    cell = ("--set", 'matrix.loss=["toy-loss"]', "--set", "matrix.techniques=[[]]", "--seeds", "1")
+    with pretended_gpu():
+        done = ganbench_here("run", TOY, *SHORT, *cell, *asked, "--out", tmp_path)
+    assert done.code == 0, done.err
+    [env] = [json.loads(path.read_text()) for path in tmp_path.glob("stacks/*/env.json")]
+    assert (env["gpu_settings"]["matmul_tf32"], env["gpu_settings"]["convolution_tf32"]) == (tf32, tf32)
+    assert env["gpu_settings"]["cudnn_deterministic"]
+    assert env["gpu"]["capability"] == "9.0"
+
+
+def test_operations_without_a_deterministic_algorithm_are_recorded(tmp_path, without_cuda):
+    plugin = tmp_path / "putting.py"
+    plugin.write_text(PUTTING)
+    arguments = ("--plugin", plugin, "--set", 'matrix.loss=["putting"]', "--out", tmp_path / "out")
+    with pretended_gpu():
+        done = ganbench_here("run", TOY, *SHORT, *arguments)
+    assert done.code == 0, done.err
+    assert {tuple(way["nondeterministic"]) for way in engines(tmp_path / "out")} == {("put_",)}
+    assert "deterministic implementation" not in done.err
 
 
 def test_what_cannot_be_mapped_trains_run_by_run(tmp_path, without_cuda):

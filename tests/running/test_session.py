@@ -262,10 +262,38 @@ def test_an_executor_that_breaks_is_replaced_by_the_loop(tmp_path):
     [config] = configs(tmp_path / "out")
     assert (config["engine"]["mapper"], config["engine"]["executor"]) == ("loop", "eager")
     assert config["engine"]["why"] == "the executor narrow failed: no graph"
+    assert config["engine"]["planned"] == "narrow"
     run(tmp_path / "loop", *ONE, *DOUBLE, "--engine", "loop")
     found, looped = rows(tmp_path / "out"), rows(tmp_path / "loop")
     assert set(found["runs"]["mapper"]) == {"loop"}
-    assert_same_rows(looped, found, ignoring=["stack", "stack_size"])
+    ways = ["planned_executor", "executor_reason"]
+    assert_same_rows(looped, found, ignoring=["stack", "stack_size", *ways])
+    [way] = {tuple(row) for row in found["runs"][["executor", *ways]].to_numpy()}
+    assert way == ("loop", "narrow", "the executor narrow failed: no graph")
+    assert set(looped["runs"][ways].to_numpy().flatten()) == {""}
+
+
+def test_what_is_not_trained_as_planned_is_told_once_a_reason(tmp_path):
+    plugin = tmp_path / "narrow.py"
+    plugin.write_text(EXECUTOR.format(room=0, error="RuntimeError('no graph')", early=True))
+    two = ("--set", 'matrix.loss=["toy-loss"]', "--engine", "narrow", "--plugin", plugin)
+    done = ganbench_here("run", TOY, *two, "--out", tmp_path / "out", columns=160)
+    assert done.code == 0, done.err
+    assert len(configs(tmp_path / "out")) == 2
+    sentence = "trained by loop, not by narrow as planned: the executor narrow failed: no graph"
+    assert done.err.count(f"warning: a stack is {sentence}\n") == 1
+    told = " ".join(done.out.split())
+    assert f"4 runs (plain and toy-penalty) were {sentence}" in told
+    text = (tmp_path / "out" / "report.md").read_text("utf-8").replace("\\", "")
+    assert f"were {sentence}" in text
+
+
+def test_tf32_on_a_cpu_is_said_to_have_no_effect(tmp_path):
+    done = ganbench_here("run", TOY, *ONE, "--set", "defaults.tf32=true", "--out", tmp_path)
+    assert "warning: tf32 = true has no effect on a CPU" in done.err
+    assert all(one["tf32"] for config in configs(tmp_path) for one in config["variants"])
+    env = json.loads(next(tmp_path.glob("stacks/*/env.json")).read_text())
+    assert env["gpu_settings"] is None
 
 
 # ---- provenance
@@ -306,7 +334,8 @@ def test_a_stacks_folder_tells_how_it_was_trained(tmp_path):
 def test_rows_tell_how_they_were_trained(tmp_path):
     run(tmp_path, "--engine", "loop", "--workers", 1, *ONE)
     for row in ganbench.load(tmp_path).runs.itertuples():
-        assert (row.device, row.executor, row.mapper, row.stack_size) == ("cpu", "eager", "loop", 2)
+        assert (row.device, row.executor, row.mapper, row.stack_size) == ("cpu", "loop", "loop", 2)
+        assert (row.planned_executor, row.executor_reason) == ("", "")
         assert (tmp_path / "stacks" / row.stack).is_dir()
         assert json.loads(row.versions) == configs(tmp_path)[0]["versions"]
         assert row.seconds > 0

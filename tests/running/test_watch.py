@@ -30,7 +30,7 @@ from ganbench.running.watch import Follower
 from ganbench.storage.atomic import write_json
 from ganbench.storage.lock import FolderLock
 from ganbench.storage.stack_folder import StackFolder, stack_folders
-from ganbench.storage.suite_lock import write_lock
+from ganbench.storage.suite_lock import read_lock, write_lock
 from ganbench.text import drop_shared_start
 
 STEPS = 1000
@@ -64,6 +64,7 @@ class Suite:
             folder.write_config({
                 "label": name, "labels": [name] * 2, "seeds": [0, 1], "variants": [config] * 2,
                 "keys": [key(stack, run) for run in range(2)],
+                "engine": {"mapper": "map", "executor": "compiled"},
             })  # fmt: skip
             self.folders.append(folder)
 
@@ -538,3 +539,18 @@ def test_watch_imports_no_torch(tmp_path):
     code = "import sys; from ganbench.cli import cli; cli(['watch', sys.argv[1]], standalone_mode=False)"
     code += "; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True)
+
+
+def test_what_is_not_trained_as_planned(tmp_path):
+    suite = Suite(tmp_path, 3)
+    told = live.Live(tmp_path, read_lock(tmp_path))
+    other = {"mapper": "loop", "executor": "eager", "planned": "compiled", "why": "no compiler"}
+    with FolderLock(tmp_path):
+        for folder in suite.folders[1:]:
+            told.event(Started(folder.path.name, 0, STEPS), {**folder.config(), "engine": other})
+        told.event(Started(suite.folders[0].path.name, 0, STEPS), suite.folders[0].config())
+        sentence = "2 stacks are trained by loop, not by compiled as planned: no compiler"
+        assert list(suite.frame().warnings) == [sentence]
+        assert f"warning: {sentence}" in " ".join(watch(tmp_path).out.split())
+        told.close()
+        assert not suite.frame().warnings

@@ -6,6 +6,7 @@ import json
 import shutil
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from run_cli import TOY, Done, files_below, ganbench_here, ganbench_process
 
 import ganbench
 from ganbench.errors import BadInput
+from ganbench.planning.choice import Settings
 from ganbench.plugins.discovery import discover
 from ganbench.sharing import archive, retrain
 from ganbench.sharing.obstacles import obstacle
@@ -527,6 +529,28 @@ def test_elsewhere_the_first_steps_must_agree(root, tmp_path):
     code, told = retrained(tmp_path / "a.zip", 1)
     assert code == 1
     assert "it is not the same run" in told["retrained"][0]["detail"]
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1 + 1e-5, 0), (1.1, 1)])
+def test_an_archive_of_a_gpu_is_held_to_what_a_cpu_can_keep(factor, code, root, tmp_path):
+    everywhere(root, change_traces, factor)
+    for folder in stack_folders(root):
+        folder.write_env({**folder.env(), "device": "cuda", "gpu": {"name": "NVIDIA A100"}})
+        config = folder.config()
+        way = {"device": "cuda", "mapper": "map", "executor": "cuda-graph"}
+        folder.write_config({**config, "engine": {**config["engine"], **way}})
+    pack(root, tmp_path / "a.zip")
+    ended, told = retrained(tmp_path / "a.zip", 1)
+    assert ended == code, told
+    why = "trained on NVIDIA A100, retrained on a CPU: rounding differs; executor cuda-graph there, loop here"
+    for one in told["retrained"]:
+        assert why in one["detail"] if code == 0 else "it is not the same run" in one["detail"]
+
+
+def test_what_a_cpu_trained_can_be_trained_beside_a_gpu(published):
+    engine, settings = stack(published).config()["engine"], Settings("cuda", "auto", 1)
+    assert retrain._usable(engine, discover(), settings)
+    assert not retrain._usable({**engine, "device": "cuda"}, discover(), replace(settings, device="cpu"))
 
 
 @pytest.mark.parametrize(("factor", "code"), [(1.001, 0), (1000.0, 1)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ganbench.storage.earlier import FACTS, completed_rows
+from ganbench.storage.earlier import FACTS, WAYS, completed_rows, completed_ways
 
 ROWS = [
     ("finished", "", "", ("", "", "", "")),
@@ -78,3 +78,18 @@ def test_rows_of_today_are_left_alone():
 def test_rows_without_a_reason_are_completed_too():
     found = completed_rows(pd.DataFrame({"outcome": ["collapsed", "exploded"]}))
     assert found["seen_by"].tolist() == ["evaluation", "trace"]
+
+
+def test_how_earlier_runs_were_trained():
+    """Where they trained run by run, `executor` was "eager"; why not as planned was not recorded."""
+    ways = {"executor": ["eager", "compiled", None], "mapper": ["loop", "map", None]}
+    found = completed_ways(pd.DataFrame({"outcome": ["finished"] * 3, **ways, **dict.fromkeys(WAYS)}))
+    assert found["executor"].tolist()[:2] == ["loop", "compiled"]
+    assert pd.isna(found["executor"][2])
+    assert set(found[list(WAYS)].to_numpy().flatten()) == {""}
+
+
+def test_how_runs_of_today_were_trained():
+    row = {"outcome": "finished", "executor": "eager", "mapper": "map"}
+    row |= {"planned_executor": "compiled", "executor_reason": "no compiler"}
+    assert completed_ways(pd.DataFrame([row])).to_dict("records") == [row]

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from suite_parts import CASES, GOOD, Damp, spoilt, toys
 
 from ganbench.errors import BadInput, Problem
+from ganbench.planning.run_key import run_key
 from ganbench.plugins.discovery import Catalogue, Failure, Registered
+from ganbench.results.pairing import against
 from ganbench.suites.load import canonical, find_suite, json_schema, load_suite, plugin_files, structure
 
 
@@ -111,6 +113,31 @@ def test_a_suite_without_matrix_is_one_variant_with_the_defaults(catalogue, writ
         "probes": [],
     }
     assert variant.config["optimizer"]["generator"]["name"] == "adam"
+
+
+def test_tf32_is_in_a_variant_only_where_it_is_true(catalogue, write):
+    """So that the run keys of suites that do not ask for it stay what they were."""
+    plain, false, true = (
+        load_suite(write(SMALL + text), catalogue).variants[0].config
+        for text in ("", "tf32 = false", "tf32 = true")
+    )
+    assert plain == false
+    assert true == {**plain, "tf32": True}
+    assert run_key(true, 0, {}) != run_key(plain, 0, {})
+
+
+def test_tf32_can_be_varied(catalogue, write):
+    path = write(SMALL + "[matrix]\ntf32 = [false, true]\n[compare]\nbaseline = { tf32 = false }")
+    suite = load_suite(path, catalogue)
+    assert [variant.label for variant in suite.variants] == [
+        "dots/duel/push/plain [tf32=false]",
+        "dots/duel/push/plain [tf32=true]",
+    ]
+    shapes = {canonical(structure(variant.config, catalogue)[0]) for variant in suite.variants}
+    assert len(shapes) == 2  # they never share a stack
+    configs = {variant.label: variant.config for variant in suite.variants}
+    pair = ("dots/duel/push/plain [tf32=true]", "dots/duel/push/plain [tf32=false]")
+    assert against(list(configs), configs, dict.fromkeys(configs, suite.compare["baseline"]), True) == [pair]
 
 
 def test_zero_is_a_seed(catalogue, write):

@@ -106,7 +106,7 @@ def _drawing(figure: Figure) -> dict[str, object]:
 
 
 def _reproduce(results: Results) -> dict[str, object]:
-    lock = embedded.safe_json(plain(results.lock))
+    lock, ways = embedded.safe_json(plain(results.lock)), content.ways(results)
     return {
         "command": results.lock.get("command") or "",
         "suite_command": content.suite_command(results),
@@ -114,7 +114,11 @@ def _reproduce(results: Results) -> dict[str, object]:
         "seeds": content.seeds(results),
         "components": content.components(results),
         "environments": [list(content.leaves(environment)) for environment in results.environments],
-        "settings": [(label, *content.settings(config)) for label, config in results.configs.items()],
+        "settings": [
+            (label, ways.get(label, ""), *content.settings(config))
+            for label, config in results.configs.items()
+        ],
+        "fallbacks": list(content.fallbacks(results)),
         "lock": Markup(lock) if len(lock) <= LARGEST_LOCK else "",
     }
 
