@@ -1,7 +1,7 @@
 """A check that a component computes where its game lies.
 
-A tensor that is kept on the CPU breaks no run there, and every run on a GPU. It is found without a GPU, too: by
-a step on torch's device "meta", whose tensors have no numbers.
+A tensor that is kept on the CPU breaks no run there, and every run on a GPU. It is found without a GPU, too:
+by a step on torch's device "meta", whose tensors have no numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def keeps_nothing_on_the_cpu(case: Case) -> None:
     trial = case.flowing
     uses = [_step_of(trial)] + ([_sampling_of(trial)] if issubclass(case.cls, Model) else [])
     try:
-        with _OneDevice():
+        with _OneDevice():  # type: ignore[no-untyped-call]
             for use in uses:
                 use()
     except _AcrossDevices as across:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from run_cli import TOY, environment, ganbench_here
+from own_process import cases_pass
+from run_cli import TOY, ganbench_here
 
 import ganbench
 
-CASES = Path(__file__).with_name("on_pretended_gpu.py")
+TRAINING = Path(__file__).with_name("on_pretended_gpu.py")
+FAULTS = Path(__file__).with_name("faults_on_pretended_gpu.py")
 
 
-def test_on_a_pretended_gpu():
-    """In a process of its own: torch asks once, before its first gradient, which devices there are."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(CASES)]
-    done = subprocess.run(
-        command, env=environment(), cwd=CASES.parent, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout or "skipped" in done.stdout
+@pytest.mark.parametrize("cases", [TRAINING, FAULTS], ids=lambda cases: cases.stem)
+def test_on_a_pretended_gpu(cases):
+    cases_pass(cases)
 
 
 @pytest.mark.gpu
