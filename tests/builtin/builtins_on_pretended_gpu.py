@@ -14,7 +14,7 @@ import pytest
 from data_files import npz, pixels, save
 from pretended_gpu import pretended_gpu
 from run_cli import InlinePool, assert_same_rows, ganbench_here, rows
-from small_suites import ADAM, small_suite
+from small_suites import small_suite
 from test_file_datasets import classes_of_images
 from test_published_datasets import cifar_files, idx_files, svhn_files
 from test_stacks import LOSSES, MODELS, TECHNIQUES, homes, plain_loss, program, world  # noqa: F401
