@@ -23,7 +23,7 @@ from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("world")
-QUICK = ("mlp-gan", "elbo", "r1", "spectral-norm", "adamw")
+QUICK = ("mlp-gan", "elbo", "spectral-norm", "adamw")
 """What is looked at by default."""
 CODED = (
     "r1",
@@ -54,7 +54,7 @@ def model_of(loss):
     return "mlp-gan" if LOSSES[loss].family == "adversarial" else "mlp-vae"
 
 
-# -- operations: nothing on the CPU, no copy between devices, no wait, no vector in float64
+# -- operations: nothing on the CPU, no copy between devices, no vector in float64; a wait is refused by torch
 
 
 def sound(made, **values):
@@ -107,7 +107,7 @@ def test_operations_of_every_technique_with_every_loss(world, technique, loss): 
 
 KEPT = torch.ones(1)
 WRONG = {
-    "a tensor that is kept on the CPU": (lambda x: (x[0] * KEPT).sum(), "found two different devices"),
+    "a tensor that is kept on the CPU": (lambda x: (x[0] * KEPT).sum(), "convert all Tensors to FakeTensors"),
     "a look at a number": (lambda x: x.mean() * float(x.mean()), "item"),
 }
 
@@ -122,7 +122,7 @@ def test_wrong_operations_are_found(world, monkeypatch, name):  # noqa: F811
 
 
 def test_faults_of_graphs_are_found():
-    """What torch lets pass: copies between devices, waits, vectors in float64."""
+    """What torch lets pass: copies between devices, vectors in float64."""
 
     def copies(x):
         return x.cpu().exp().to(x.device)
@@ -130,14 +130,10 @@ def test_faults_of_graphs_are_found():
     def counts(x):
         return x.double() * 2
 
-    def waits(x):
-        return x * x.sum().item()
-
     for step, told in (
         (copies, "aten._to_copy.default copies between devices"),
         (copies, "aten.exp.default makes a tensor of shape (65,) on cpu"),
         (counts, "aten.mul.Tensor makes 65 numbers in float64"),
-        (waits, "aten._local_scalar_dense.default waits"),
     ):
         assert told in faults_of_operations(traced(step, (torch.ones(65),)))
 

@@ -43,8 +43,6 @@ H200 = SimpleNamespace(
     is_integrated=0,
 )
 """What Inductor reads of a card's properties."""
-WAITS = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "bincount")
-"""Operations whose result the CPU must know before it can go on."""
 VECTOR = 64
 """float64 tensors of more elements than this are no longer a few numbers of a clock or an option."""
 
@@ -89,7 +87,7 @@ def code(program: Program, data: Data, values: tuple[Values, ...] = ({}, {})) ->
 
 
 def faults_of_operations(graph: fx.GraphModule) -> list[str]:
-    """What a GPU would stumble over, or wait for, in a graph; empty where all is well."""
+    """What of a graph is not on the GPU, or slow there; empty where nothing is. A wait is never traced."""
     return sorted({fault for node in graph.graph.nodes for fault in _faults_of_node(graph, node)})
 
 
@@ -99,8 +97,9 @@ def faults_of_code(source: str) -> list[str]:
     signs = {
         "a kernel on the CPU": r"cpp_fused\w*\(",
         "a buffer on the CPU": r"empty_strided_cpu\w*\(",
-        "a copy between devices": r"\.copy_\(|_to_copy|device_put|\.to\(|\.cpu\(\)",
-        "a wait": r"\.item\(\)|_local_scalar_dense|synchronize\(",
+        # calls only: names of kernels and comments tell of operations that were fused
+        "a copy between devices": r"\.copy_\(|\._to_copy\.\w+\(|\.device_put\.\w+\(|\.to\(|\.cpu\(\)",
+        "a wait": r"\.item\(\)|\._local_scalar_dense\.\w+\(|synchronize\(",
     }
     assert "triton_" in call, "no kernel was generated for the GPU"
     return [f"{what}: {found.group()}" for what, sign in signs.items() if (found := re.search(sign, call))]
@@ -119,8 +118,6 @@ def _faults_of_node(graph: fx.GraphModule, node: fx.Node) -> Iterator[str]:
             yield f"{name} makes a tensor of shape {tuple(value.shape)} on {value.device}"
         if isinstance(value, Tensor) and value.dtype == torch.float64 and value.numel() > VECTOR:
             yield f"{name} makes {value.numel()} numbers in float64"
-    if any(operation in name for operation in WAITS):
-        yield f"{name} waits"
     devices = {value.device.type for value in _tensors_of(node)}
     if "_to_copy" in name and len(devices) > 1:
         yield f"{name} copies between devices"

@@ -27,6 +27,8 @@ FAULTY = "toy-penalty"
 ILLEGAL = "CUDA error: an illegal memory access was encountered"
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB"
 
+MOMENTS = ["preparation", pytest.param("capture", marks=pytest.mark.slow), "step"]
+
 
 class Fault:
     """What goes wrong in one stack of a suite, and when.
@@ -126,7 +128,7 @@ def test_a_cuda_error_in_a_step_crashes_its_stack_alone(tmp_path, suite):
     assert ILLEGAL in " ".join(done.out.split())
 
 
-@pytest.mark.parametrize("moment", ["preparation", "capture", "step"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_runs_that_fit_one_by_one_finish(tmp_path, suite, moment):
     done = suite(Fault(moment, lambda: torch.OutOfMemoryError(FULL), alone=False))
     assert done.code == 0, done.out + done.err
@@ -134,7 +136,7 @@ def test_runs_that_fit_one_by_one_finish(tmp_path, suite, moment):
     assert set(faulty["outcome"]) == {"finished"}
 
 
-@pytest.mark.parametrize("moment", ["preparation", "capture", "step"])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_that_never_fits_tells_so(tmp_path, suite, moment):
     done = suite(Fault(moment, lambda: torch.OutOfMemoryError(FULL)))
     faulty, _ = runs(tmp_path)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import SLOW_TIMEOUT
 from own_process import cases_pass
 from run_cli import TOY, ganbench_here
 
@@ -18,6 +19,11 @@ FAULTS = Path(__file__).with_name("faults_on_pretended_gpu.py")
 @pytest.mark.parametrize("cases", [TRAINING, FAULTS], ids=lambda cases: cases.stem)
 def test_on_a_pretended_gpu(cases):
     cases_pass(cases)
+
+
+@pytest.mark.slow
+def test_all_faults_on_a_pretended_gpu():
+    cases_pass(FAULTS, "slow", timeout=SLOW_TIMEOUT)
 
 
 @pytest.mark.gpu
