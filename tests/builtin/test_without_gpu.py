@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from own_process import cases_pass
+from own_process import LONGEST, cases_pass
 
 HERE = Path(__file__).parent
 TRAINED = HERE / "builtins_on_pretended_gpu.py"
@@ -15,6 +15,7 @@ HOURS = 2 * 3600
 """Seconds that the slow cases may take on a busy machine."""
 
 
+@pytest.mark.timeout(LONGEST)
 @pytest.mark.parametrize("cases", [TRAINED, TRACED], ids=lambda cases: cases.stem)
 def test_a_selection(cases):
     cases_pass(cases)

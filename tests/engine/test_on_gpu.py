@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SLOW_TIMEOUT
-from own_process import cases_pass
+from own_process import LONGEST, cases_pass
 from run_cli import TOY, ganbench_here
 
 import ganbench
@@ -16,6 +16,7 @@ TRAINING = Path(__file__).with_name("on_pretended_gpu.py")
 FAULTS = Path(__file__).with_name("faults_on_pretended_gpu.py")
 
 
+@pytest.mark.timeout(LONGEST)
 @pytest.mark.parametrize("cases", [TRAINING, FAULTS], ids=lambda cases: cases.stem)
 def test_on_a_pretended_gpu(cases):
     cases_pass(cases)
