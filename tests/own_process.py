@@ -8,7 +8,6 @@ from pathlib import Path
 
 from run_cli import environment
 
-
 LONGEST = 900
 """Seconds that the default cases of a file may take on a busy machine."""
 
