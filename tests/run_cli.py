@@ -53,13 +53,18 @@ class Done(NamedTuple):
 class InlinePool:
     """Trains in this process, so that there is nothing to start. With the interface of `Pool`."""
 
+    stops = False
+    """Whether each stack is left, resumable, after its first chunk."""
+
     def __init__(
         self, workers: int, plugin_files: Sequence[str], timeout: float = math.inf, gpus: Sequence[Gpu] = ()
     ) -> None:
         catalogue = discovery.discover(plugin_files)
         self._events: deque[WorkerEvent] = deque()
         gpu = gpus[0] if gpus else None
-        self._worker = StackWorker(catalogue, Sources(catalogue), self._events.append, lambda: False, gpu)
+        self._worker = StackWorker(
+            catalogue, Sources(catalogue), self._events.append, lambda: self.stops, gpu
+        )
         self._waiting: deque[str] = deque()
 
     def __enter__(self) -> InlinePool:

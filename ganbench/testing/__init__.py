@@ -16,6 +16,7 @@ from __future__ import annotations
 from ganbench.testing import (  # noqa: F401
     common,
     datasets,
+    devices,
     executors,
     extractors,
     loggers,

@@ -120,7 +120,7 @@ class Check:
         # A check's advice fits what the check looks for. For a crash in the component's own line it misleads,
         # unless the check is about crashes (RAISED) or the message says what to do (BadInput).
         hint = fix_of(error)
-        advises = self.fix.startswith(RAISED) or isinstance(error, BadInput) or not _place(error, cls)
+        advises = self.fix.startswith(RAISED) or isinstance(error, BadInput) or not place(error, cls)
         return self.fix if hint == RAISED and advises else hint
 
 
@@ -159,10 +159,10 @@ def describe_error(error: BaseException, cls: type | None = None) -> str:
     message = first_line(error) or "no message"
     # the type of these says nothing that their message does not
     known = "" if isinstance(error, BadInput | Broken) else f"{type(error).__name__}: "
-    return f"{known}{message}{_place(error, cls)}"
+    return f"{known}{message}{place(error, cls)}"
 
 
-def _place(error: BaseException, cls: type | None) -> str:
+def place(error: BaseException, cls: type | None) -> str:
     """The innermost line of the files that define the class and its bases, as " (file.py:12)"."""
     bases = (base.__module__ for base in (cls.__mro__ if cls else ()))
     # the core's base classes are left out: a line in them is not one the author can edit

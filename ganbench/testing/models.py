@@ -38,7 +38,7 @@ def samples_like_the_data(case: Case) -> None:
     Fix: `sample` gives n x shape of the data, from the networks and what `sample_draws` declares alone.
     """
     trial = case.stepping
-    batch = _sample_batch(trial)
+    batch = sample_batch(trial)
     with generators_untouched():
         first, again = (_sampled(trial, batch) for _ in range(2))
     expected = (SAMPLES, *trial.data.spec.shape)
@@ -62,7 +62,7 @@ def shows_what_it_says(case: Case) -> None:
     if not names:
         raise NotTried("`shows` names nothing")
     state = trial.state()
-    shown = Sampler(trial.program).inspect(state.joint, state.buffers, _sample_batch(trial))
+    shown = Sampler(trial.program).inspect(state.joint, state.buffers, sample_batch(trial))
     missing = [name for name in names if name not in shown]
     if missing:
         raise Unmet(f"{missing[0]!r} is not there; it gives {', '.join(shown) or 'nothing'}")
@@ -90,7 +90,8 @@ def _random(trial: Trial) -> bool:
         return not torch.equal(before, torch.get_rng_state())
 
 
-def _sample_batch(trial: Trial) -> dict[str, torch.Tensor]:
+def sample_batch(trial: Trial) -> dict[str, torch.Tensor]:
+    """What SAMPLES samples are made of."""
     draws = Sampler(trial.program).draws(SAMPLES, stream("cpu", 0, "kit"))
     return {**trial.view.sample_batch(SAMPLES), **draws}
 

@@ -15,6 +15,7 @@ from ganbench.engine.data import on_device
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, PureLooped, Runs
 from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
+from ganbench.game.draws import CHUNK
 from ganbench.testing.case import Case
 from ganbench.testing.executors import does_what_the_step_does, leaves_the_state_until_called
 
@@ -158,6 +159,29 @@ def test_run_by_run_is_what_the_map_does(toys, blob):
             torch.testing.assert_close(
                 one_by_one.advance(steps), mapped.advance(steps), rtol=1e-9, atol=1e-9, equal_nan=True
             )
+
+
+def test_a_captured_step_is_what_the_map_does(toys, blob):
+    """Captured once, it goes on from whatever its tensors hold: a new chunk, a restored state."""
+    config = variant(options={"toy-gan": {"norm": True}}, techniques=("toy-penalty",))
+    with pretended_gpu():
+        eager, captured = (
+            on_gpu(toys, blob, config, lambda *arguments, by=by: Mapped(*arguments, by()))
+            for by in (Eager, UncompiledCudaGraph)
+        )
+        for steps in (CHUNK, 3):
+            torch.testing.assert_close(eager.advance(steps), captured.advance(steps), rtol=0, atol=0)
+        captured.restore(eager.state(), 1)
+        eager.restore(eager.state(), 1)
+        torch.testing.assert_close(eager.advance(2), captured.advance(2), rtol=0, atol=0)
+
+
+def test_a_step_that_waits_is_not_captured():
+    with pretended_gpu():
+        x = torch.ones(2, device="cuda")
+        for waits in (lambda x: x.sum().item(), lambda x: x.cpu(), lambda x: x.copy_(torch.zeros(2))):
+            with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+                UncompiledCudaGraph().prepare(waits, (x,))
 
 
 def test_a_run_that_dies_run_by_run_leaves_the_others_alone(toys, blob):

@@ -1,7 +1,8 @@
 """A GPU where there is none: tensors that say "cuda:0", compute on the CPU, and keep CUDA's rules.
 
 An operation takes tensors of one device (numbers and indices on the CPU apart), draws take a generator of
-their device, numpy gets nothing. It cannot show asynchrony, memory, capture, and what CUDA's kernels do.
+their device, numpy gets nothing. A captured graph repeats its operations on the tensors of the capture, and
+neither waits nor copies from or to the CPU. It cannot show asynchrony, memory, and what CUDA's kernels do.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import ctypes
 import functools
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
@@ -28,8 +29,6 @@ MEMORY = 24 * 2**30
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 INDEXED = {f"aten::{n}" for n in ("index", "index_put_", "index_put", "_unsafe_index", "_index_put_impl_")}
 """Operations that take indices on the CPU."""
-recorders: list[Callable[[Any, Any, Any, Any], None]] = []
-"""Each is told every operation: its function, arguments, keywords and result."""
 _gpu_generators: dict[int, torch.Generator] = {}
 """By address: kept alive, so that no address is used twice."""
 
@@ -68,7 +67,58 @@ class OnGpu(torch.Tensor):
         return _operation(func, args, kwargs or {})
 
 
-class _Operations(TorchDispatchMode):
+class Stream:
+    """A stream with nothing to wait for."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = device
+
+    def wait_stream(self, other: Stream) -> None:
+        """Nothing runs late here."""
+
+    def synchronize(self) -> None:
+        """Likewise."""
+
+
+class Graph:
+    """A CUDA graph: operations that were captured, and are repeated where their tensors lay."""
+
+    capturing: ClassVar[Graph | None] = None
+    """The graph that operations go into."""
+    captured: ClassVar[list[Graph]] = []
+    """Graphs whose captures have ended."""
+
+    def __init__(self) -> None:
+        self.stream: Stream | None = None
+        self._operations: list[tuple[Any, Any, Any, Any]] = []
+
+    def take(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
+        """Capture an operation, and where it has put what it made."""
+        self._operations.append((func, args, kwargs, out))
+
+    def replay(self) -> None:
+        """Repeat all operations."""
+        for func, args, kwargs, out in self._operations:
+            again = _computed(func, args, kwargs)
+            if func.is_view or func._schema.is_mutable:
+                continue  # it is where it was
+            for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
+                if isinstance(old, OnGpu):
+                    old.held.copy_(new.held)
+
+    @classmethod
+    @contextlib.contextmanager
+    def capture(cls, graph: Graph, stream: Stream | None = None) -> Iterator[None]:
+        """Inside, operations on the GPU go into the graph."""
+        cls.capturing, graph.stream = graph, stream
+        try:
+            yield
+        finally:
+            cls.capturing = None
+        cls.captured.append(graph)
+
+
+class Operations(TorchDispatchMode):
     """So that tensors are made on the GPU where that is asked for."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -93,7 +143,7 @@ class _Generator(torch.Generator):
 
 
 @functools.cache
-def _install_driver() -> None:
+def install_driver() -> None:
     """Answer what torch asks of a driver, for the rest of this process. Skips the test without g++."""
     home = Path(torch.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
@@ -114,8 +164,9 @@ def pretended_gpu() -> Iterator[None]:
     """Inside, torch has one CUDA device."""
     if torch.cuda.is_available():
         pytest.skip("there is a GPU, which need not be pretended")
-    _install_driver()
+    install_driver()
     card = SimpleNamespace(name="pretended", total_memory=MEMORY, major=9, minor=0)
+    default, Graph.captured = Stream(), []
     # modules are moved to the GPU by new parameters: a wrapper cannot be put into an old one
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     torch._C._set_only_lift_cpu_tensors(True)
@@ -126,11 +177,18 @@ def pretended_gpu() -> Iterator[None]:
             mock.patch.object(torch.cuda, "get_device_properties", return_value=card),
             # evaluated in one thread: a dispatch mode holds in the thread that entered it
             mock.patch("ganbench.planning.choice.cores", return_value=1),
-            mock.patch.object(torch.cuda, "empty_cache", return_value=None),
             mock.patch.object(gpus, "_cards", return_value=(gpus.Card("pretended", MEMORY, (9, 0)),)),
+            mock.patch.object(torch.cuda, "empty_cache", return_value=None),
+            mock.patch.object(torch.cuda, "CUDAGraph", Graph),
+            mock.patch.object(torch.cuda, "graph", Graph.capture),
+            mock.patch.object(torch.cuda, "Stream", Stream),
+            mock.patch.object(torch.cuda, "current_stream", return_value=default),
+            mock.patch.object(torch.cuda, "stream", contextlib.nullcontext),
+            mock.patch.object(torch.cuda, "device", contextlib.nullcontext),
+            mock.patch.object(torch.cuda, "synchronize", return_value=None),
             mock.patch.object(torch, "Generator", _Generator),
             mock.patch.object(torch.Tensor, "pin_memory", lambda self, *_: self.clone()),
-            _Operations(),
+            Operations(),
         ):
             yield
     finally:
@@ -139,13 +197,13 @@ def pretended_gpu() -> Iterator[None]:
 
 
 def _operation(func: Any, args: Any, kwargs: Any) -> Any:
-    out = _result(func, args, kwargs)
-    for record in recorders:
-        record(func, args, kwargs, out)
+    out, graph = _computed(func, args, kwargs), Graph.capturing
+    if graph is not None:
+        graph.take(func, args, kwargs, out)
     return out
 
 
-def _result(func: Any, args: Any, kwargs: Any) -> Any:
+def _computed(func: Any, args: Any, kwargs: Any) -> Any:
     name = func._schema.name
     leaves = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -154,6 +212,8 @@ def _result(func: Any, args: Any, kwargs: Any) -> Any:
     if not on_gpu and (asked is None or asked.type == "cpu"):
         return func(*args, **kwargs)
     _check_generator(name, leaves, asked or GPU)
+    if Graph.capturing is not None:
+        _check_capture(name, tensors, asked)
     if name in ("aten::_to_copy", "aten::to"):
         return _moved(func, args, kwargs, asked or tensors[0].device)
     if name == "aten::copy_":
@@ -215,6 +275,12 @@ def _check_devices(name: str, tensors: list[torch.Tensor]) -> None:
                 "Expected all tensors to be on the same device, but found at least two devices, "
                 f"cuda:0 and cpu! ({name})"
             )
+
+
+def _check_capture(name: str, tensors: list[torch.Tensor], asked: torch.device | None) -> None:
+    waits = name == "aten::_local_scalar_dense" or (asked or GPU).type == "cpu"
+    if waits or any(not isinstance(tensor, OnGpu) and tensor.dim() > 0 for tensor in tensors):
+        raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({name})")
 
 
 def _held(value: Any) -> Any:

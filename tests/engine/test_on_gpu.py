@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from run_cli import TOY, environment, ganbench_here
+from conftest import SLOW_TIMEOUT
+from own_process import LONGEST, cases_pass
+from run_cli import TOY, ganbench_here
 
 import ganbench
 
 HERE = Path(__file__).parent
-CASES = sorted(path.name for path in HERE.glob("on_pretended_gpu*.py"))
+FAULTS = HERE / "faults_on_pretended_gpu.py"
+CASES = [*sorted(HERE.glob("on_pretended_gpu*.py")), FAULTS]
 
 
-@pytest.mark.parametrize("cases", CASES)
+@pytest.mark.timeout(LONGEST)
+@pytest.mark.parametrize("cases", CASES, ids=lambda cases: cases.stem)
 def test_on_a_pretended_gpu(cases):
-    """In a process of its own: torch asks once, before its first gradient, which devices there are."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", cases]
-    done = subprocess.run(command, env=environment(), cwd=HERE, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout or "skipped" in done.stdout
+    cases_pass(cases)
+
+
+@pytest.mark.slow
+def test_all_faults_on_a_pretended_gpu():
+    cases_pass(FAULTS, "slow", timeout=SLOW_TIMEOUT)
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""Fifteen plugins, each wrong in a way of its own: what `ganbench plugins check` says, and no harm done."""
+"""Sixteen plugins, each wrong in a way of its own: what `ganbench plugins check` says, and no harm done."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ganbench.testing.subprocess import checked
 
 FOLDER = Path(__file__).parents[1] / "files" / "wrong_plugins"
 MAPPING = "no `if` on tensors"
+DEVICES = "keeps-nothing-on-the-cpu"
 WRONG = {
     "changes_the_batch": (
         "changes-nothing-in-place",
@@ -25,6 +26,11 @@ WRONG = {
         "loads",
         "ModuleNotFoundError: No module named 'no_such_package",
         "correct the code that raised it",
+    ),
+    "keeps_a_cpu_tensor": (
+        DEVICES,
+        "it keeps a tensor on the CPU: one of shape (2,), met in mul (keeps_a_cpu_tensor.py:21)",
+        "x.new_full",
     ),
     "leaks": (
         "reaches-only-the-mover",
@@ -60,12 +66,14 @@ WRONG = {
     "wrong_signature": ("loads", "Argument(s) {'config'} are declared in the hookimpl", "ganbench.hookspecs"),
 }
 """File -> (the check that catches it, what it saw, how to fix it)."""
+ALONE = ("imports-quietly", "imports-quickly", "mappable", "finite-at-extremes", DEVICES)
+"""Checks whose fault no other check sees."""
 FILES = [FOLDER / f"{name}.py" for name in WRONG]
 
 
-def test_there_are_fifteen():
+def test_there_are_sixteen():
     assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(WRONG)
-    assert len(WRONG) == 15
+    assert len(WRONG) == 16
 
 
 @needs_builtins
@@ -79,7 +87,14 @@ def test_a_wrong_plugin_fails_the_right_check(name):
     assert seen in failed[check]["seen"]
     assert fix in failed[check]["fix"]
     assert failed[check]["expected"].endswith(".")
-    if check in ("unknown-options", "imports-quietly", "imports-quickly", "mappable", "finite-at-extremes"):
+    if check in (
+        "unknown-options",
+        "imports-quietly",
+        "imports-quickly",
+        "mappable",
+        "finite-at-extremes",
+        DEVICES,
+    ):
         assert list(failed) == [check]
 
 
@@ -101,7 +116,7 @@ def test_wrong_plugins_are_listed(tmp_path):
 
 
 def test_an_unrelated_suite_is_as_without_them(tmp_path, monkeypatch):
-    """All fifteen are there; one prints, four do not load: the rows are the same, bit for bit."""
+    """All sixteen are there; one prints, four do not load: the rows are the same, bit for bit."""
     args = ("run", TOY, "--set", 'matrix.loss=["toy-loss"]', "--engine", "loop", "--json")
     assert ganbench_here(*args, "--out", tmp_path / "without").code == 0
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -134,7 +149,7 @@ def test_the_command(tmp_path):
     assert "seen: the discriminator's method gave a tensor of shape (8, 1)" in done.out
     assert "expected: Each player's method gives one number" in done.out
     assert "fix: return the mean over the batch" in done.out
-    assert done.out.splitlines()[-1].endswith("12 not tried")
+    assert done.out.splitlines()[-1].endswith("13 not tried")
 
 
 @pytest.fixture
