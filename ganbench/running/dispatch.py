@@ -17,7 +17,7 @@ from ganbench.storage.lock import FolderLock
 from ganbench.storage.records import StackConfig, part_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.suites.load import canonical
-from ganbench.text import stack_label
+from ganbench.text import printable, stack_label
 
 REFRESH_SECONDS = 60.0
 """Time between refreshes of the folder's lock: far below the age at which other hosts take it over."""
@@ -77,7 +77,7 @@ class Dispatcher:
         if why and why not in self.told:
             self.told.add(why)
             way = f"by the executor {engine['executor']}" if engine["mapper"] == "map" else "run by run"
-            self.watcher.warn(f"{stack_label(config['labels'])} trains {way}: {why}")
+            self.watcher.warn(printable(f"{stack_label(config['labels'])} trains {way}: {why}", 1000))
 
     def _settled(self, event: WorkerEvent, folder: StackFolder, config: StackConfig) -> SessionEvent:
         """The event for everyone else: failures have become rows."""
