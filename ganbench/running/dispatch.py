@@ -17,7 +17,7 @@ from ganbench.storage.lock import FolderLock
 from ganbench.storage.records import EngineRecord, StackConfig, part_of, way_of
 from ganbench.storage.stack_folder import StackFolder
 from ganbench.suites.load import canonical
-from ganbench.text import not_as_planned, stack_label
+from ganbench.text import not_as_planned, printable, stack_label
 
 REFRESH_SECONDS = 60.0
 """Time between refreshes of the folder's lock: far below the age at which other hosts take it over."""
@@ -78,7 +78,7 @@ class Dispatcher:
         sentence = not_as_planned("a stack is", way_of(engine), engine.get("planned", ""), engine["why"])
         if sentence not in self.told:
             self.told.add(sentence)
-            self.watcher.warn(sentence)
+            self.watcher.warn(printable(sentence, 1000))
 
     def _settled(self, event: WorkerEvent, folder: StackFolder, config: StackConfig) -> SessionEvent:
         """The event for everyone else: failures have become rows."""

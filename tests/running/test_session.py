@@ -257,7 +257,7 @@ def test_torchs_own_allocator_on_a_cpu_counts_as_out_of_memory(tmp_path):
 def test_an_executor_that_breaks_is_replaced_by_the_loop(tmp_path):
     plugin = tmp_path / "narrow.py"
     plugin.write_text(EXECUTOR.format(room=0, error="RuntimeError('no graph')", early=True))
-    done = run(tmp_path / "out", *ONE, *DOUBLE, "--engine", "narrow", "--plugin", plugin)
+    run(tmp_path / "out", *ONE, *DOUBLE, "--engine", "narrow", "--plugin", plugin)
     [config] = configs(tmp_path / "out")
     assert (config["engine"]["mapper"], config["engine"]["executor"]) == ("loop", "eager")
     assert config["engine"]["why"] == "the executor narrow failed: no graph"
