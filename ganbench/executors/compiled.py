@@ -56,7 +56,7 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
     never move, so it needs no guards on every call either.
     """
     import torch
-    from torch._guards import TracingContext, tracing
+    from torch._guards import TracingContext, detect_fake_mode, tracing
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx_inner
     from torch._inductor.decomposition import select_decomp_table
@@ -67,7 +67,7 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
     on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
     skinny = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
     # with a ShapeEnv, because without one Inductor does not keep compiled graphs on disk
-    fake = FakeTensorMode(shape_env=ShapeEnv())
+    fake = detect_fake_mode(tensors) or FakeTensorMode(shape_env=ShapeEnv())
     fakes = [fake.from_tensor(tensor, static_shapes=True) for tensor in tensors]
     with torch.no_grad(), fake, tracing(TracingContext(fake)), config.patch(_options(config)):
         # functionalised, every write becomes a copy at the end of the graph

@@ -55,8 +55,8 @@ def operations(program: Program, data: Data, values: tuple[Values, ...] = ({}, {
     """The whole in-place step of a stack, one run a mapping of swept values, as a graph of operations."""
     graphs: list[fx.GraphModule] = []
 
-    def keep(step: Callable[..., None], state: tuple[Tensor, ...], *_: Any) -> None:
-        graphs.append(traced(step, state))
+    def keep(step: Callable[..., None], written: tuple[Tensor, ...], read: tuple[Tensor, ...]) -> None:
+        graphs.append(traced(step, (*written, *read)))
 
     _prepare(program, data, values, SimpleNamespace(prepare=keep))
     return graphs[0]

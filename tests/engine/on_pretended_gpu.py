@@ -181,7 +181,7 @@ def test_a_step_that_waits_is_not_captured():
         x = torch.ones(2, device="cuda")
         for waits in (lambda x: x.sum().item(), lambda x: x.cpu(), lambda x: x.copy_(torch.zeros(2))):
             with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
-                UncompiledCudaGraph().prepare(waits, (x,))
+                UncompiledCudaGraph().prepare(waits, (x,), ())
 
 
 def test_a_run_that_dies_run_by_run_leaves_the_others_alone(toys, blob):
