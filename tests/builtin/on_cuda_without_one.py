@@ -22,7 +22,6 @@ from test_stacks import (
 from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import BadInput
 
-pytestmark = pytest.mark.usefixtures("world")
 QUICK = ("mlp-gan", "elbo", "spectral-norm", "adamw")
 """What is looked at by default."""
 CODED = (
@@ -35,6 +34,12 @@ CODED = (
     "symplectic",
 )
 """Techniques with operations that no model has: second derivatives, power iterations, translations."""
+
+
+@pytest.fixture(autouse=True)
+def without_gpu():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU, which need not be pretended")
 
 
 def of(names):
@@ -141,7 +146,27 @@ def test_faults_of_graphs_are_found():
 # -- Inductor's code: kernels of the GPU alone
 
 
+CALL = "def call(self, args):\n    triton_poi_fused__to_copy_add_0.run(arg0, buf0, 2)\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("cpp_fused_add_1(arg0, buf0)", "a kernel on the CPU"),
+        ("buf1 = empty_strided_cpu((2, ), (1, ), torch.float32)", "a buffer on the CPU"),
+        ("buf1.copy_(arg1, False)", "a copy between devices"),
+        ("buf1 = torch.ops.aten._to_copy.default(arg1, device='cpu')", "a copy between devices"),
+        ("zuf0 = buf0.item()", "a wait"),
+    ],
+)
+def test_faults_of_code_are_found(line, told):
+    assert faults_of_code(CALL) == []
+    (fault,) = faults_of_code(f"{CALL}    {line}\n")
+    assert fault.startswith(told)
+
+
 def runs_on_the_gpu_alone(made):
+    pytest.importorskip("triton")
     assert faults_of_code(code(*made)) == []
 
 

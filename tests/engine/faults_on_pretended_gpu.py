@@ -76,8 +76,8 @@ def suite(monkeypatch, tmp_path, without_page):
         before(StackWorker, "train", lambda _, path: fault.enter(StackFolder(path)))
         before(Compiled, "prepare", lambda *_: fault.at("preparation"))
         before(Graph, "replay", lambda *_: fault.at("step"))
+        before(Graph, "capture", lambda *_: fault.at("capture"))
         with pretended_gpu():
-            before(torch.cuda, "graph", lambda *_: fault.at("capture"))
             short = ("--set", "defaults.steps=6", "--set", "defaults.evaluate.every=3")
             one_loss = ("--set", 'matrix.loss=["toy-loss"]')
             done = ganbench_here("run", TOY, "--device", "cuda", *short, *one_loss, "--out", tmp_path)

@@ -1,4 +1,4 @@
-"""Tests on a pretended GPU, where all that needs CUDA itself fails. `test_on_gpu.py` runs them."""
+"""Tests on a pretended GPU. `test_on_gpu.py` runs them."""
 
 from __future__ import annotations
 
