@@ -14,6 +14,7 @@ from ganbench.errors import BadInput, Problem, nearest
 
 # type checkers and editors see these imports; at run time `__getattr__` makes them
 if TYPE_CHECKING:
+    from ganbench.cache import cache_folder
     from ganbench.components.base import bind
     from ganbench.components.data import Data, Dataset, DataSpec
     from ganbench.components.game_view import GameView
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         Technique,
     )
     from ganbench.components.optimizers import SGD, Adam
-    from ganbench.engine.data import cache_folder
     from ganbench.game import Batch, Flow, GradientField, Joint, Objective, Out, Play, Turn
     from ganbench.game.compute_once import compute_once
     from ganbench.game.draws import Draw, isolated_rng, stream
@@ -94,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "cache": ("cache_folder",),
     "components.base": ("bind",),
     "components.data": (
         "Data",
@@ -116,7 +117,6 @@ _HOMES = {
         "Adam",
         "SGD",
     ),
-    "engine.data": ("cache_folder",),
     "game": (
         "Batch",
         "Flow",

@@ -13,7 +13,7 @@ from benchmarks.collapse.battery import Battery
 from benchmarks.collapse.page import Part, page
 from benchmarks.collapse.subjects import SUBJECTS
 from benchmarks.collapse.verdicts import METRICS, judged
-from ganbench.engine.data import cache_folder
+from ganbench.cache import cache_folder
 from ganbench.errors import BadInput, nearest
 from ganbench.plugins.discovery import discover
 

@@ -11,9 +11,7 @@ from ganbench.components.data import Data
 from ganbench.engine.mappable import why_not_mappable
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs, Trainer, is_out_of_memory, one_by_one
-from ganbench.errors import BadInput
 from ganbench.executors import executors_from
-from ganbench.game.draws import CHUNK
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import StackConfig
 from ganbench.storage.stack_folder import StackFolder
@@ -34,9 +32,6 @@ class TrainerBuilder:
 
     def build(self) -> Trainer:
         """The trainer, at step 0."""
-        begun = self.config["engine"]["chunk"]
-        if begun != CHUNK:  # what is drawn depends on the chunk's length
-            raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
         mapped = self._mapped() if self.config["engine"]["mapper"] == "map" else None
         return mapped or one_by_one(self.program, self.runs, self.data, self.device)
 

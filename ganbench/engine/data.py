@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -34,12 +33,6 @@ def data_root() -> Path | None:
     """Where data files may lie: the folder that GANBENCH_DATA names, if it is set."""
     named = os.environ.get("GANBENCH_DATA")
     return Path(named) if named else None
-
-
-def cache_folder() -> Path:
-    """For results worth computing once: the folder that GANBENCH_CACHE names, or the user's cache."""
-    named = os.environ.get("GANBENCH_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("ganbench")
 
 
 class Sources:

@@ -8,8 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganbench.cache import cache_folder
 from ganbench.components.data import Data
-from ganbench.engine.data import cache_folder, cached, digest
+from ganbench.engine.data import cached, digest
 from ganbench.engine.extractors import extractor_of
 from ganbench.engine.tables import as_float
 from ganbench.errors import BadInput

@@ -11,7 +11,6 @@ import torch
 
 from ganbench.errors import BadInput, nearest
 from ganbench.executors import CUDA_EXECUTORS
-from ganbench.game.draws import CHUNK
 from ganbench.planning import cost
 from ganbench.planning.cost import Cost
 from ganbench.plugins.discovery import Catalogue
@@ -58,7 +57,6 @@ class Choice:
             "executor": self.executor,
             "device": settings.device,
             "size": size,
-            "chunk": CHUNK,
             "threads": 1,
         }
 

@@ -179,7 +179,6 @@ def _rounding(engine: EngineRecord, mapped: bool) -> dict[str, str | int]:
         "mapper": engine["mapper"],
         "executor": engine["executor"],
         "device": engine["device"],
-        "chunk": engine["chunk"],
     }
     # Runs that are stepped as one share their kernels, whose order of summation depends on how many they are.
     return {**settings, "size": engine["size"]} if mapped else settings

@@ -70,7 +70,6 @@ class EngineRecord(TypedDict):
     executor: str
     device: str
     size: int
-    chunk: int
     threads: int
     why: NotRequired[str]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from ganbench.engine.sampling import Sampler
-from ganbench.game.draws import stream
 from ganbench.testing.case import Case, Trial
 from ganbench.testing.findings import NotTried, Remark, Unmet, check
 from ganbench.testing.untouched import generators_untouched, same
@@ -91,7 +90,7 @@ def _random(trial: Trial) -> bool:
 
 
 def _sample_batch(trial: Trial) -> dict[str, torch.Tensor]:
-    draws = Sampler(trial.program).draws(SAMPLES, stream("cpu", 0, "kit"))
+    draws = Sampler(trial.program).draws(SAMPLES, 0, "kit")
     return {**trial.view.sample_batch(SAMPLES), **draws}
 
 

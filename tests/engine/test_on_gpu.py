@@ -12,14 +12,15 @@ from run_cli import TOY, environment, ganbench_here
 
 import ganbench
 
-CASES = Path(__file__).with_name("on_pretended_gpu.py")
+CASES = ("on_pretended_gpu.py", "on_pretended_gpu_draws.py")
 
 
-def test_on_a_pretended_gpu():
+@pytest.mark.parametrize("cases", CASES)
+def test_on_a_pretended_gpu(cases):
     """In a process of its own: torch asks once, before its first gradient, which devices there are."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(CASES)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", cases]
     done = subprocess.run(
-        command, env=environment(), cwd=CASES.parent, capture_output=True, text=True, timeout=280
+        command, env=environment(), cwd=Path(__file__).parent, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout or "skipped" in done.stdout
