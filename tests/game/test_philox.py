@@ -1,4 +1,4 @@
-"""Random words by the published answers, normals by scipy's quantiles, and every way to draw by every other."""
+"""Random words by the published answers, normals by scipy's quantiles, each way to draw by the others."""
 
 from __future__ import annotations
 
@@ -102,6 +102,22 @@ def test_pieces_are_the_whole(monkeypatch):
     assert torch.equal(tensors.drawn(*arguments), whole)
 
 
+def test_where_fusing_fails_the_numbers_are_the_same(monkeypatch):
+    tried = []
+
+    def fails(*arguments):
+        tried.append(arguments)
+        raise RuntimeError("no Triton")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fails)
+    fused = tensors._fused.__wrapped__()
+    arguments = ("normal", torch.float32, KEYS, torch.arange(2), torch.arange(3))
+    for _ in range(2):
+        drawn = fused(*arguments, torch.from_numpy(tensors.table()))
+        assert torch.equal(drawn, tensors.numbers(*arguments, torch.from_numpy(tensors.table())))
+    assert len(tried) == 1  # once is enough
+
+
 @pytest.fixture
 def no_library(monkeypatch, tmp_path):
     """No library in the cache, and none loaded, before and after."""
@@ -163,7 +179,7 @@ def test_normals_are_the_quantiles_everywhere():
     # 257 words in each segment: its ends and between; all words where it has fewer
     places = normal_table.tails(np.linspace(0, 1, 257))
     words = torch.from_numpy(np.unique(np.clip(places, 0, WORD).astype(np.int64))) | 1
-    assert len(words) > 400_000
+    assert len(words) > 300_000
     errors = np.abs(normals(words) - exact(words))
     assert errors.max() < 6e-11
     # near 0, where numbers are close together: a fiftieth of their distance
@@ -173,7 +189,7 @@ def test_normals_are_the_quantiles_everywhere():
 def test_the_largest_normals():
     words = torch.arange(1000)
     assert np.abs(normals(words) - exact(words)).max() < 6e-11
-    assert normals(words[:2]).tolist() == pytest.approx([6.33835, -6.33835], abs=1e-5)
+    assert normals(words[:2]).tolist() == pytest.approx([6.337958, -6.337958], abs=1e-5)
 
 
 def test_normals_are_symmetric():

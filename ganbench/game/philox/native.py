@@ -34,8 +34,7 @@ def drawn(
     distribution: Distribution, keys: Tensor, steps: range, count: int, dtype: torch.dtype
 ) -> Tensor | None:
     """As `ganbench.game.philox.drawn`; None where C cannot draw."""
-    # a tensor of another class, such as those that are traced, has no memory that C could fill
-    if keys.device.type != "cpu" or type(keys) is not Tensor or type(torch.empty(0)) is not Tensor:
+    if keys.device.type != "cpu" or not tensors.is_plain(keys):
         return None
     library = _library()
     return None if library is None else _filled(library, distribution, keys, steps, count, dtype)

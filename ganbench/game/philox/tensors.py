@@ -50,7 +50,14 @@ def _part(distribution: Distribution, keys: Tensor, steps: Tensor, blocks: int, 
     block = torch.arange(blocks, device=keys.device)
     # not kept as a tensor: made while a step is traced, it would stay one without numbers
     coefficients = torch.from_numpy(table()).to(keys.device)
-    return _quickest(keys.device.type)(distribution, dtype, keys, steps, block, coefficients)
+    # one kernel on a GPU, where launching a hundred would cost more than they do
+    quickest = _fused() if keys.is_cuda and is_plain(keys) else numbers
+    return quickest(distribution, dtype, keys, steps, block, coefficients)
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it has memory that a kernel could read: tensors that are traced are of another class."""
+    return type(tensor) is Tensor and type(torch.empty(0)) is Tensor
 
 
 def numbers(
@@ -113,23 +120,27 @@ _Numbers = Callable[[Distribution, torch.dtype, Tensor, Tensor, Tensor, Tensor],
 
 
 @cache
-def _quickest(device: str) -> _Numbers:
-    """One fused kernel on a GPU, where launching a hundred would cost more than they do; else as it is."""
-    return _fused() if device == "cuda" else numbers
-
-
 def _fused() -> _Numbers:
-    """Compiled for any shape; as it is from the first failure on."""
+    """`numbers`, compiled for any shape; from the first failure on as it is."""
     compiled = torch.compile(numbers, dynamic=True)
     failed = False
 
-    def quickly(*arguments: object) -> Tensor:
+    def quickly(
+        distribution: Distribution,
+        dtype: torch.dtype,
+        keys: Tensor,
+        steps: Tensor,
+        block: Tensor,
+        table: Tensor,
+    ) -> Tensor:
         nonlocal failed
         if not failed:
             try:
-                return compiled(*arguments)
-            except Exception:  # no compiler, no Triton, …: the numbers are the same without
+                return compiled(distribution, dtype, keys, steps, block, table)
+            except torch.OutOfMemoryError:  # no fault of the compiler
+                raise
+            except Exception:  # no Triton, no compiler, …: the numbers are the same without
                 failed = True
-        return numbers(*arguments)
+        return numbers(distribution, dtype, keys, steps, block, table)
 
     return quickly
