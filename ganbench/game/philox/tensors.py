@@ -131,16 +131,16 @@ def _fused() -> _Numbers:
         keys: Tensor,
         steps: Tensor,
         block: Tensor,
-        table: Tensor,
+        coefficients: Tensor,
     ) -> Tensor:
         nonlocal failed
         if not failed:
             try:
-                return compiled(distribution, dtype, keys, steps, block, table)
+                return compiled(distribution, dtype, keys, steps, block, coefficients)
             except torch.OutOfMemoryError:  # no fault of the compiler
                 raise
             except Exception:  # no Triton, no compiler, …: the numbers are the same without
                 failed = True
-        return numbers(distribution, dtype, keys, steps, block, table)
+        return numbers(distribution, dtype, keys, steps, block, coefficients)
 
     return quickly
