@@ -66,8 +66,9 @@ def page() -> str:
     return (
         "# Draws against torch's generators\n\n"
         f"Made by `python -m benchmarks.speed.draws` on {facts['processor']}, one thread, "
-        f"torch {facts['torch']}. A chunk of {CHUNK} steps for {RUNS} runs of batch {BATCH}, float32: its time over that of torch's "
-        "generators (below 1: quicker). Medians of rounds, with the extremes in brackets.\n\n"
+        f"torch {facts['torch']}. The time of a chunk of {CHUNK} steps for {RUNS} runs of batch {BATCH}, "
+        "float32, over that of torch's generators (below 1: quicker). Medians of rounds, with the extremes "
+        "in brackets.\n\n"
         f"{markdown_table(head, rows)}\n"
     )
 

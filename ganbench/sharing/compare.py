@@ -69,7 +69,6 @@ class _Frames:
 
     def __init__(self, folder: StackFolder) -> None:
         self._runs, self._evals, self._traces = folder.runs(), folder.evals(), folder.traces()
-        self._on_gpu = folder.config()["engine"]["device"] != "cpu"
 
     def of(self, run: int) -> _Rows:
         """The rows of the run with that index."""
@@ -80,7 +79,7 @@ class _Frames:
         # text again: categories of two stacks may differ, and then compare as unequal
         trace = traces.astype({"player": str}).set_index(["step", "player"]).sort_index()
         row = cast("RunRow", self._runs.iloc[run].to_dict())
-        return _Rows(row, evals.set_index(point).sort_index(), trace, self._on_gpu)
+        return _Rows(row, evals.set_index(point).sort_index(), trace)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,6 @@ class _Rows:
     row: RunRow
     values: pd.DataFrame
     trace: pd.DataFrame
-    on_gpu: bool
 
     def differs(self, other: _Rows) -> str:
         """The first thing in which the two differ; empty where they are equal, NaN to NaN."""
@@ -126,9 +124,8 @@ def _where(theirs: pd.DataFrame, ours: pd.DataFrame) -> str:
 
 
 def _start(theirs: _Rows, ours: _Rows) -> str:
-    """Why the first steps do not agree; empty where they do, or where the draws are not the same ones."""
-    # from one seed, torch draws other numbers on a GPU than on a CPU
-    if theirs.on_gpu != ours.on_gpu or theirs.trace.empty or ours.trace.empty:
+    """Why the first steps do not agree; empty where they do."""
+    if theirs.trace.empty or ours.trace.empty:
         return ""
     first = [step for step in theirs.trace.index.intersection(ours.trace.index) if step[0] <= FIRST]
     losses, again = (rows.trace.loc[first, "loss"].to_numpy(dtype=np.float64) for rows in (theirs, ours))
