@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -79,7 +81,8 @@ def _library() -> ctypes.CDLL | None:
 
 def _compiled(flags: list[str]) -> Path:
     """The library's file, from the cache or made now."""
-    what = _SOURCE.read_bytes() + " ".join(flags).encode()
+    # several kinds of machine may share the cache
+    what = _SOURCE.read_bytes() + " ".join([sys.platform, platform.machine(), *flags]).encode()
     path = cache_folder() / f"philox-{hashlib.sha256(what).hexdigest()[:16]}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
