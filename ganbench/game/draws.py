@@ -104,7 +104,8 @@ def draw_steps(
 @lru_cache(maxsize=256)
 def _keys(seeds: tuple[int, ...], role: str, name: str) -> np.ndarray:
     """The two 32-bit words of each seed's key: kept, as every chunk asks for them."""
-    hashes = np.array([_hash(repr((seed, role, name))) for seed in seeds], dtype=np.uint64)
+    # numpy's integers are written otherwise, so `int`
+    hashes = np.array([_hash(repr((int(seed), role, name))) for seed in seeds], dtype=np.uint64)
     return np.stack([hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32)], axis=1).astype(np.int64)
 
 

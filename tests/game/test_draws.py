@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from toys import variant
 
 from ganbench.engine.program import Program
+from ganbench.game import draws
 from ganbench.game.draws import CHUNK, Draw, Order, draw, draw_steps, isolated_rng, stream
 
 CPU = torch.device("cpu")
@@ -58,6 +60,13 @@ def test_a_draw_does_not_depend_on_others():
     with_another = chunk((1,), declared=declared)
     assert torch.equal(with_another["noise"], chunk((1,))["noise"])
     assert not (with_another["noise"] == with_another["another"]).any()
+
+
+def test_a_seed_may_be_numpys():
+    drawn = draw_steps(DECLARED, (np.int64(12345),), "turn0", range(2), torch.float32, CPU)
+    draws._keys.cache_clear()  # equal seeds are one there
+    again = draw_steps(DECLARED, (12345,), "turn0", range(2), torch.float32, CPU)
+    assert all(torch.equal(drawn[name], again[name]) for name in DECLARED)
 
 
 def test_nothing_may_be_drawn():
