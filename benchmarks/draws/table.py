@@ -3,7 +3,7 @@
 Another table is another generator: every result changes. The committed file counts, not this script: with
 another version of scipy, the last digit of a coefficient may be another one.
 
-A word tells the probability q of a tail, in units of 2^-33. Row 64 L + k of the table is for q from
+A word gives the probability q of a tail, in units of 2^-33. Row 64 L + k of the table is for q from
 (1 + k/64) 2^L to (1 + (k + 1)/64) 2^L. It holds a cubic polynomial, lowest power first: at the place within
 the segment, from 0 to 1, it gives the normal quantile in units of 2^-40. It equals the quantile at the four
 Chebyshev points of the segment.

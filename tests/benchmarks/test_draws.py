@@ -17,7 +17,7 @@ def test_shares_of_torchs_time():
     assert by_tensors.median > 0
 
 
-def test_the_page_tells_every_measure():
+def test_the_page_has_every_measure():
     measured = quality.measured(1)
     page = quality.page(measured)
     assert f"{quality.SEEDS * quality.STEPS * quality.COUNT:,} draws" in page

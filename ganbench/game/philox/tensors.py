@@ -27,7 +27,7 @@ _FACTORS = (0xD2511F53 - 2**32, 0xCD9E8D57 - 2**32)
 SEGMENTS = 6
 """Octaves of the tail are cut into 2 to this many segments."""
 PLACE = 31 - SEGMENTS
-"""Bits that tell the place within a segment."""
+"""Bits of the place within a segment."""
 FRACTION = 40
 """Normals are counted in units of 2 to minus this."""
 TABLE = Path(__file__).with_name("normal_table.npy")
