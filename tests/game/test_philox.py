@@ -98,7 +98,7 @@ def test_inductor_draws_what_tensors_do(distribution, dtype):
 def test_pieces_are_the_whole(monkeypatch):
     arguments = ("normal", KEYS, range(7), 9, torch.float32)
     whole = tensors.drawn(*arguments)
-    monkeypatch.setitem(tensors._AT_ONCE, "cpu", 1)
+    monkeypatch.setattr(tensors, "_ON_CPU", 1)
     assert torch.equal(tensors.drawn(*arguments), whole)
 
 
@@ -156,6 +156,8 @@ def test_what_is_traced_is_drawn_by_tensors():
     with torch._subclasses.FakeTensorMode():
         drawn = philox.drawn("normal", torch.zeros((2, 2), dtype=torch.int64), range(3), 5, torch.float32)
         assert (drawn.shape, drawn.dtype) == ((3, 2, 5), torch.float32)
+    on_meta = philox.drawn("normal", KEYS.to("meta"), range(3), 5, torch.float32)
+    assert (on_meta.shape, on_meta.device.type) == ((3, 3, 5), "meta")
     real = philox.drawn("normal", KEYS, range(3), 5, torch.float32)
     assert torch.equal(real, tensors.drawn("normal", KEYS, range(3), 5, torch.float32))
 

@@ -33,14 +33,15 @@ FRACTION = 40
 TABLE = Path(__file__).with_name("normal_table.npy")
 """Coefficients of the segments' polynomials, 2048 x 4 int64; `python -m benchmarks.draws.table` makes it."""
 
-_AT_ONCE = {"cpu": 2**13, "cuda": 2**22}
-"""Blocks. On a CPU, what is worked on then fits its cache; on a GPU, it fits beside the networks."""
+_ON_CPU, _ELSEWHERE = 2**13, 2**22
+"""Blocks at once: on a CPU, they fit its cache; on a GPU, they fit beside the networks."""
 
 
 def drawn(distribution: Distribution, keys: Tensor, steps: range, count: int, dtype: torch.dtype) -> Tensor:
     """As `ganbench.game.philox.drawn`."""
     blocks = -(-count // 4)
-    together = max(1, _AT_ONCE[keys.device.type] // max(1, len(keys) * blocks))
+    at_once = _ON_CPU if keys.device.type == "cpu" else _ELSEWHERE
+    together = max(1, at_once // max(1, len(keys) * blocks))
     every = torch.arange(steps.start, steps.stop, device=keys.device)
     parts = [_part(distribution, keys, part, blocks, dtype) for part in every.split(together)]
     return torch.cat(parts)[:, :, :count].contiguous()
