@@ -178,7 +178,7 @@ import torch
 from ganbench.plugins import discovery
 from ganbench.engine.program import Program
 from ganbench.engine.sampling import Sampler
-from ganbench.game.draws import draw, stream
+from ganbench.game.draws import draw
 from ganbench.executors import Eager
 from ganbench.engine.trainers import Looped, Mapped, Runs, unstacked
 
@@ -197,7 +197,7 @@ cpu = torch.device("cpu")
 looped, mapped = Looped(program, runs, data, cpu), Mapped(program, runs, data, cpu, Eager())
 
 def distance(joint, buffers):
-    noise = draw(program.model.sample_draws(program.spec, 500), stream("cpu", 9), program.dtype)
+    noise = draw(program.model.sample_draws(program.spec, 500), 9, "noise", program.dtype)
     return float((Sampler(program).sample(joint, buffers, noise).mean(0) - data.test.mean(0)).norm())
 
 start = program.initial(0, runs.values[0])

@@ -13,9 +13,7 @@ from ganbench.engine.data import Sources, on_device
 from ganbench.engine.mappable import why_not_mappable
 from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs, Trainer, is_out_of_memory, one_by_one
-from ganbench.errors import BadInput
 from ganbench.executors import executors_from
-from ganbench.game.draws import CHUNK
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import EngineRecord, StackConfig, VariantConfig
 from ganbench.suites.load import canonical, structure
@@ -68,9 +66,6 @@ class Builder:
     def structure(self, config: StackConfig) -> Structure:
         """The structure of a stack, with its program and data."""
         engine, variant = config["engine"], config["variants"][0]
-        if engine["chunk"] != CHUNK:  # what is drawn depends on the chunk's length
-            begun = engine["chunk"]
-            raise BadInput(f"this stack was begun with chunks of {begun} steps, not {CHUNK}: train it anew")
         key = _key(config, self._catalogue)
         if self._last is None or self._last.key != key:
             self.forget()  # first, so that its memory is free

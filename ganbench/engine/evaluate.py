@@ -109,7 +109,7 @@ class Evaluator:
         seed, single = self._runs.seeds[run], unstacked(state, run)
         *_, (_, joint) = self._points(single, self._runs.values[run])  # averaged weights if there are any
         rows = _held_out(self._data, n, self._program.dtype)
-        batch = rows | self._sampler.draws(n, stream(self._data.test.device, seed, "sheet"))
+        batch = rows | self._sampler.draws(n, seed, "sheet", self._data.test.device)
         samples = self._sampler.sample(joint, single.buffers, batch)
         if samples.dim() == 4 and "reconstruction" in self._program.model.shows:
             inspected = self._sampler.inspect(joint, single.buffers, batch)
@@ -175,7 +175,7 @@ class _Point:
         self._sampler, self._data, self._at = Sampler(program), data, at
         self._rows, self._distinct, self._features = rows, distinct, features
         self._device = data.test.device
-        draws = self._sampler.draws(len(rows["data"]), self._stream("evaluate"))
+        draws = self._draws(len(rows["data"]), "evaluate")
         samples = self._sampler.sample(at.joint, at.buffers, rows | draws)
         self._of_samples = PointFeatures(features, samples)
         self._view = PlayedGame(program, at.values, data, at.joint, at.buffers, at.seed, at.step)
@@ -188,7 +188,8 @@ class _Point:
             data=self._data,
             real=recorder.real,
             features=recorder.features,
-            generator=self._stream("metric", metric.name),  # whatever other metrics draw
+            # a stream of its own, whatever other metrics draw
+            generator=stream(self._device, self._at.seed, "metric", metric.name, self._at.step),
             point=self._at.joint,
             given=self._rows,
             inspected=lambda: self._inspected,
@@ -201,12 +202,12 @@ class _Point:
     @cached_property
     def _inspected(self) -> Mapping[str, Tensor]:
         """What the model shows, made when a metric first asks for it; few do."""
-        draws = self._sampler.draws(len(self._distinct["data"]), self._stream("inspect"))
+        draws = self._draws(len(self._distinct["data"]), "inspect")
         shows = self._sampler.inspect(self._at.joint, self._at.buffers, self._distinct | draws)
         return {**shows, **{f"given/{name}": table for name, table in self._distinct.items()}}
 
-    def _stream(self, *role: str) -> torch.Generator:
-        return stream(self._device, self._at.seed, *role, self._at.step)
+    def _draws(self, n: int, role: str) -> dict[str, Tensor]:
+        return self._sampler.draws(n, self._at.seed, role, self._device, self._at.step)
 
 
 def _held_out(data: Data, n: int, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -57,12 +57,12 @@ class PlayedGame(GameView):
     def batch(self, part: str = "train", index: int = 0) -> dict[str, Tensor]:
         """A batch of the program's size from "train" or "test"; the same for the same part and index."""
         program = self._program
-        return self._drawn(_TABLES[part](self._data), program.draws(), program.batch_size, part, index)
+        return self._drawn(_TABLES[part](self._data), program.draws(), program.batch_size, f"{part}/{index}")
 
     def sample_batch(self, n: int) -> dict[str, Tensor]:
         """What n samples are made of: draws, and held-out rows; always the same."""
         declared = self._program.model.sample_draws(self._program.spec, n)
-        return self._drawn(held_out_tables(self._data), declared, n, "sample", n)
+        return self._drawn(held_out_tables(self._data), declared, n, f"sample/{n}")
 
     def flow(self, joint: Joint, batch: Batch) -> Flow:
         """Losses, gradients and probes of all players at `joint`."""
@@ -100,16 +100,15 @@ class PlayedGame(GameView):
     def _training_nets(self, joint: Joint) -> Nets:
         return Nets(self._program.modules, self.parameters(joint), self._buffers)
 
-    def _drawn(self, tables: Batch, declared: Mapping[str, Draw], n: int, *role: object) -> dict[str, Tensor]:
+    def _drawn(self, tables: Batch, declared: Mapping[str, Draw], n: int, role: str) -> dict[str, Tensor]:
         """n rows of the tables, those of one order together, and the declared draws."""
-        device, key = self._data.test.device, ("view", *role, self._step)
-        # Rows on the CPU, draws on the device: those are the generators that training uses, too.
-        generator = stream("cpu", self._seed, *key, "rows")
+        device, role = self._data.test.device, f"view/{role}"
+        generator = stream("cpu", self._seed, role, self._step, "rows")
         rows = {
             order: torch.randint(size, (n,), generator=generator) for order, size in sizes(tables).items()
         }
         chosen = {name: table.to(device) for name, table in picked(tables, rows).items()}
-        draws = draw(declared, stream(device, self._seed, *key, "draws"), self._program.dtype)
+        draws = draw(declared, self._seed, role, self._program.dtype, device, self._step)
         every = {order.index: torch.arange(n, device=device) for order in rows}
         step = torch.tensor(self._step, device=device)
         batch = batch_of(draws | every, chosen, step, self._program.dtype)

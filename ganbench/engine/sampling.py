@@ -24,10 +24,12 @@ class Sampler:
         parameters = self.program.layout.parameters(joint)
         return Nets(self.program.sampling_modules, parameters, buffers, moving=False)
 
-    def draws(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def draws(
+        self, n: int, seed: int, role: str, device: torch.device | str = "cpu", step: int = 0
+    ) -> dict[str, Tensor]:
         """The random tensors that n samples are made of."""
         declared = self.program.model.sample_draws(self.program.spec, n)
-        return draw(declared, generator, self.program.dtype)
+        return draw(declared, seed, role, self.program.dtype, device, step)
 
     def sample(self, joint: Joint, buffers: Named, batch: Batch) -> Tensor:
         """Generated samples, n x shape."""

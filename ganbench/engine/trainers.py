@@ -20,7 +20,7 @@ from ganbench.components.kinds import Executor
 from ganbench.engine.program import Program, Values
 from ganbench.engine.tables import batch_of, order_of, sizes, training_tables
 from ganbench.game import Batch
-from ganbench.game.draws import CHUNK, Order, draw_chunk
+from ganbench.game.draws import CHUNK, Order, draw_steps
 from ganbench.game.probes import Seen, Value, row, rows
 from ganbench.game.step import ALONE, State, Step
 
@@ -95,13 +95,13 @@ class Trainer(ABC):
         """One mapping a turn: role -> CHUNK x runs x shape."""
         turns, program = len(self.program.turns), self.program
         # Every turn reads a batch of its own, so an epoch advances by `turns` batches a step.
-        first = chunk * CHUNK * turns
+        steps = range(chunk * CHUNK, (chunk + 1) * CHUNK)
         orders = {
-            index: torch.stack([one.indices(first, CHUNK * turns) for one in runs], dim=1)
+            index: torch.stack([one.indices(steps.start * turns, CHUNK * turns) for one in runs], dim=1)
             for index, runs in self._orders.items()
         }
         return [
-            draw_chunk(self._declared, self.runs.seeds, f"turn{turn}", chunk, self.device, program.dtype)
+            draw_steps(self._declared, self.runs.seeds, f"turn{turn}", steps, program.dtype, self.device)
             | self._rows({index: order[turn::turns].contiguous() for index, order in orders.items()})
             for turn in range(turns)
         ]

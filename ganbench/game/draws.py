@@ -1,27 +1,35 @@
-"""Randomness as data: every random number of a run comes from a stream keyed by (seed, role, block).
+"""Randomness as data: every random number of a run is a function of its seed, role, step and place.
 
-A stream depends on nothing else: not on the neighbours in a stack, not on how the step is executed, not
-on where training was interrupted. So nothing random is ever saved, and any block can be drawn anew.
+It depends on nothing else: not on the neighbours in a stack, not on how or on which device the step is
+executed, not on where training was interrupted. So nothing random is ever saved, and any step can be drawn
+anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ganbench.game import philox
+from ganbench.game.philox import Distribution
+
 CHUNK = 64
-"""Training steps drawn at once. Part of every stream's meaning: changing it changes results.
+"""Training steps drawn at once. No result depends on it.
 
 One call for 64 steps makes drawing cheap even for small networks, and 64 steps of latents still fit beside
-large ones. No random state is saved: a resumed run draws its chunk anew.
+large ones.
 """
+_SMALL_EPOCH = 64
+"""Batches drawn at once from a table smaller than a batch. Changing it changes such orders, and results."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +40,21 @@ class Draw:
     """
 
     shape: tuple[int, ...]
-    distribution: Literal["normal", "uniform"] = "normal"
+    distribution: Distribution = "normal"
 
 
 def stream(device: torch.device | str, seed: int, *role: object) -> torch.Generator:
-    """The generator of one stream."""
+    """A generator of torch's, for what draws by one: data sets, orders, metrics.
+
+    On a GPU, what it draws depends on the model of the card.
+    """
     text = "/".join(map(str, (seed, *role)))
     # hashed, so that streams of neighbouring seeds have nothing in common; 63 bits, which all generators take
-    key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
-    return torch.Generator(device).manual_seed(key)
+    return torch.Generator(device).manual_seed(_hash(text) >> 1)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 _GLOBAL = threading.RLock()
@@ -58,30 +72,45 @@ def isolated_rng(seed: int, *role: object) -> Iterator[None]:
 
 
 def draw(
-    declared: Mapping[str, Draw], generator: torch.Generator, dtype: torch.dtype, lead: tuple[int, ...] = ()
-) -> dict[str, Tensor]:
-    """All declared tensors from one stream, in the order of their names, each lead x shape."""
-    # sorted, so that the order in which a model lists its draws is not part of the stream
-    return {name: _one(declared[name], generator, dtype, lead) for name in sorted(declared)}
-
-
-def _one(declared: Draw, generator: torch.Generator, dtype: torch.dtype, lead: tuple[int, ...]) -> Tensor:
-    sampler = torch.randn if declared.distribution == "normal" else torch.rand
-    return sampler((*lead, *declared.shape), generator=generator, dtype=dtype, device=generator.device)
-
-
-def draw_chunk(
     declared: Mapping[str, Draw],
-    seeds: Sequence[int],
+    seed: int,
     role: str,
-    chunk: int,
-    device: torch.device,
     dtype: torch.dtype,
+    device: torch.device | str = "cpu",
+    step: int = 0,
 ) -> dict[str, Tensor]:
-    """CHUNK steps of draws for several runs: each tensor is CHUNK x len(seeds) x shape."""
-    # run by run, not all at once: a run's draws must not depend on which others are in its stack
-    runs = [draw(declared, stream(device, seed, role, chunk), dtype, (CHUNK,)) for seed in seeds]
-    return {name: torch.stack([run[name] for run in runs], dim=1) for name in declared}
+    """All declared tensors of one run and step."""
+    drawn = draw_steps(declared, (seed,), role, range(step, step + 1), dtype, device)
+    return {name: tensor[0, 0] for name, tensor in drawn.items()}
+
+
+def draw_steps(
+    declared: Mapping[str, Draw],
+    seeds: tuple[int, ...],
+    role: str,
+    steps: range,
+    dtype: torch.dtype,
+    device: torch.device | str,
+) -> dict[str, Tensor]:
+    """All declared tensors of several runs and steps: each is steps x seeds x shape."""
+    return {
+        name: philox.drawn(
+            one.distribution,
+            torch.from_numpy(_keys(seeds, role, name)).to(device),
+            steps,
+            math.prod(one.shape),
+            dtype,
+        ).view(len(steps), len(seeds), *one.shape)
+        for name, one in declared.items()
+    }
+
+
+@lru_cache(maxsize=256)
+def _keys(seeds: tuple[int, ...], role: str, name: str) -> np.ndarray:
+    """The two 32-bit words of each seed's key: kept, as every chunk asks for them."""
+    # numpy's integers are written otherwise, so `int`
+    hashes = np.array([_hash(repr((int(seed), role, name))) for seed in seeds], dtype=np.uint64)
+    return np.stack([hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32)], axis=1).astype(np.int64)
 
 
 class Order:
@@ -97,7 +126,7 @@ class Order:
         self._cached: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def indices(self, first: int, count: int) -> Tensor:
-        """Sample numbers (int64, count x batch) of the batches first, first + 1, …"""
+        """Sample numbers (count x batch) of the batches first, first + 1, …"""
         rows = []
         last = first + count
         while first < last:
@@ -108,16 +137,19 @@ class Order:
 
     @property
     def _batches_an_epoch(self) -> int:
-        # A data set smaller than a batch has no epoch: CHUNK batches at a time are drawn in its place.
-        return max(self.size // self.batch, CHUNK if self.size < self.batch else 1)
+        # A data set smaller than a batch has no epoch: so many batches are drawn in its place.
+        return _SMALL_EPOCH if self.size < self.batch else self.size // self.batch
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._cached[0] != epoch:
             generator = stream("cpu", self.seed, self.role, epoch)  # on every device the same order
             shape = (self._batches_an_epoch, self.batch)
+            # half the memory, for the same numbers
+            dtype = torch.int32 if self.size < 2**31 else torch.int64
             if self.size < self.batch:
-                order = torch.randint(self.size, shape, generator=generator)
+                order = torch.randint(self.size, shape, generator=generator, dtype=dtype)
             else:
-                order = torch.randperm(self.size, generator=generator)[: shape[0] * shape[1]].view(shape)
+                order = torch.randperm(self.size, generator=generator, dtype=dtype)
+                order = order[: shape[0] * shape[1]].view(shape)
             self._cached = (epoch, order)
         return self._cached[1]

@@ -11,7 +11,6 @@ import psutil
 
 from ganbench.errors import BadInput, nearest
 from ganbench.executors import CUDA_EXECUTORS
-from ganbench.game.draws import CHUNK
 from ganbench.machine.gpus import Gpu
 from ganbench.planning import cost
 from ganbench.planning.cost import Cost
@@ -75,7 +74,6 @@ class Choice:
             "executor": self.executor,
             "device": settings.device,
             "size": size,
-            "chunk": CHUNK,
             # training takes one; on a GPU the others evaluate
             "threads": 1 if settings.device == "cpu" else max(1, cores() // settings.workers),
         }

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ganbench._version import DRAWS
 from ganbench.components.base import Component, create
 from ganbench.components.data import Data
 from ganbench.components.instances import Create
@@ -75,6 +76,7 @@ class Identities:
         """The identity of a resolved variant."""
         return {
             "schema": SCHEMA,
+            "draws": DRAWS,
             "data": self._sources.digest(config["dataset"]),
             "components": {
                 f"{kind} {entry['name']}": [registered.owner, self._source_hash(registered)]

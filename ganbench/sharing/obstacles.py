@@ -84,6 +84,8 @@ def differing(config: StackConfig, identities: Identities) -> str:
         faults.append("the data differ")
     if there["extractors"] != here["extractors"]:
         faults.append("the feature extractors differ")
+    if there.get("draws") != here["draws"]:
+        faults.append("random numbers are drawn in another way")
     if there["schema"] != here["schema"]:
         faults.append("the rows differ")
     return "; ".join(faults)

@@ -152,7 +152,6 @@ def _anew(engine: EngineRecord, usable: bool) -> EngineRecord:
         "executor": engine["executor"],
         "device": engine["device"],
         "size": engine["size"],
-        "chunk": engine["chunk"],
         "threads": engine["threads"],
     }
     return plan if usable else {**plan, "mapper": "loop", "executor": "eager", "device": "cpu"}

@@ -79,7 +79,6 @@ class EngineRecord(TypedDict):
     executor: str
     device: str
     size: int
-    chunk: int
     threads: int
     card: NotRequired[str]
     planned: NotRequired[str]
@@ -96,10 +95,12 @@ class Identity(TypedDict):
     """What of an installation goes into a run key.
 
     `data` and `extractors` are digests; `components` has [owner, hash of the source] by "kind name"; `places`
-    are the options that the key leaves out, as "name.option".
+    are the options that the key leaves out, as "name.option". `draws` is
+    `ganbench._version.DRAWS`; runs of before it was counted lack it.
     """
 
     schema: int
+    draws: NotRequired[int]
     data: str
     components: dict[str, list[str]]
     extractors: dict[str, str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from ganbench.engine.sampling import Sampler
-from ganbench.game.draws import stream
 from ganbench.testing.case import Case, Trial
 from ganbench.testing.findings import NotTried, Remark, Unmet, check
 from ganbench.testing.untouched import generators_untouched, same
@@ -92,7 +91,7 @@ def _random(trial: Trial) -> bool:
 
 def sample_batch(trial: Trial) -> dict[str, torch.Tensor]:
     """What SAMPLES samples are made of."""
-    draws = Sampler(trial.program).draws(SAMPLES, stream("cpu", 0, "kit"))
+    draws = Sampler(trial.program).draws(SAMPLES, 0, "kit")
     return {**trial.view.sample_batch(SAMPLES), **draws}
 
 

@@ -73,7 +73,7 @@ def changed(program, data) -> set[str]:
     kept = {name: {k: torch.full_like(v, 0.5) for k, v in own.items()} for name, own in state.buffers.items()}
     keepers = state.buffers.keys() - program.model.networks(program.spec).keys()  # as if of a run on its way
     state = state._replace(buffers={**state.buffers, **{name: kept[name] for name in keepers}})
-    batch = draw(program.draws(), stream("cpu", 0, "batch"), DOUBLE)
+    batch = draw(program.draws(), 0, "batch", DOUBLE)
     batch |= {"data": data.train[:BATCH].double(), "step": torch.tensor(2.0, dtype=DOUBLE)}
     game, rule, wrap = program.bound({})
     players = list(program.layout.slots)

@@ -193,7 +193,7 @@ def seen(technique, nets, batch, calls, player="discriminator"):
 
 def drawn(technique, batch, spec=SPEC):
     declared = technique.draws(spec, batch)
-    return draw(declared, stream("cpu", 0, "draws"), DOUBLE) | {"data": torch.zeros(batch, *spec.shape)}
+    return draw(declared, 0, "draws", DOUBLE) | {"data": torch.zeros(batch, *spec.shape)}
 
 
 def test_each_call_has_a_draw_of_its_own_and_each_play_begins_anew():
@@ -220,7 +220,7 @@ def test_augmentations_come_before_noise_and_penalties_see_neither(builtins):
     data = Data(train=torch.rand(20, 1, 8, 8), test=torch.rand(2, 1, 8, 8))
     program = Program(config, builtins, data)
     game, *_ = program.bound({})
-    batch = draw(program.draws(), stream("cpu", 0, "draws"), DOUBLE)
+    batch = draw(program.draws(), 0, "draws", DOUBLE)
     batch |= {"data": data.train[:8].double(), "step": torch.tensor(1.0, dtype=DOUBLE)}
     nets = BoundNets(program.networks())
     out = game.play("discriminator", nets, batch)
@@ -237,7 +237,7 @@ def test_the_generator_is_differentiated_through_the_transforms(builtins):
     program = Program(config, builtins, data)
     field = functional_field(program.bound({})[0], program.modules)
     state = program.initial(0, {})
-    batch = draw(program.draws(), stream("cpu", 0, "draws"), DOUBLE) | {"data": data.train[:8].double()}
+    batch = draw(program.draws(), 0, "draws", DOUBLE) | {"data": data.train[:8].double()}
     h, direction = 1e-5, random(*state.joint["generator"].shape)
 
     def loss(offset):
@@ -335,7 +335,7 @@ def test_p_follows_the_sign_of_real_logits(bound, interval):
     for turn in range(16 * len(LEVELS)):
         data = random(count, 1, 8, 8, seed=turn) + LEVELS[turn // 16]
         draws = technique.draws(spec, count)
-        batch = draw(draws, stream("cpu", 0, "draws", turn), DOUBLE) | {"data": data}
+        batch = draw(draws, 0, f"turn{turn}", DOUBLE) | {"data": data}
         out = technique.play(play)("discriminator", nets, batch)
         shown = technique.transform(data, batch["adaptive-augment/0"], torch.tensor(p, dtype=DOUBLE))
         close(out["real_logits"], Level()(shown))

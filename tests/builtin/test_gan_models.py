@@ -62,7 +62,7 @@ def nets_of(modules):
 
 
 def batch_of(model, spec, n=6):
-    batch = draw(model.draws(spec, n), stream("cpu", 1), DOUBLE) | {"data": uniform(n, *spec.shape)}
+    batch = draw(model.draws(spec, n), 1, "batch", DOUBLE) | {"data": uniform(n, *spec.shape)}
     return batch | ({"labels": torch.arange(n) % spec.classes} if spec.classes else {})
 
 
@@ -589,7 +589,7 @@ def test_a_conditional_gan_learns_its_labels(builtins):
     made = Program(config, builtins, data)
     means = torch.stack([data.train[data.train_labels == k].float().mean(0) for k in range(10)]) / 127.5 - 1
     labels = torch.arange(500) % 10
-    noise = draw(made.model.sample_draws(made.spec, 500), stream("cpu", 0), torch.float32)
+    noise = draw(made.model.sample_draws(made.spec, 500), 0, "samples", torch.float32)
 
     def agreement(trainer):
         state = unstacked(trainer.state(), 0)

@@ -35,7 +35,7 @@ def made(model, spec, training=True):
 
 
 def batch_of(model, spec, n=5):
-    drawn = draw(model.draws(spec, n), stream("cpu", 0), torch.float32)
+    drawn = draw(model.draws(spec, n), 0, "batch", torch.float32)
     return drawn | {"data": torch.rand((n, *spec.shape), generator=stream("cpu", 1)) * 2 - 1}
 
 
@@ -63,7 +63,7 @@ def test_play_gives_what_losses_read(model, spec):
 @each
 def test_samples_look_like_the_data(model, spec):
     _, nets = made(model, spec, training=False)
-    drawn = draw(model.sample_draws(spec, 7), stream("cpu", 3), torch.float32)
+    drawn = draw(model.sample_draws(spec, 7), 3, "samples", torch.float32)
     samples = model.sample(nets, drawn)
     assert samples.shape == (7, *spec.shape)
     if len(spec.shape) == 3:

@@ -85,7 +85,7 @@ def made(model, spec):
 def batch_of(model, data, n=2):
     batch = {"data": data.train[:n], "map": data.maps, "source": data.source}
     rows = {name: table[:n] for name, table in batch.items() if table is not None}
-    return rows | draw(model.draws(data.spec, n), stream("cpu", 5), torch.float64)
+    return rows | draw(model.draws(data.spec, n), 5, "batch", torch.float64)
 
 
 # -- the image pool
@@ -384,7 +384,7 @@ def test_gaugan_draws_for_the_map_it_is_given():
     model, data = GauGAN(**TINY["gaugan"]), mapped_images()
     modules, nets = made(model, data.spec)
     rows = {"data": data.test, "map": data.test_maps}
-    drawn = draw(model.sample_draws(data.spec, 4), stream("cpu", 1), torch.float64)
+    drawn = draw(model.sample_draws(data.spec, 4), 1, "samples", torch.float64)
     torch.testing.assert_close(
         model.sample(nets, rows | drawn), modules["generator"](drawn["noise"], data.test_maps)
     )

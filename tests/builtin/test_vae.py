@@ -68,7 +68,7 @@ def made(model, spec, scale=1.0):
 
 
 def batch_of(model, spec, n=6):
-    drawn = draw(model.draws(spec, n), stream("cpu", 0, "batch"), DOUBLE)
+    drawn = draw(model.draws(spec, n), 0, "batch", DOUBLE)
     return drawn | {"data": normal(n, *spec.shape).tanh()}
 
 
@@ -135,7 +135,7 @@ def test_the_learned_deviation_is_best_at_the_root_mean_square():
 def test_inspection_agrees_with_play(model, spec):
     modules, nets = made(model, spec)
     assert set(model.sample_draws(spec, 5)) == {"noise", "prior"}
-    drawn = draw(model.sample_draws(spec, 5), stream("cpu", 0, "inspect"), DOUBLE)
+    drawn = draw(model.sample_draws(spec, 5), 0, "inspect", DOUBLE)
     assert drawn["noise"].shape == (model.evaluation_particles, 5, 3)
     batch = drawn | {"data": normal(5, *spec.shape).tanh()}
     shown, out = model.inspect(nets, batch), model.play("vae", nets, batch)
@@ -545,7 +545,7 @@ def test_every_player_of_vae_gan_has_an_objective_of_its_own(builtins):
     )
     program = Program(config, builtins, Data(train=images, test=images[:2]))
     state = program.initial(0, {})
-    batch = draw(program.draws(), stream("cpu", 0, "batch"), DOUBLE) | {"data": images[:8]}
+    batch = draw(program.draws(), 0, "batch", DOUBLE) | {"data": images[:8]}
     nets = Nets(program.modules, program.layout.parameters(state.joint), state.buffers)
     game, *_ = program.bound({})
     for player in program.model.players():
@@ -564,7 +564,7 @@ def test_a_vae_of_points_finds_the_ring(builtins):
     config = variant("mlp-vae", "elbo", (), {"mlp-vae": options}, optimizer, ("vae",), batch=64, steps=1280)
     program = Program(config, builtins, data)
     run = Looped(program, Runs((0,), ({},)), data, torch.device("cpu"))
-    drawn = draw(program.model.sample_draws(program.spec, 1000), stream("cpu", 0), DOUBLE)
+    drawn = draw(program.model.sample_draws(program.spec, 1000), 0, "samples", DOUBLE)
 
     def far():
         """Mean distance of the samples' radii from the ring's."""

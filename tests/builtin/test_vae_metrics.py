@@ -178,7 +178,7 @@ def test_decoder_variance(options, expected):
         name: {k: p if name == "log_sigma" else torch.zeros_like(p) for k, p in net.named_parameters()}
         for name, net in modules.items()
     }
-    batch = draw(model.sample_draws(spec, 5), stream("cpu", 0, "batch"), torch.float32)
+    batch = draw(model.sample_draws(spec, 5), 0, "batch", torch.float32)
     with torch.no_grad():
         shown = model.inspect(
             Nets(modules, parameters, named_buffers(modules)), batch | {"data": torch.rand(5, 1, 2, 2)}

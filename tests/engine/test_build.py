@@ -19,7 +19,7 @@ from ganbench.engine.trainers import Looped, Mapped, Runs
 from ganbench.executors import Eager
 from ganbench.game.draws import CHUNK
 
-ENGINE = {"mapper": "map", "executor": "eager", "device": "cpu", "size": 2, "chunk": CHUNK, "threads": 1}
+ENGINE = {"mapper": "map", "executor": "eager", "device": "cpu", "size": 2, "threads": 1}
 PENALISED = {"techniques": ("toy-penalty",)}
 
 PARTS = {cls.name: cls for cls in (ToyLoss, ToyPenalty)}

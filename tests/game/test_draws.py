@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,14 +8,16 @@ from hypothesis import strategies as st
 from toys import variant
 
 from ganbench.engine.program import Program
-from ganbench.game.draws import CHUNK, Draw, Order, draw, draw_chunk, isolated_rng, stream
+from ganbench.game import draws
+from ganbench.game.draws import CHUNK, Draw, Order, draw, draw_steps, isolated_rng, stream
 
 CPU = torch.device("cpu")
 DECLARED = {"noise": Draw((3, 2)), "mix": Draw((4,), "uniform")}
 
 
 def chunk(seeds, role="turn0", number=0, declared=DECLARED):
-    return draw_chunk(declared, seeds, role, number, CPU, torch.float64)
+    steps = range(number * CHUNK, (number + 1) * CHUNK)
+    return draw_steps(declared, seeds, role, steps, torch.float64, CPU)
 
 
 def test_a_chunk_has_a_row_a_step_and_a_column_a_run():
@@ -27,7 +30,7 @@ def test_a_chunk_has_a_row_a_step_and_a_column_a_run():
 
 
 def test_distributions():
-    drawn = draw({"n": Draw((50_000,)), "u": Draw((50_000,), "uniform")}, stream("cpu", 3), torch.float64)
+    drawn = draw({"n": Draw((50_000,)), "u": Draw((50_000,), "uniform")}, 3, "role", torch.float64)
     assert abs(drawn["n"].mean()) < 0.02
     assert abs(drawn["n"].std() - 1) < 0.02
     assert drawn["u"].min() >= 0
@@ -41,6 +44,35 @@ def test_neighbours_do_not_matter():
         alone = chunk((seed,))
         for name in DECLARED:
             assert torch.equal(together[name][:, column], alone[name][:, 0])
+
+
+def test_steps_drawn_one_by_one_are_those_of_a_chunk():
+    together = chunk((7, 0), number=3)
+    for step in range(CHUNK):
+        for column, seed in enumerate((7, 0)):
+            alone = draw(DECLARED, seed, "turn0", torch.float64, step=3 * CHUNK + step)
+            for name in DECLARED:
+                assert torch.equal(together[name][step, column], alone[name])
+
+
+def test_a_draw_does_not_depend_on_others():
+    declared = {**DECLARED, "another": Draw((3, 2))}
+    with_another = chunk((1,), declared=declared)
+    assert torch.equal(with_another["noise"], chunk((1,))["noise"])
+    assert not (with_another["noise"] == with_another["another"]).any()
+
+
+def test_a_seed_may_be_numpys():
+    drawn = draw_steps(DECLARED, (np.int64(12345),), "turn0", range(2), torch.float32, CPU)
+    draws._keys.cache_clear()  # equal seeds are one there
+    again = draw_steps(DECLARED, (12345,), "turn0", range(2), torch.float32, CPU)
+    assert all(torch.equal(drawn[name], again[name]) for name in DECLARED)
+
+
+def test_nothing_may_be_drawn():
+    assert draw({}, 0, "role", torch.float32) == {}
+    assert draw({"none": Draw((0, 3))}, 0, "role", torch.float32)["none"].shape == (0, 3)
+    assert draw({"number": Draw(())}, 0, "role", torch.float32)["number"].shape == ()
 
 
 def test_order_of_declaration_does_not_matter():

@@ -313,7 +313,7 @@ def test_a_stacks_folder_tells_how_it_was_trained(tmp_path):
     assert config["variants"][0]["model"] == {"name": "toy-gan", "options": {
         "width": 4, "norm": False, "together": False, "discriminator_turns": 1,
     }}  # fmt: skip
-    pinned = {"mapper": "map", "executor": "eager", "device": "cpu", "size": 2, "chunk": 64, "threads": 1}
+    pinned = {"mapper": "map", "executor": "eager", "device": "cpu", "size": 2, "threads": 1}
     assert config["engine"] == pinned
     assert config["versions"].keys() == {
         "dataset toy-blob", "loss toy-loss", "metric toy-mean", "model toy-gan", "technique toy-penalty",

@@ -1,0 +1,1 @@
+"""How normal draws are made and how good they are: see its modules."""
