@@ -29,7 +29,6 @@ def facts(device: str) -> Facts:
         processor=environment(torch.device("cpu"))["processor"],
         cores=cores(),
         quota=_quota(),
-        threads=torch.get_num_threads(),
         memory=min(memory.total, limit or memory.total),
         available=min(memory.available, limit or memory.available),
         cxx_compiler=_first(CXX),

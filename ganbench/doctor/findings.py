@@ -50,7 +50,6 @@ class Facts:
     processor: str
     cores: int
     quota: float | None
-    threads: int
     memory: int
     available: int
     cxx_compiler: str | None

@@ -77,7 +77,7 @@ def _answered(question: str, found: T | Lost | None, words: Callable[[T], Iterab
 
 def _facts(facts: Facts) -> Iterator[Line]:
     yield Line("software", Verdict.OK, f"Python {facts.python}, torch {facts.torch}")
-    cores = plural(facts.cores, "core")
+    cores = f"{plural(facts.cores, 'core')}, a worker each"
     granted = f" (time of {facts.quota:g} granted)" if facts.quota is not None else ""
     memory = f"{size(facts.memory)} of memory, {size(facts.available)} free"
     yield Line("processor", Verdict.OK, f"{facts.processor}: {cores}{granted}; {memory}")
@@ -108,7 +108,7 @@ def _on(flag: bool) -> str:
 
 
 def _folder(folder: Folder) -> Line:
-    question = f"folder of {folder.purpose}"
+    question = f"folder: {folder.purpose}"
     if folder.why_not:
         return Line(question, Verdict.FAILED, f"{folder.path}: {folder.why_not}")
     state = plural(folder.entries, "file") if folder.entries else "empty"
@@ -151,10 +151,14 @@ def _waits(waits: Waits) -> Iterator[Line]:
 
 
 def _repetition(found: Repetition) -> Line:
-    question = f"trained twice: {found.game}"
+    question = "trained twice"
     if found.equal:
-        return Line(question, Verdict.OK, f"equal bits in two processes that compile anew, by {found.way}")
-    return Line(question, Verdict.NOTE, f"other bits in the second process, by {found.way}")
+        return Line(
+            question,
+            Verdict.OK,
+            f"{found.game} by {found.way}: equal bits in two processes that compile anew",
+        )
+    return Line(question, Verdict.NOTE, f"{found.game} by {found.way}: other bits in the second process")
 
 
 def _memory(memory: Memory) -> Iterator[Line]:
