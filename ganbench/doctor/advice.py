@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ganbench.doctor.children import Lost
-from ganbench.doctor.findings import Agreement, Facts, Folder, Gpu, Memory, Rate, Report, quickest
+from ganbench.doctor.findings import Agreement, Facts, Folder, Gpu, Memory, Rate, Report
 from ganbench.text import percent, size
 
 LITTLE = 1e9
@@ -147,6 +147,13 @@ def _crossing(rates: tuple[Rate, ...], cores: int) -> str:
     sizes = sorted(rate.runs for rate in rates if rate.device == "cuda")
     measured = f"of {', '.join(f'{runs:,}' for runs in sizes)} measured"
     for runs in sizes:
-        if quickest(rates, "cuda", runs) > min(runs, cores) * quickest(rates, "cpu", max(1, runs // cores)):
+        on_gpu = max(rate.run_steps for rate in rates if (rate.device, rate.runs) == ("cuda", runs))
+        if on_gpu > _on_all_cores(rates, runs, cores):
             return f"small networks: use the GPU from {runs:,} runs on ({measured})"
     return f"small networks train faster on this machine's {cores} cores: `--device cpu` ({measured})"
+
+
+def _on_all_cores(rates: tuple[Rate, ...], runs: int, cores: int) -> float:
+    """Run-steps per second of that many runs on the CPU, in the best of the stacks that were measured."""
+    fitting = [rate for rate in rates if rate.device == "cpu" and rate.runs <= runs]
+    return max((min(cores, runs // rate.runs) * rate.run_steps for rate in fitting), default=0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganbench.doctor.children import Lost
@@ -197,9 +196,3 @@ class Report:
     def way(self) -> str | None:
         """The way that training takes: the first that works; None where none does."""
         return next((way.name for way in self.ways if way.works), None)
-
-
-def quickest(rates: Sequence[Rate], device: str, runs: int) -> float:
-    """Run-steps per second that the best stacks of at most `runs` runs reach; 0 where none was measured."""
-    fitting = [rate.run_steps for rate in rates if rate.device == device and rate.runs <= runs]
-    return max(fitting, default=0.0)

@@ -14,19 +14,24 @@ TIMES = 10
 RUNS = 256
 
 
-def memory(way: str) -> Memory:
-    """Capture and free several times; then a stack of RUNS runs, its peak against the plan's estimate."""
-    game, on_cpu = Game(Name.R1, "cuda"), Game(Name.R1, "cpu")
+def memory(way: str, runs: int = RUNS) -> Memory:
+    """Capture and free several times; then a stack of `runs` runs, its peak against the plan's estimate."""
+    game = Game(Name.R1, "cuda")
     reserved = []
     for _ in range(TIMES):
         _train(game, way, runs=8)
         reserved.append(torch.cuda.memory_reserved())
     held = torch.cuda.memory_allocated()  # the data table is there already
     torch.cuda.reset_peak_memory_stats()
-    _train(game, way, RUNS)
+    _train(game, way, runs)
     peak = torch.cuda.max_memory_allocated() - held
-    estimate = cost.measure(on_cpu.program, {}, on_cpu.data).memory(RUNS)
-    return Memory(way, tuple(reserved), RUNS, estimate, peak)
+    return Memory(way, tuple(reserved), runs, estimate(Name.R1, runs), peak)
+
+
+def estimate(name: Name, runs: int) -> int:
+    """Bytes that the plan gives a stack."""
+    game = Game(name, "cpu")
+    return cost.measure(game.program, {}, game.data).memory(runs)
 
 
 def _train(game: Game, way: str, runs: int) -> None:

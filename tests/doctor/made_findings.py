@@ -84,6 +84,6 @@ def on_gpu() -> Report:
         memory=Memory("cuda-graph", (GB,) * 10, 256, 2 * GB, GB),
         rates=(
             *(rate("cpu", 1, 500), rate("cpu", 32, 9000)),
-            *(rate("cuda", 1, 400), rate("cuda", 32, 12_000), rate("cuda", 1024, 400_000)),
+            *(rate("cuda", 1, 400), rate("cuda", 32, 8000), rate("cuda", 1024, 400_000)),
         ),
     )
