@@ -64,17 +64,18 @@ def steps(folder: Path, setting: str, device: str, stretch: float = 1.0) -> list
         module = (sys.executable, "-m", "benchmarks.gpu.measures", name, setting, str(folder / file))
         return Step(name, limit * stretch, file, module)
 
-    doctor = (*COMMAND, "doctor", "--json", "--device", device)
+    # repetition, memory and speed are steps of their own here
+    doctor = (*COMMAND, "doctor", "--quick", "--json", "--device", device)
     junit = f"--junitxml={folder / 'tests.xml'}"
     tests = (sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", junit, "tests")
     return [
-        Step("doctor", 120 * stretch, "doctor.json", doctor, printed=True),
-        measured("quickstart", 60),
-        measured("rings", 100),
-        measured("map", 90),
-        Step("tests", 90 * stretch, "tests.xml", tests),
-        measured("images", 120),
-        measured("memory", 40),
+        Step("doctor", 110 * stretch, "doctor.json", doctor, printed=True),
+        measured("quickstart", 50),
+        measured("rings", 90),
+        measured("map", 80),
+        measured("images", 90),
+        Step("tests", 60 * stretch, "tests.xml", tests),
+        measured("memory", 30),
         measured("bits", 60),
     ]
 

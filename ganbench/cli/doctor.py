@@ -32,11 +32,12 @@ _LONGEST = 1000  # characters of a line: messages of compilers may be longer
     metavar="SECONDS",
     help="Stop a question after this time.",
 )
+@click.option("--quick", is_flag=True, help="Leave out repetition, memory and speed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(device: str | None, timeout: float, as_json: bool) -> int:
+def doctor(device: str | None, timeout: float, quick: bool, as_json: bool) -> int:
     """Examine whether this machine can train, by which ways, how fast, and whether rightly.
 
-    It trains small games in processes of their own: a minute or two. Nothing is written but to caches.
+    It trains small games in processes of their own, for some minutes. Nothing is written but to caches.
 
     Exit codes: 0 training can go on, 1 it cannot, 2 bad input.
     """
@@ -50,7 +51,8 @@ def doctor(device: str | None, timeout: float, as_json: bool) -> int:
     with redirect_stdout(sys.stderr):  # plugins may print
         kind = settings(device, "auto", None, discover()).device.partition(":")[0]
     with Console(stderr=True).status("") as status:
-        report = Examination(kind, timeout, lambda subject: status.update(f"{subject} …")).full()
+        examination = Examination(kind, timeout, lambda subject: status.update(f"{subject} …"))
+        report = examination.quick() if quick else examination.full()
     found = advice(report)
     if as_json:
         click.echo(json.dumps(plain(report, found), indent=1))

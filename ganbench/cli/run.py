@@ -72,7 +72,7 @@ def _examine(quiet: bool) -> None:
     """Try a GPU that is new, and print what was found; if `quiet`, only what is wrong."""
     from ganbench.doctor.first_use import first_use
 
-    found = first_use()
+    found = first_use(lambda text: None if quiet else click.echo(text, err=True))
     if found and not (quiet and found.sound):
         click.echo(found.summary if found.sound else f"warning: {found.summary}", err=True)
 

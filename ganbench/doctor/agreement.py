@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -22,16 +22,11 @@ STEPS = {"float64": 20, "float32": 10}
 CONVOLUTIONS = (Name.DCGAN, Name.AUGMENTED, Name.POOL)
 
 
-def agreements(names: Sequence[str], way: str, device: str) -> tuple[Agreement, ...]:
-    """Each game in float64, the first in float32, too."""
+def agreements(asked: Sequence[tuple[Name, str]], device: str) -> tuple[Agreement, ...]:
+    """Each game by its way in float64, the first in float32, too."""
     torch.set_num_threads(1)
-    return tuple(_all([Name(name) for name in names], way, device))
-
-
-def _all(names: Sequence[Name], way: str, device: str) -> Iterator[Agreement]:
-    for name in names:
-        yield _agreement(name, way, device, "float64")
-    yield _agreement(names[0], way, device, "float32")
+    exact = [_agreement(name, way, device, "float64") for name, way in asked]
+    return (*exact, _agreement(*asked[0], device, "float32"))
 
 
 def _agreement(name: Name, way: str, device: str, precision: str) -> Agreement:

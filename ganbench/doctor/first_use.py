@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class FirstUse:
     """The verdict on a GPU.
 
     Arguments:
-        sound: whether training goes on there, by steps that compute the right numbers.
+        sound: whether training can go on there, by steps whose numbers were seen to be right.
         summary: what was found, in one line.
     """
 
@@ -40,7 +41,7 @@ class FirstUse:
 _ADAPTER = TypeAdapter(FirstUse)
 
 
-def first_use() -> FirstUse | None:
+def first_use(tell: Callable[[str], None]) -> FirstUse | None:
     """The verdict on this machine's GPUs where it is new; None where a sound one is kept, or none can be.
 
     One is kept for each model of GPU and version of torch and ganbench. nvidia-smi names the GPU, because
@@ -52,7 +53,8 @@ def first_use() -> FirstUse | None:
     path = _path(names)
     if _kept(path):
         return None
-    verdict = _verdict(names, Examination("cuda", SECONDS, lambda subject: None).quick())
+    tell(f"{_models(names)} is new here: it is examined once, for a minute or two")
+    verdict = _verdict(_models(names), Examination("cuda", SECONDS, lambda subject: None).quick())
     if verdict.sound:  # others are examined anew: what is wrong may be put right
         with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +63,12 @@ def first_use() -> FirstUse | None:
 
 
 def _path(names: tuple[str, ...]) -> Path:
-    models = "-".join(sorted(set(names)))
-    return cache_folder() / "doctor" / f"{slug(f'{models}-{torch.__version__}-{__version__}', 120)}.json"
+    name = f"{_models(sorted(names))}-{torch.__version__}-{__version__}"
+    return cache_folder() / "doctor" / f"{slug(name, 120)}.json"
+
+
+def _models(names: Sequence[str]) -> str:
+    return listed(list(dict.fromkeys(names)))
 
 
 def _kept(path: Path) -> bool:
@@ -73,11 +79,12 @@ def _kept(path: Path) -> bool:
     return True
 
 
-def _verdict(names: tuple[str, ...], report: Report) -> FirstUse:
+def _verdict(model: str, report: Report) -> FirstUse:
     stopping = [one.text for one in advice(report) if one.stops]
-    model = listed(list(dict.fromkeys(names)))
+    if isinstance(report.agreements, Lost):
+        stopping.append(f"its numbers could not be compared with the CPU's: {report.agreements.reason}")
     if stopping:
         return FirstUse(False, f"{model}: {stopping[0]}; `ganbench doctor` says more")
-    agreeing = report.agreements if not isinstance(report.agreements, Lost) else None
-    games = f"{sum(one.holds for one in agreeing)} of {len(agreeing)} games" if agreeing else "no game"
-    return FirstUse(True, f"{model}: {way_taken(report)}; {games} agree with the CPU's loop")
+    agreeing = sum(one.holds for one in report.agreements or ())
+    games = f"{agreeing} of {len(report.agreements or ())} comparisons with the CPU's loop agree"
+    return FirstUse(True, f"{model}: {way_taken(report)}; {games}")

@@ -129,7 +129,8 @@ def _agreements(agreements: Iterable[Agreement]) -> Iterator[Line]:
         holding = [one for one in found if one.precision == precision and one.holds]
         if holding:
             largest = max(one.difference for one in holding)
-            games = f"{plural(len(holding), 'game')} by {holding[0].way}, {holding[0].steps} steps"
+            by = ", ".join(dict.fromkeys(one.way for one in holding))
+            games = f"{plural(len(holding), 'game')} by {by}, {holding[0].steps} steps"
             text = f"{games}: at most {largest:.1g} from the CPU's loop"
             yield Line(f"agreement in {precision}", Verdict.OK, text)
     for one in found:

@@ -50,8 +50,10 @@ GPU = Gpu(
 WAY = Way("cuda-graph", True, 3.0)
 
 
-def agreement(difference: float = 1e-12, reason: str = "", game: str = "dcgan") -> Agreement:
-    return Agreement(game, "cuda-graph", "float64", 20, difference, 1e-6, reason)
+def agreement(
+    difference: float = 1e-12, reason: str = "", game: str = "dcgan", way: str = "cuda-graph"
+) -> Agreement:
+    return Agreement(game, way, "float64", 20, difference, 1e-6, reason)
 
 
 def rate(device: str, runs: int, speed: float, evaluation: float = 0.0) -> Rate:

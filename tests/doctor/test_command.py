@@ -10,6 +10,7 @@ from made_findings import agreement, on_cpu, on_gpu
 from run_cli import RING, Done, ganbench_here, ganbench_process, needs_builtins
 
 from ganbench.doctor import examination, first_use
+from ganbench.doctor.children import Lost
 from ganbench.doctor.examination import Examination
 from ganbench.doctor.findings import Way
 
@@ -51,6 +52,11 @@ def test_json(doctor):
     assert found["advice"][0]["stops"] is True
 
 
+def test_the_quick_part(monkeypatch):
+    monkeypatch.setattr(Examination, "quick", lambda self: on_cpu())
+    assert ganbench_here("doctor", "--quick").code == 0
+
+
 def test_an_unknown_device_is_bad_input():
     done = ganbench_here("doctor", "--device", "gpu")
     assert done.code == 2
@@ -87,29 +93,30 @@ def new_gpu(monkeypatch, tmp_path):
     return asked
 
 
-def test_a_new_gpu_is_examined_once(new_gpu):
-    found = first_use.first_use()
+def test_a_new_gpu_is_examined_once(new_gpu, capsys):
+    found = first_use.first_use(print)
     assert found == first_use.FirstUse(
-        True, "NVIDIA H200: `ganbench run` takes cuda-graph; 2 of 2 games agree with the CPU's loop"
+        True, "NVIDIA H200: `ganbench run` takes cuda-graph; 2 of 2 comparisons with the CPU's loop agree"
     )
-    assert first_use.first_use() is None
+    assert first_use.first_use(print) is None
     assert new_gpu == ["cuda"]
+    assert capsys.readouterr().out == "NVIDIA H200 is new here: it is examined once, for a minute or two\n"
 
 
 def test_another_card_or_torch_is_examined_anew(new_gpu, monkeypatch):
-    first_use.first_use()
+    first_use.first_use(print)
     monkeypatch.setattr(first_use.torch, "__version__", "9.9")
-    first_use.first_use()
+    first_use.first_use(print)
     monkeypatch.setattr(first_use, "cards", lambda: ("NVIDIA T4",))
-    assert first_use.first_use().summary.startswith("NVIDIA T4: ")
+    assert first_use.first_use(print).summary.startswith("NVIDIA T4: ")
     assert len(new_gpu) == 3
 
 
 def test_a_verdict_that_was_cut_short_is_made_anew(new_gpu, tmp_path):
-    first_use.first_use()
+    first_use.first_use(print)
     [kept] = (tmp_path / "cache" / "doctor").iterdir()
     kept.write_text(kept.read_text()[:10])
-    assert first_use.first_use() is not None
+    assert first_use.first_use(print) is not None
     assert len(new_gpu) == 2
 
 
@@ -117,22 +124,29 @@ def test_a_gpu_with_a_fault_is_examined_until_it_is_gone(new_gpu, monkeypatch):
     faulty = replace(on_gpu(), agreements=(agreement(0.5),))
     monkeypatch.setattr(Examination, "quick", lambda self: faulty)
     for _ in range(2):
-        found = first_use.first_use()
+        found = first_use.first_use(print)
         assert not found.sound
         assert "dcgan by cuda-graph computes other numbers" in found.summary
 
 
+def test_numbers_that_could_not_be_compared_are_a_fault(new_gpu, monkeypatch):
+    lost = replace(on_gpu(), agreements=Lost("hung", "stopped after 120 s"))
+    monkeypatch.setattr(Examination, "quick", lambda self: lost)
+    assert "could not be compared with the CPU's: stopped after 120 s" in first_use.first_use(print).summary
+    assert first_use.first_use(print) is not None
+
+
 def test_a_read_only_cache_costs_time_only(new_gpu, monkeypatch):
     monkeypatch.setenv("GANBENCH_CACHE", "/proc/none")
-    assert first_use.first_use().sound
-    assert first_use.first_use().sound
+    assert first_use.first_use(print).sound
+    assert first_use.first_use(print).sound
     assert len(new_gpu) == 2
 
 
 def test_without_a_name_nothing_is_asked(monkeypatch):
     monkeypatch.setattr(first_use, "cards", lambda: ())
     monkeypatch.setattr(examination, "ask", None)
-    assert first_use.first_use() is None
+    assert first_use.first_use(print) is None
 
 
 @needs_builtins

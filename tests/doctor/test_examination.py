@@ -9,7 +9,8 @@ import pytest
 from made_findings import FACTS, agreement
 
 from ganbench.doctor import agreement as of_agreement
-from ganbench.doctor import examination, facts, memory, repetition, speed, waits, ways
+from ganbench.doctor import examination as examination_of
+from ganbench.doctor import facts, memory, repetition, speed, waits, ways
 from ganbench.doctor.advice import advice
 from ganbench.doctor.children import Lost
 from ganbench.doctor.examination import Examination
@@ -25,13 +26,15 @@ def answers(monkeypatch) -> dict[Callable[..., Any], Callable[..., Any]]:
     given: dict[Callable[..., Any], Callable[..., Any]] = {
         facts.facts: lambda device: FACTS,
         ways.way: lambda name, device: Way(name, True, 1.0),
-        of_agreement.agreements: lambda games, way, device: tuple(agreement(game=game) for game in games),
+        of_agreement.agreements: lambda asked, device: tuple(
+            agreement(game=game, way=way) for game, way in asked
+        ),
         waits.waits: lambda way: Lost("raised", "not in this test"),
         repetition.digests: lambda games, way, device: dict.fromkeys(games, "abc"),
         memory.memory: lambda way: Lost("raised", "not in this test"),
         speed.rates: lambda stacks, device: (),
     }
-    monkeypatch.setattr(examination, "ask", lambda seconds, function, *args: given[function](*args))
+    monkeypatch.setattr(examination_of, "ask", lambda seconds, function, *args: given[function](*args))
     return given
 
 
@@ -61,7 +64,8 @@ def test_a_gpu_is_asked_everything(answers):
     report = examination.full()
     assert report.way == "cuda-graph"
     assert {"waits", "memory", "speed on cpu", "speed on cuda"} <= set(asked)
-    assert len(report.agreements) == len(of_agreement.Name)
+    assert {one.game for one in report.agreements} == set(of_agreement.Name)
+    assert [one.game for one in report.agreements if one.way == "cuda-graph"] == list(examination_of.COMPILED)
 
 
 @pytest.mark.parametrize("lost", [HUNG, DIED], ids=["hang", "death"])

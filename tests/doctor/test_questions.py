@@ -112,21 +112,21 @@ def test_every_way_is_tried():
 
 
 def test_the_map_agrees_with_the_loop():
-    found = agreement.agreements([GAME], "eager", "cpu")
+    found = agreement.agreements([(GAME, "eager")], "cpu")
     assert [one.precision for one in found] == ["float64", "float32"]
     assert all(one.holds for one in found), found
 
 
 @pytest.mark.slow
 def test_the_map_agrees_with_the_loop_in_every_game():
-    found = agreement.agreements(list(Name), "eager", "cpu")
+    found = agreement.agreements([(name, "eager") for name in Name], "cpu")
     assert len(found) == len(Name) + 1
     assert all(one.holds for one in found), found
 
 
 def test_a_disagreement_is_seen(monkeypatch):
     monkeypatch.setattr(agreement, "SINGLE", 0.0)
-    assert [one.holds for one in agreement.agreements([GAME], "eager", "cpu")] == [True, False]
+    assert [one.holds for one in agreement.agreements([(GAME, "eager")], "cpu")] == [True, False]
 
 
 def test_differences():
@@ -141,7 +141,7 @@ def test_a_game_that_raises_leaves_the_others(monkeypatch):
         raise RuntimeError("no kernel")
 
     monkeypatch.setattr(Game, "trainer", trainer)
-    found = agreement.agreements([GAME], "eager", "cpu")
+    found = agreement.agreements([(GAME, "eager")], "cpu")
     assert [one.reason for one in found] == ["no kernel", "no kernel"]
     assert not any(one.holds for one in found)
 
