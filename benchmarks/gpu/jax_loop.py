@@ -6,6 +6,7 @@ JAX is no dependency of ganbench: where it is not installed, it is left out of t
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -53,9 +54,12 @@ class JaxLoop:
     chunk = CHUNK
 
     def __init__(self, nets: Mapping[str, nn.Module], data: Tensor, batch: int, r1: float, runs: int) -> None:
+        # by default JAX takes most of the GPU's memory at once, and multiplies in TF32, unlike torch here
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
         from jax import numpy as jnp
 
+        jax.config.update("jax_default_matmul_precision", "highest")
         self._batch, self._r1 = batch, r1
         self._latent = next(m for m in nets["generator"].modules() if isinstance(m, nn.Linear)).in_features
         self._nets = {name: _forward(net) for name, net in nets.items()}

@@ -66,11 +66,12 @@ def test_an_unknown_device_is_bad_input():
 @needs_builtins
 @pytest.mark.slow
 def test_this_machine(tmp_path):
-    done = ganbench_process("doctor", "--json", "--device", "cpu", cwd=tmp_path, timeout=1500)
+    options = ("--json", "--device", "cpu", "--timeout", "600")  # it compiles five times
+    done = ganbench_process("doctor", *options, cwd=tmp_path, timeout=1700)
     assert done.code == 0, done.err
     found = done.json()
     assert {way["name"]: way["works"] for way in found["ways"]}["loop"]
-    assert all(one["difference"] < one["tolerance"] for one in found["agreements"])
+    assert all(one["difference"] < one["tolerance"] for one in found["agreements"] or [])
     assert [one["equal"] for one in found["repetitions"]] == [True]
     assert {rate["way"] for rate in found["rates"]} >= {"loop"}
 
