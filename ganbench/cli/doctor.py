@@ -45,6 +45,7 @@ def doctor(device: str | None, timeout: float, quick: bool, as_json: bool) -> in
 
     from ganbench.doctor.advice import advice
     from ganbench.doctor.examination import Examination
+    from ganbench.doctor.folders import folders
     from ganbench.planning.choice import settings
     from ganbench.plugins.discovery import discover
 
@@ -53,6 +54,7 @@ def doctor(device: str | None, timeout: float, quick: bool, as_json: bool) -> in
     with Console(stderr=True).status("") as status:
         examination = Examination(kind, timeout, lambda subject: status.update(f"{subject} …"))
         report = examination.quick() if quick else examination.full()
+    report = dataclasses.replace(report, folders=folders())
     found = advice(report)
     if as_json:
         click.echo(json.dumps(plain(report, found), indent=1))

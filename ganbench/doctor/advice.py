@@ -49,7 +49,13 @@ def _of_facts(report: Report) -> Iterator[Advice]:
         yield Advice(
             f"only {size(facts.available)} of memory are free: end other programs or lower `--workers`"
         )
-    yield from _of_gpu(facts, facts.gpu) if facts.gpu else _of_hidden_cards(report, facts)
+    if facts.gpu:
+        yield from _of_gpu(facts, facts.gpu)
+    elif facts.cards and not facts.cuda:
+        yield Advice(
+            f"`nvidia-smi` lists {facts.cards[0]}, but torch {facts.torch} cannot use it: install a build "
+            "for CUDA from pytorch.org, or a newer driver"
+        )
 
 
 def _of_gpu(facts: Facts, gpu: Gpu) -> Iterator[Advice]:
@@ -65,17 +71,6 @@ def _of_gpu(facts: Facts, gpu: Gpu) -> Iterator[Advice]:
     if gpu.processes:
         yield Advice(
             f"the GPU is busy: other processes on it: {gpu.processes}; speeds and free memory are theirs too"
-        )
-    if gpu.compute_mode == "Exclusive_Process":
-        yield Advice("the GPU takes one process at a time (compute mode): `nvidia-smi -c DEFAULT` lifts that")
-
-
-def _of_hidden_cards(report: Report, facts: Facts) -> Iterator[Advice]:
-    """A GPU that torch does not see."""
-    if facts.cards and report.device == "cpu":
-        yield Advice(
-            f"`nvidia-smi` lists {facts.cards[0]}: train there with `--device cuda`; if that is refused, "
-            f"torch {facts.torch} needs a build for CUDA from pytorch.org, or a newer driver"
         )
 
 

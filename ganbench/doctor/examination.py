@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 from ganbench.doctor import agreement, facts, memory, repetition, speed, waits, ways
 from ganbench.doctor.children import Lost, ask
 from ganbench.doctor.findings import Agreement, Rate, Repetition, Report, Way
-from ganbench.doctor.folders import folders
 from ganbench.doctor.games import LOOP, Name
 
 P = ParamSpec("P")
@@ -55,7 +54,8 @@ class Examination:
         return ask(self.seconds, function, *args, **kwargs)
 
     def _machine(self) -> Report:
-        return Report(self.device, self._ask("facts", facts.facts, self.device), folders())
+        """The report that others add to."""
+        return Report(self.device, self._ask("facts", facts.facts, self.device))
 
     def _ways(self, first: bool) -> tuple[Way, ...]:
         """Each way in a process of its own, or those up to the first that works."""

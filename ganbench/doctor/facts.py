@@ -35,6 +35,7 @@ def facts(device: str) -> Facts:
         c_compiler=_first(C),
         triton=_triton(),
         cards=cards(),
+        cuda=torch.cuda.is_available(),
         gpu=_gpu() if device == "cuda" else None,
     )
 

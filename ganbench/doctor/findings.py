@@ -41,7 +41,7 @@ class Facts:
         cores: that this process may use; `quota`: CPU time that its container grants, in cores.
         memory: bytes, no more than the container grants.
         cxx_compiler, c_compiler: paths; Inductor needs the first on a CPU, Triton the second on a GPU.
-        cards: GPUs that nvidia-smi lists, whether torch can use them or not.
+        cards: GPUs that nvidia-smi lists; `cuda`: whether torch can use any.
     """
 
     python: str
@@ -55,6 +55,7 @@ class Facts:
     c_compiler: str | None
     triton: str | None
     cards: tuple[str, ...]
+    cuda: bool
     gpu: Gpu | None
 
 

@@ -30,6 +30,7 @@ FACTS = Facts(
     c_compiler="/usr/bin/gcc",
     triton="3.8.0",
     cards=(),
+    cuda=False,
     gpu=None,
 )
 GPU = Gpu(
@@ -78,7 +79,7 @@ def on_gpu() -> Report:
     return replace(
         on_cpu(),
         device="cuda",
-        facts=replace(FACTS, cards=(GPU.name,), gpu=GPU),
+        facts=replace(FACTS, cards=(GPU.name,), cuda=True, gpu=GPU),
         ways=(WAY, Way("loop", True, 1.0)),
         agreements=(agreement(), agreement(game="mlp-gan, r1")),
         waits=Waits("cuda-graph", (1, 63), (2, 2)),

@@ -41,7 +41,7 @@ def test_a_gpu_that_is_slower_than_the_cores():
         ({"cxx_compiler": None}, "no C++ compiler: `apt install g++`"),
         ({"quota": 1.5}, "grants the time of 1.5 of 4 cores: pass `--workers 1`"),
         ({"available": GB // 2}, "only 500.0 MB of memory are free"),
-        ({"cards": ("NVIDIA T4",)}, "`nvidia-smi` lists NVIDIA T4: train there with `--device cuda`"),
+        ({"cards": ("NVIDIA T4",)}, "`nvidia-smi` lists NVIDIA T4, but torch 2.14.1 cannot use it"),
     ],
 )
 def test_facts_of_a_cpu(changed, said):
@@ -50,12 +50,15 @@ def test_facts_of_a_cpu(changed, said):
     assert not stops(report)
 
 
+def test_a_gpu_that_is_left_alone_needs_no_advice():
+    assert advice(replace(on_cpu(), facts=replace(FACTS, cards=("NVIDIA T4",), cuda=True))) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"supported": False}, "no code for compute capability 9.0"),
         ({"processes": 2}, "the GPU is busy: other processes on it: 2"),
-        ({"compute_mode": "Exclusive_Process"}, "one process at a time"),
     ],
 )
 def test_facts_of_a_gpu(changed, said):

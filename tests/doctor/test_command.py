@@ -42,6 +42,16 @@ def test_a_machine_that_cannot_train_ends_with_1(doctor):
     assert "\x1b[2J" not in done.out
 
 
+def test_a_folder_that_cannot_be_written(doctor, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANBENCH_CACHE", "/proc/none")
+    done = doctor(on_cpu())
+    assert done.code == 0, "a cache only saves time"
+    assert "/proc/none cannot be written" in done.out
+    (tmp_path / "results").touch()
+    assert doctor(on_cpu()).code == 1
+
+
 def test_json(doctor):
     done = doctor(replace(on_cpu(), ways=(Way("loop", False, 0.0, "it died"),)), "--json")
     assert done.code == 1
