@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gc
-import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec
 
+import pandas as pd
 import torch
 
 import ganbench
@@ -29,6 +28,7 @@ from ganbench.doctor.children import Lost, ask
 from ganbench.doctor.games import LOOP, Game, Name
 from ganbench.engine.trainers import Mapped, Runs, Trainer, one_by_one
 from ganbench.plugins.discovery import discover
+from ganbench.storage.suite_lock import lock_in
 from ganbench.text import first_line
 
 P = ParamSpec("P")
@@ -150,14 +150,15 @@ def _suite(suite: str, options: tuple[str, ...], device: str) -> SuiteRow:
         code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
         seconds = time.perf_counter() - begun
         results = ganbench.load(out)
-        ways: Counter[str] = Counter()
-        for path in out.glob("stacks/*/config.json"):
-            config = json.loads(path.read_text(encoding="utf-8"))
-            engine = config["engine"]
-            ways[LOOP if engine["mapper"] == "loop" else engine["executor"]] += len(config["seeds"])
-        outcomes = Counter(results.runs["outcome"].astype(str))
-        steps = max(variant["config"]["steps"] for variant in _lock(out)["variants"])
-    return SuiteRow(results.name, list(options), len(results.runs), steps, seconds, code, outcomes, ways)
+        runs = results.runs
+        ways = runs["executor"].where(runs["mapper"] != "loop", LOOP)
+        steps = max(variant["config"]["steps"] for variant in lock_in(out)["variants"])
+    counts = (_counts(runs["outcome"]), _counts(ways))
+    return SuiteRow(results.name, list(options), len(runs), steps, seconds, code, *counts)
+
+
+def _counts(column: pd.Series[str]) -> dict[str, int]:
+    return {str(name): int(count) for name, count in column.value_counts().items()}
 
 
 def _memory(way: str, runs: int, device: str) -> MemoryRow:
@@ -173,13 +174,6 @@ def _way(setting: Setting) -> str:
     if setting.device == "cpu":
         return LOOP
     return next((name for name in ways.names("cuda") if ways.way(name, "cuda").works), LOOP)
-
-
-def _lock(root: Path) -> dict[str, list[dict[str, dict[str, int]]]]:
-    read: dict[str, list[dict[str, dict[str, int]]]] = json.loads(
-        (root / "suite.lock.json").read_text("utf-8")
-    )
-    return read
 
 
 def main() -> None:

@@ -23,7 +23,9 @@ _LONGEST = 1000  # characters of a line: messages of compilers may be longer
 
 
 @click.command()
-@click.option("--device", metavar="cpu|cuda", help="What to examine. Default: CUDA if available.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="What to examine. Default: CUDA if available."
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -50,7 +52,7 @@ def doctor(device: str | None, timeout: float, quick: bool, as_json: bool) -> in
     from ganbench.plugins.discovery import discover
 
     with redirect_stdout(sys.stderr):  # plugins may print
-        kind = settings(device, "auto", None, discover()).device.partition(":")[0]
+        kind = settings(device, "auto", None, discover()).device
     with Console(stderr=True).status("") as status:
         examination = Examination(kind, timeout, lambda subject: status.update(f"{subject} …"))
         report = examination.quick() if quick else examination.full()
