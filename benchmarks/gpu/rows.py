@@ -19,6 +19,7 @@ class SuiteRow:
     """A suite through `ganbench run`, start of the workers, evaluation and report included.
 
     Arguments:
+        code: exit code; None where the command was stopped, and only runs that had ended are counted.
         outcomes: outcome -> runs.
         ways: executor -> runs.
     """
@@ -28,7 +29,7 @@ class SuiteRow:
     runs: int
     steps: int
     seconds: float
-    code: int
+    code: int | None
     outcomes: dict[str, int]
     ways: dict[str, int]
 

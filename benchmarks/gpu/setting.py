@@ -20,7 +20,7 @@ class Setting:
         effort: how long rates are measured.
         images: the convolutional cases, `image_counts` their runs.
         image_ways: executors, and "loop" for one run after another.
-        quickstart, map_: options of `ganbench run`.
+        quickstart, map_: options of `ganbench run`, which is stopped after `suite_seconds`.
         memory_counts: runs of the stacks whose memory is measured.
     """
 
@@ -32,6 +32,7 @@ class Setting:
     image_ways: tuple[str, ...]
     quickstart: tuple[str, ...]
     map_: tuple[str, ...]
+    suite_seconds: float
     memory_counts: tuple[int, ...]
 
 
@@ -55,6 +56,7 @@ SETTINGS = {
         image_ways=("loop", "eager", "cuda-graph-uncompiled", "cuda-graph"),
         quickstart=("--seeds", "2", "--steps", "1000"),
         map_=("--steps", "2000"),
+        suite_seconds=60,
         memory_counts=(1, 64, 1024),
     ),
     "pretended": Setting(
@@ -81,6 +83,7 @@ SETTINGS = {
             *("--seeds", "1", "--steps", "2", "--engine", "eager"),
             *("--set", "options.r1.gamma=0.1", "--set", "defaults.optimizer.lr=1e-3"),
         ),
+        suite_seconds=3000,
         memory_counts=(1, 2),
     ),
 }

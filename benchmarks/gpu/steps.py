@@ -70,8 +70,8 @@ def steps(folder: Path, setting: str, device: str, stretch: float = 1.0) -> list
     tests = (sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", junit, "tests")
     return [
         Step("doctor", 110 * stretch, "doctor.json", doctor, printed=True),
-        measured("quickstart", 50),
-        measured("rings", 90),
+        measured("quickstart", 70),
+        measured("rings", 120),
         measured("map", 80),
         measured("images", 90),
         Step("tests", 60 * stretch, "tests.xml", tests),

@@ -85,13 +85,14 @@ def _suites(rows: Sequence[Row]) -> str:
             f"{row.runs:,}",
             f"{row.seconds:.1f}",
             f"{row.run_steps:,.0f}",
+            "stopped" if row.code is None else str(row.code),
             _counts(row.outcomes),
             _counts(row.ways),
         ]
         for row in _of(SuiteRow, rows)
     ]
-    headers = ["suite", "options", "runs", "seconds", "run-steps a second", "outcomes", "ways"]
-    return _table(headers, told, rows, right=(2, 3, 4))
+    headers = ["suite", "options", "runs", "seconds", "run-steps a second", "exit code", "outcomes", "ways"]
+    return _table(headers, told, rows, right=(2, 3, 4, 5))
 
 
 def _throughputs(rows: Sequence[Row]) -> str:

@@ -41,13 +41,13 @@ class Examination:
     def full(self) -> Report:
         """Everything."""
         report = self._correct(replace(self._machine(), ways=self._ways(first=False)))
-        if report.way is None:
+        way = report.way
+        if way is None:
             return report
-        report = replace(report, repetitions=self._repetitions(report.way))
+        report = replace(report, repetitions=self._repetitions(way))
         if self.device == "cuda":
-            found = self._ask("memory", memory.memory, report.way)
-            report = replace(report, memory=found)
-        return replace(report, rates=self._rates(report))
+            report = replace(report, memory=self._ask("memory", memory.memory, way))
+        return replace(report, rates=self._rates(report, way))
 
     def _ask(self, subject: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Lost:
         self.tell(subject)
@@ -69,11 +69,12 @@ class Examination:
 
     def _correct(self, report: Report) -> Report:
         """With the questions whether the way taken computes the right numbers, and whether it waits."""
-        if report.way is None or (self.device, report.way) == ("cpu", LOOP):
+        way = report.way
+        if way is None or (self.device, way) == ("cpu", LOOP):
             return report  # the loop on a CPU is what the others are compared with
-        report = replace(report, agreements=self._agreements(report.way))
+        report = replace(report, agreements=self._agreements(way))
         if self.device == "cuda":
-            report = replace(report, waits=self._ask("waits", waits.waits, report.way))
+            report = replace(report, waits=self._ask("waits", waits.waits, way))
         return report
 
     def _agreements(self, way: str) -> tuple[Agreement, ...] | Lost:
@@ -95,14 +96,14 @@ class Examination:
             found.append(digests)
         return tuple(Repetition(name, way, found[0][name] == found[1][name]) for name in games)
 
-    def _rates(self, report: Report) -> tuple[Rate, ...] | Lost:
+    def _rates(self, report: Report, way: str) -> tuple[Rate, ...] | Lost:
         """On the CPU, and on the GPU where that is the device."""
         on_cpu = [(LOOP, 1)]
         if self._compiles(report):
             on_cpu.append(("compiled", ON_CPU))
         asked = {"cpu": on_cpu}
-        if self.device == "cuda" and report.way:
-            asked["cuda"] = [(report.way, runs) for runs in SIZES]
+        if self.device == "cuda":
+            asked["cuda"] = [(way, runs) for runs in SIZES]
         measured: list[Rate] = []
         for device, stacks in asked.items():
             rates = self._ask(f"speed on {device}", speed.rates, stacks, device)

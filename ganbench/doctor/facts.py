@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -76,11 +77,9 @@ def _supported(major: int, minor: int) -> bool:
 
 def _triton() -> str | None:
     try:
-        import triton
-    except ImportError:
+        return metadata.version("triton")
+    except metadata.PackageNotFoundError:
         return None
-    version: str = triton.__version__
-    return version
 
 
 def _first(names: tuple[str, ...]) -> str | None:

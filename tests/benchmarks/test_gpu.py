@@ -99,7 +99,7 @@ def test_the_page_says_what_is_missing(tmp_path):
     for part in (
         "| mlp-2x32-r1 | vmap cuda-graph | 1,024 | 2 | 2 | 2.00 (1.00 to 3.00) | 9.5 |",
         "* JAX: is not installed",
-        "| map | `--steps 2000` | 2,048 | 60.0 | 68,267 | 2,048 finished | 2,048 cuda-graph |",
+        "| map | `--steps 2000` | 2,048 | 60.0 | 68,267 | 0 | 2,048 finished | 2,048 cuda-graph |",
         "| mlp-gan, r1 | cuda-graph | 64 | 2.0 MB | 1.0 MB |",
         "| mlp-gan, r1 | cuda-graph | equal |  |",
         "the way taken is `cuda-graph`.\n\n* no Triton",

@@ -35,6 +35,7 @@ def uncompiled(monkeypatch):
         monkeypatch.setattr(executor, "available", lambda self, device: "not on a pretended GPU")
 
 
+@pytest.mark.timeout(1500)  # operation by operation, each of them looked at
 def test_the_quick_part(uncompiled):
     with pretended_gpu():
         report = Examination("cuda", 5, lambda subject: None).quick()
