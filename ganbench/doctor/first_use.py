@@ -80,11 +80,14 @@ def _kept(path: Path) -> bool:
 
 
 def _verdict(model: str, report: Report) -> FirstUse:
-    stopping = [one.text for one in advice(report) if one.stops]
-    if isinstance(report.agreements, Lost):
-        stopping.append(f"its numbers could not be compared with the CPU's: {report.agreements.reason}")
-    if stopping:
-        return FirstUse(False, f"{model}: {stopping[0]}; `ganbench doctor` says more")
-    agreeing = sum(one.holds for one in report.agreements or ())
-    games = f"{agreeing} of {len(report.agreements or ())} comparisons with the CPU's loop agree"
-    return FirstUse(True, f"{model}: {way_taken(report)}; {games}")
+    faults = [one.text for one in advice(report) if one.stops]
+    found = report.agreements or ()
+    if isinstance(found, Lost):
+        agreeing = []
+        faults.append(f"its numbers could not be compared with the CPU's: {found.reason}")
+    else:
+        agreeing = [one.holds for one in found]
+    if faults:
+        return FirstUse(False, f"{model}: {faults[0]}; `ganbench doctor` says more")
+    compared = f"{sum(agreeing)} of {len(agreeing)} comparisons with the CPU's loop agree"
+    return FirstUse(True, f"{model}: {way_taken(report)}; {compared}")
