@@ -27,12 +27,12 @@ class Examination:
 
     Arguments:
         seconds: that each question may take.
-        tell: gets the subject of each question before it is asked.
+        say: gets the subject of each question before it is asked.
     """
 
     device: str
     seconds: float
-    tell: Callable[[str], None]
+    say: Callable[[str], None]
 
     def quick(self) -> Report:
         """The facts, the first way that works, whether its numbers are right, and whether it waits."""
@@ -50,7 +50,7 @@ class Examination:
         return replace(report, rates=self._rates(report, way))
 
     def _ask(self, subject: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Lost:
-        self.tell(subject)
+        self.say(subject)
         return ask(self.seconds, function, *args, **kwargs)
 
     def _machine(self) -> Report:

@@ -172,10 +172,11 @@ def test_jax_trains_as_the_hand_written_loop() -> None:
     nets = bench.fresh(0)
     loop = jax_loop.JaxLoop(nets, bench.data.train, bench.case.batch, bench.case.r1, 1)
     run = jax_loop.begin(*(jax_loop.weights_of(nets[name]) for name in ("generator", "discriminator")))
+    step = jax.jit(loop.step)
     for _ in range(5):
         index, noise, generator_noise = by_hand.next_index(), by_hand.noise(), by_hand.noise()
         real = bench.data.train[index]
-        run = loop.step(run, *(jax.numpy.asarray(t.numpy()) for t in (real, noise, generator_noise)))
+        run = step(run, *(jax.numpy.asarray(t.numpy()) for t in (real, noise, generator_noise)))
         by_hand.step(index, noise, generator_noise)
     for name, weights in (("generator", run.generator), ("discriminator", run.discriminator)):
         reached = jax_loop.weights_of(getattr(by_hand, name))
