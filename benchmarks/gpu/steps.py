@@ -67,7 +67,8 @@ def steps(folder: Path, setting: str, device: str, stretch: float = 1.0) -> list
     # repetition, memory and speed are steps of their own here
     doctor = (*COMMAND, "doctor", "--quick", "--json", "--device", device)
     junit = f"--junitxml={folder / 'tests.xml'}"
-    tests = (sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", junit, "tests")
+    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", junit, "tests")
+    tests = (*pytest, "-m", "gpu and not slow")
     return [
         Step("doctor", 110 * stretch, "doctor.json", doctor, printed=True),
         measured("quickstart", 70),

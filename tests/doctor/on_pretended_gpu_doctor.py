@@ -1,4 +1,4 @@
-"""The quick part on a pretended GPU, where nothing can be compiled or captured. `test_on_gpu.py` runs it."""
+"""The quick part on a pretended GPU, which neither compiles nor captures. `test_doctor_on_gpu.py` runs it."""
 
 from __future__ import annotations
 

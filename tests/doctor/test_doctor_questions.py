@@ -184,5 +184,5 @@ def test_waits_in_steps_are_told_from_those_of_a_chunk(monkeypatch, in_steps):
     found = waits.waits("cuda-graph")
     assert found.in_steps is in_steps
     assert found.waits == ((2, 64) if in_steps else (1, 1))
-    assert ("test_questions.py" in found.where) is in_steps
+    assert ("test_doctor_questions.py" in found.where) is in_steps
     assert modes == ["warn", "default"] * 2

@@ -28,6 +28,7 @@ def test_on_a_pretended_gpu():
 
 
 @pytest.mark.gpu
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @needs_builtins
 def test_this_gpu(tmp_path):
