@@ -67,8 +67,8 @@ def steps(folder: Path, setting: str, device: str, stretch: float = 1.0) -> list
     # repetition, memory and speed are steps of their own here
     doctor = (*COMMAND, "doctor", "--quick", "--json", "--device", device)
     junit = f"--junitxml={folder / 'tests.xml'}"
-    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", junit, "tests")
-    tests = (*pytest, "-m", "gpu and not slow")
+    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", junit)
+    tests = (*pytest, "-m", "gpu and not slow", *_tests_for_a_gpu())
     return [
         Step("doctor", 110 * stretch, "doctor.json", doctor, printed=True),
         measured("quickstart", 70),
@@ -79,6 +79,12 @@ def steps(folder: Path, setting: str, device: str, stretch: float = 1.0) -> list
         measured("memory", 30),
         measured("bits", 60),
     ]
+
+
+def _tests_for_a_gpu() -> list[str]:
+    """The files with such tests: to collect all tests would take a good part of the time."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file) for file in files if "mark.gpu" in file.read_text(encoding="utf-8")]
 
 
 def take(

@@ -122,6 +122,13 @@ def test_every_measure_is_a_step():
     assert len(names) == len(set(names))
 
 
+def test_the_tests_are_those_that_need_a_gpu():
+    [step] = [step for step in steps(Path(), "full", "cuda") if step.name == "tests"]
+    files = {Path(word).name for word in step.command if word.endswith(".py")}
+    assert {"test_executors.py", "test_speed.py", "test_on_gpu.py"} <= files
+    assert "test_text.py" not in files
+
+
 def test_the_map_is_of_2048_runs():
     assert tomllib.loads(MAP.read_text())["name"] == "map"
     suite = load_suite(MAP, discover())
