@@ -49,6 +49,8 @@ def _measure(name: str, only: Sequence[str], out: Path, minutes: float, pretend:
     folder.mkdir(parents=True, exist_ok=True)
     machine = describe(torch.device("cpu")) | {"device": name}  # asked without taking memory on the GPU
     planned = [step for step in steps(folder, setting, device, stretch) if step.name in only]
+    for step in planned:
+        (folder / step.file).unlink(missing_ok=True)  # of an earlier commit or driver, perhaps
     page, ended = folder.with_suffix(".md"), []
     title = "A pretended GPU: these figures mean nothing" if pretend else f"Speed on {name}"
     for one in take(planned, folder, 60 * minutes * stretch, _say):

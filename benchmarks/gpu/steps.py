@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -106,8 +106,9 @@ def take(
 def _take(step: Step, folder: Path, limit: float) -> Ended:
     """One step in a session of its own, so that all that it started ends with it."""
     begun = time.monotonic()
-    log = folder / (step.file if step.printed else f"{step.name}.log")
-    with log.open("wb") as out, (folder / f"{step.name}.log").open("ab") as errors:
+    with ExitStack() as files:
+        errors = files.enter_context((folder / f"{step.name}.log").open("wb"))
+        out = files.enter_context((folder / step.file).open("wb")) if step.printed else errors
         process = subprocess.Popen(
             step.command, cwd=ROOT, stdout=out, stderr=errors, stdin=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
