@@ -26,11 +26,12 @@ class Case:
         model: the model and its options.
         batch: samples a batch.
         r1: R1's weight, 0 for none.
-        convolutional: whether it trains on 28 x 28 images, which a CPU takes one by one.
+        convolutional: whether it trains on images, which a CPU takes one by one.
         target: the least speed-up that is aimed at on one CPU thread, at 16 runs (at 1 run where
             `convolutional`).
         probe_runs: stack size at which the probes' cost is taken on a CPU.
         probe_limit: the most that the probes may cost there, as a fraction.
+        image: channels, height and width, where `convolutional`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     target: float
     probe_runs: int
     probe_limit: float
+    image: tuple[int, int, int] = (1, 28, 28)
 
     def config(self, precision: str = "float32") -> dict[str, Any]:
         """The resolved variant."""
@@ -59,7 +61,7 @@ class Case:
         """The ring's points, or bytes at random in the place of images."""
         if self.convolutional:
             bytes_ = torch.randint(
-                256, (2000, 1, 28, 28), dtype=torch.uint8, generator=stream("cpu", 0, "speed", "images")
+                256, (2000, *self.image), dtype=torch.uint8, generator=stream("cpu", 0, "speed", "images")
             ).to(device)
             return Data(bytes_, bytes_[:1])
         dataset: Any = catalogue.get("dataset", "ring").cls()

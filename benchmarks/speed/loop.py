@@ -5,7 +5,7 @@ Nothing of the engine is in it but the freshly initialised networks, which are p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -102,15 +102,20 @@ class Captured:
     def __init__(self, loop: HandWritten) -> None:
         self.loop = loop
         self._inputs = (loop.next_index(), loop.noise(), loop.noise())
+        self._replay = self._capture()
+
+    def _capture(self) -> Callable[[], None]:
+        loop = self.loop
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(self.WARM_UP):
                 loop.step(*self._inputs)
         torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             loop.step(*self._inputs)
+        return graph.replay
 
     def run(self, steps: int) -> None:
         """Take `steps` steps."""
@@ -119,4 +124,11 @@ class Captured:
             index.copy_(self.loop.next_index())
             for noise in noises:
                 noise.copy_(self.loop.noise())
-            self._graph.replay()
+            self._replay()
+
+
+class Uncaptured(Captured):
+    """The same without a capture, to try a benchmark where there is no GPU."""
+
+    def _capture(self) -> Callable[[], None]:
+        return lambda: self.loop.step(*self._inputs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.speed.interleaved import Spread, Task, clocked, rounds
-from benchmarks.speed.loop import Captured
+from benchmarks.speed.loop import Captured, Uncaptured
 from benchmarks.speed.sides import Bench, advance, first_step
 from ganbench.engine.trainers import Trainer
 from ganbench.game.draws import CHUNK
@@ -75,7 +75,8 @@ def throughput(bench: Bench, runs: int, effort: Effort, mapper: str = "") -> Thr
 
 def captured(bench: Bench, effort: Effort) -> Throughput:
     """The hand-written step of one run, captured as a CUDA graph, against the plain one."""
-    graph = Captured(bench.hand_written(capturable=True))
+    on_gpu = bench.device.type == "cuda"
+    graph = (Captured if on_gpu else Uncaptured)(bench.hand_written(capturable=on_gpu))
     mine, theirs = rounds(
         [Task(graph.run, unit=CHUNK), Task(bench.hand_written().run)], effort.rounds, effort.seconds
     )

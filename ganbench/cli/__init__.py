@@ -9,6 +9,7 @@ import click
 
 from ganbench._version import __version__
 from ganbench.cli.compare import compare
+from ganbench.cli.doctor import doctor
 from ganbench.cli.export import export
 from ganbench.cli.figure import figure
 from ganbench.cli.judge import judge
@@ -51,6 +52,7 @@ for _command in (
     watch,
     pack,
     verify,
+    doctor,
 ):
     cli.add_command(_command)
 
