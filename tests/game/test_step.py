@@ -211,7 +211,7 @@ def test_a_diverging_gan_leaves_its_neighbours_alone(toys, blob, trainer):
 
 def bombed(toys, blob):
     """Two runs whose discriminators' values, not gradients, turn infinite (float64: both trainers agree)."""
-    program = Program(variant(loss="toy-bomb", options={"toy-bomb": {"fuse": 0.5}}), toys, blob)
+    program = Program(variant(loss="toy-bomb", options={"toy-bomb": {"fuse": 0.3}}), toys, blob)
     runs = Runs((0, 1), ({}, {}))
     trainers = Looped(program, runs, blob, CPU), Mapped(program, runs, blob, CPU, Eager())
     return trainers, [trainer.advance(64) for trainer in trainers]
