@@ -85,11 +85,16 @@ class Choice:
 
 
 def settings(device: str | None, engine: str, workers: int | None, catalogue: Catalogue) -> Settings:
-    """Defaults filled in: every GPU where there is one, a worker a core on a CPU, one a GPU."""
+    """Defaults filled in: every GPU where there is one, a worker a core on a CPU, one a GPU.
+
+    Fewer workers than GPUs take the first of them.
+    """
     gpus = chosen_gpus(device)
     kind = "cuda" if gpus else "cpu"
-    if gpus and workers not in (None, len(gpus)):
-        raise BadInput(f"--workers {workers}: each GPU has one worker; choose GPUs, such as --device cuda:0")
+    if gpus and workers:
+        if workers > len(gpus):
+            raise BadInput(f"--workers {workers}: each GPU has one worker; choose at most {len(gpus)}")
+        gpus = gpus[:workers]
     engines = ["auto", "loop", *catalogue.names("executor")]
     if engine not in engines:
         raise BadInput(f"unknown engine {engine!r}; {nearest(engine, engines)}")

@@ -9,6 +9,7 @@ from run_cli import TOY, ganbench_here
 from ganbench.errors import BadInput
 from ganbench.machine import gpus
 from ganbench.machine.gpus import Card
+from ganbench.planning.choice import settings
 from ganbench.planning.devices import chosen_gpus
 
 LARGE, SMALL = Card("NVIDIA H200", 140 * 10**9, (9, 0)), Card("NVIDIA T4", 16 * 10**9, (7, 5))
@@ -71,7 +72,9 @@ def test_planning_for_gpus_takes_none(three, tmp_path):
     assert {stack["engine"]["device"] for stack in made["stacks"]} == {"cuda"}
 
 
-def test_a_worker_a_gpu(three):
+def test_a_worker_a_gpu(three, toys):
     done = ganbench_here("plan", TOY, "--device", "cuda:0,1", "--workers", 4)
     assert done.code == 2
-    assert "--workers 4: each GPU has one worker" in done.err
+    assert "--workers 4: each GPU has one worker; choose at most 2" in done.err
+    fewer = settings("cuda:2,1", "auto", 1, toys)
+    assert (fewer.workers, [gpu.index for gpu in fewer.gpus]) == (1, [2])
