@@ -31,6 +31,7 @@ def uncompiled(monkeypatch):
     monkeypatch.setattr(examination, "ask", here)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_90"])
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92400)  # asks the library
     for executor in (Compiled, CudaGraph, UncompiledCudaGraph):
         monkeypatch.setattr(executor, "available", lambda self, device: "not on a pretended GPU")
 
