@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 HELD_BACK = (signal.SIGINT, signal.SIGTERM)
 """Signals that a worker is started with blocked, until its handlers are in place."""
+PARENT_SECONDS = 1.0
+"""Time between looks at whether the session still runs."""
 
 
 def main(pipe: Connection, plugin_files: Sequence[str], gpu: Gpu | None = None) -> None:
@@ -46,6 +50,7 @@ def main(pipe: Connection, plugin_files: Sequence[str], gpu: Gpu | None = None) 
     """
     own_group(0)
     parent = os.getppid()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     # The handler only takes note: were it to raise, it could break off a write.
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
@@ -53,8 +58,7 @@ def main(pipe: Connection, plugin_files: Sequence[str], gpu: Gpu | None = None) 
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
     def stop() -> bool:
-        if os.getppid() != parent:
-            os._exit(1)  # the session was killed; another may own the folder by now: write nothing
+        _end_without(parent)
         return bool(stopping)
 
     sys.stdout = sys.stderr  # what a component prints must not mix with the table
@@ -78,6 +82,19 @@ def main(pipe: Connection, plugin_files: Sequence[str], gpu: Gpu | None = None) 
                 send(Stopped(Path(path).name))
             else:
                 worker.train(Path(path))
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, also while a step compiles: that may take a minute."""
+    while True:
+        _end_without(parent)
+        time.sleep(PARENT_SECONDS)
+
+
+def _end_without(parent: int) -> None:
+    """End if the session was killed: another may own the folder by now, so nothing more is written."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def own_group(pid: int) -> None:
