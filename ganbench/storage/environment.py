@@ -13,7 +13,7 @@ import torch
 
 from ganbench._version import CORE, __version__
 from ganbench.machine.gpus import Gpu
-from ganbench.storage.records import Environment, GpuRecord, GpuSettings
+from ganbench.storage.machine_records import Environment, GpuRecord, GpuSettings
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
 # Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
