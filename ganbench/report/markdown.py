@@ -89,7 +89,7 @@ def _overview(results: Results) -> str:
     lines += [f"**{escape(what)}** {escape(rest)}" for what, rest in content.cautions(results)]
     ways = content.ways(results)
     rows = [
-        [escape(label), ways.get(label, ""), *(escape(value) for value in content.settings(config))]
+        [escape(label), escape(ways.get(label, "")), *(escape(value) for value in content.settings(config))]
         for label, config in results.configs.items()
     ]
     if rows:

@@ -16,9 +16,9 @@ from ganbench.machine.gpus import Gpu
 from ganbench.storage.machine_records import Environment, GpuRecord, GpuSettings
 
 PACKAGES = ("numpy", "pandas", "pluggy", "scipy", "torch", "torch-fidelity", "torchvision", "safetensors")
-# Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
 INDUCTOR = ("deterministic", "shape_padding", "split_reductions", "max_autotune", "coordinate_descent_tuning")
 """Flags of torch's compiler that change which kernels it makes, and so the order of sums."""
+# Threads and the workspace of cuBLAS change the order of sums, the allocator what fits into memory.
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "PYTORCH_CUDA_ALLOC_CONF")
 
 

@@ -124,7 +124,7 @@ def test_the_report_has_what_was_run_what_failed_and_how_to_do_it_again(tmp_path
     text = paths[0].read_text(encoding="utf-8")
     rows = cells(text)
     low, high = results.summary()[["failure_low", "failure_high"]].iloc[0]
-    assert ["ring/a", "100", "64", "adam lr=0.001", "modes, energy-distance"] in rows
+    assert ["ring/a", "loop", "100", "64", "adam lr=0.001", "modes, energy-distance"] in rows
     summary = next(row for row in rows if row[:2] == ["ring/a", "5"])
     assert summary[2:6] == [
         "1 (20%)",
@@ -174,9 +174,9 @@ def test_a_report_of_hostile_names_has_the_same_shape(tmp_path, name):
     shown = plain_text(name)
     rows = cells(text)
     assert [shown, "1", "diverged", "at step 70", shown] in rows
-    assert [shown, "100", "64", "adam lr=0.001", plain_text(f"{name}, fid")] in rows
+    assert [shown, "loop", "100", "64", "adam lr=0.001", plain_text(f"{name}, fid")] in rows
     assert [plain_text(f"{name}.{name}"), shown] in rows
-    assert {len(row) for row in rows} == {2, 5, 9}
+    assert {len(row) for row in rows} == {2, 5, 6, 9}
     lines = print_table(results.summary(), 80).splitlines()
     assert "\x1b" not in "".join(lines)
     assert max(map(cell_len, lines)) <= 80
