@@ -46,7 +46,7 @@ def small_suite(
         "batch": 8,
         "seeds": 2,
         "optimizer": dict(optimizer),
-        "evaluate": {"every": 2, "samples": 60, "metrics": list(metrics)},
+        "evaluate": {"every": 2, "samples": 100, "metrics": list(metrics)},
     }
     lines = ["schema = 1", 'name = "small"', "[defaults]", *_lines(defaults)]
     for name, table in tables.items():

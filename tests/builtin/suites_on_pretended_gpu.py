@@ -13,7 +13,7 @@ from run_cli import ganbench_here
 
 import ganbench
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * 3600)]
 CUT = ("--steps", 4, "--set", "defaults.evaluate.every=2", "--set", "defaults.evaluate.samples=100")
 
 
