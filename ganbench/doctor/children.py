@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
+from ganbench.machine.folders import program_variables
 from ganbench.text import first_line, plain_text
 
 P = ParamSpec("P")
@@ -63,7 +64,7 @@ def _answer(pipe: Connection, log: str, module: str, name: str, args: tuple[Any,
     for stream in (1, 2):
         os.dup2(output, stream)
     # as workers are set up, and before torch is imported
-    os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+    os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | program_variables())
     try:
         pipe.send(getattr(importlib.import_module(module), name)(*args, **kwargs))
     except Exception as error:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from ganbench.doctor.findings import Folder
+from ganbench.machine.folders import cache_folder, program_folder
 
 
 def folders() -> tuple[Folder, ...]:
     """All of them, whether they are there yet or not."""
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
-
-    from ganbench.machine.folders import cache_folder
-
-    compiled = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
     return (
         looked_at("results", Path("results")),
         looked_at("cache", cache_folder()),
-        looked_at("compiled steps", Path(compiled)),
+        looked_at("compiled steps", program_folder()),
     )
 
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from ganbench.judging.outcomes import Outcome
-from ganbench.machine.folders import cache_folder
+from ganbench.machine.folders import program_variables
 from ganbench.machine.gpus import Gpu
 from ganbench.running.events import Failed, Last, Message, WorkerEvent
 from ganbench.running.worker import HELD_BACK, main, own_group
@@ -212,7 +212,7 @@ def _environment(gpu: Gpu | None) -> Iterator[None]:
     """What a worker inherits: it must be set before its libraries load."""
     # To the worker its GPU is the only one, and the first.
     own = ON_CPU if gpu is None else {**ON_GPU, "CUDA_VISIBLE_DEVICES": gpu.visible}
-    changed = ENVIRONMENT | own | _programs()
+    changed = ENVIRONMENT | own | program_variables()
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
@@ -223,15 +223,3 @@ def _environment(gpu: Gpu | None) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _programs() -> dict[str, str]:
-    """Where compiled programs are kept for later workers. torch's own choice is a temporary folder."""
-    folder = cache_folder() / "programs"
-    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
-        return {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # torch's choice may be writable all the same
-        return {}
-    return {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
