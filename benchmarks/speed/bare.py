@@ -6,12 +6,14 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from ganbench.components.data import Data
 from ganbench.engine.program import Program, Values
 from ganbench.game import Batch, Game, GradientField
 from ganbench.game.fields import BoundField, functional_field
 from ganbench.game.probes import Seen
-from ganbench.game.step import ALONE, MASKED, Guard, State, Step, clocks
+from ganbench.game.step import MASKED, Guard, State, Step, clocks
 from ganbench.game.update_rules import Rule, StepCount
 from ganbench.plugins.discovery import Catalogue
 
@@ -28,11 +30,11 @@ class Bare(Program):
         game, rule, wrap = self.bound(values)
         return bare_step(self, wrap(functional_field(_blind(game), self.modules)), rule, MASKED)
 
-    def step_alone(self, values: Values) -> Step:
+    def step_alone(self, values: Values, guard: Guard, device: torch.device | str) -> Step:
         """The eager step without probes."""
         game, rule, wrap = self.bound(values)
         field = wrap(BoundField(_blind(game), copy.deepcopy(self.modules)))
-        return bare_step(self, field, rule, ALONE)
+        return bare_step(self, field, rule, guard)
 
 
 def _blind(game: Game) -> Game:

@@ -22,7 +22,7 @@ STATES = 3
 """Times that a state is held at most: before a step, after it, and as it was before the step was prepared."""
 CHUNKS = 3
 """Times that a chunk of draws is held at most: the one in use, the next, and the parts of that."""
-_INDEX_BYTES = 8
+_INDEX_BYTES = 4
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Whether a stack that is trained again must give the same bits, and if not, why not.
 
 Rounding depends on the machine, the packages and the way of training. On a GPU it also depends on the card's
-model, on its libraries, and on what torch was told of its arithmetic; an operation without a deterministic
+model, on its libraries, and on how torch was set to compute on it; an operation without a deterministic
 algorithm rounds differently every time.
 """
 
@@ -57,7 +57,7 @@ def _other_settings(there: Env, here: Env) -> Iterator[str]:
     """What differs in the settings of two GPUs' arithmetic, or is not deterministic on both."""
     theirs, ours = _settings(there), _settings(here)
     if not theirs:
-        yield "the archive does not record how its GPU was told to round"
+        yield "the archive does not record how its GPU was set to round"
         return
     yield from _differences(theirs, ours, sorted({*theirs, *ours}))
     yield from _differences(_table(there, "flags"), _table(here, "flags"), (_WORKSPACE,))

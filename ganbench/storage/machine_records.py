@@ -21,7 +21,7 @@ class GpuRecord(TypedDict):
 
 
 class GpuSettings(TypedDict):
-    """What torch was told of a GPU's arithmetic. `inductor` has the flags of its compiler that matter."""
+    """How torch was set to compute on a GPU. `inductor` has the flags of its compiler that matter."""
 
     matmul_tf32: bool
     convolution_tf32: bool

@@ -38,9 +38,7 @@ def test_memory_ran_out(error):
     assert is_out_of_memory(error)
 
 
-@pytest.mark.parametrize(
-    "place", ["compile_fx.joint_graph_passes", "compile_fx.post_grad_passes", "graph.GraphLowering.codegen"]
-)
+@pytest.mark.parametrize("place", ["compile_fx.post_grad_passes", "graph.GraphLowering.codegen"])
 def test_inside_a_compiler(monkeypatch, place):
     """It may wrap the error, and name no cause."""
 

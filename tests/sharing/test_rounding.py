@@ -88,7 +88,7 @@ def test_the_same_bits_are_demanded_of_the_same_machine(there, here, tmp_path):
         (
             {name: value for name, value in ENV.items() if name != "gpu_settings"},
             ENV,
-            "the archive does not record how its GPU was told to round",
+            "the archive does not record how its GPU was set to round",
         ),
         (
             {**ENV, "gpu_settings": TIMED},
