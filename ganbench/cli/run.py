@@ -16,6 +16,7 @@ from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ganbench.results import Results
@@ -53,8 +54,8 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     with redirect_stdout(sys.stderr):  # what components print must not mix with the table
         job = Request(suite, **options).resolve()
         loggers = chosen(logs, job.catalogue)
-    if job.settings.device.startswith("cuda"):
-        _examine(quiet or as_json)
+    if job.settings.gpus:
+        _examine([gpu.name for gpu in job.settings.gpus], quiet or as_json)
     # workers start up (torch takes seconds to import) while this process plans
     with Pool(job.settings.workers, job.plugin_files, timeout, job.settings.gpus) as pool:
         with redirect_stdout(sys.stderr):
@@ -68,11 +69,11 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     return _conclude(session, job.root, as_json)
 
 
-def _examine(quiet: bool) -> None:
-    """Try a GPU that is new, and print what was found; if `quiet`, only what is wrong."""
+def _examine(gpus: Sequence[str], quiet: bool) -> None:
+    """Try GPUs of new models, and print what was found; if `quiet`, only what is wrong."""
     from ganbench.doctor.first_use import first_use
 
-    found = first_use(lambda text: None if quiet else click.echo(text, err=True))
+    found = first_use(gpus, lambda text: None if quiet else click.echo(text, err=True))
     if found and not (quiet and found.sound):
         click.echo(found.summary if found.sound else f"warning: {found.summary}", err=True)
 

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ganbench._version import __version__
 from ganbench.doctor.advice import advice
-from ganbench.doctor.cards import cards
 from ganbench.doctor.children import Lost
 from ganbench.doctor.examination import Examination
 from ganbench.doctor.findings import Report
@@ -41,15 +40,14 @@ class FirstUse:
 _ADAPTER = TypeAdapter(FirstUse)
 
 
-def first_use(tell: Callable[[str], None]) -> FirstUse | None:
-    """The verdict on this machine's GPUs where it is new; None where a sound one is kept, or none can be.
+def first_use(names: Sequence[str], tell: Callable[[str], None]) -> FirstUse | None:
+    """The verdict on GPUs that are new; None where a sound one is kept.
 
-    One is kept for each model of GPU and version of torch and ganbench. nvidia-smi names the GPU, because
-    torch would take memory on it.
+    One is kept for each model of GPU and version of torch and ganbench.
+
+    Arguments:
+        names: the models of the GPUs to train on.
     """
-    names = cards()
-    if not names:
-        return None  # without a name, every command would ask all questions anew
     path = _path(names)
     if _kept(path):
         return None
@@ -62,7 +60,7 @@ def first_use(tell: Callable[[str], None]) -> FirstUse | None:
     return verdict
 
 
-def _path(names: tuple[str, ...]) -> Path:
+def _path(names: Sequence[str]) -> Path:
     name = f"{_models(sorted(names))}-{torch.__version__}-{__version__}"
     return cache_folder() / "doctor" / f"{slug(name, 120)}.json"
 

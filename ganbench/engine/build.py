@@ -130,4 +130,5 @@ def _key(config: StackConfig, catalogue: Catalogue) -> str:
     shared, values = structure(variant, catalogue)
     # a value that does not vary within the stack is a constant of the compiled step
     constants = {path: value for path, value in values.items() if path not in varying}
-    return canonical([shared, constants, sorted(varying), config["engine"]])
+    # the runs are counted: of an archive's stack a few may be trained again, by the engine of all
+    return canonical([shared, constants, sorted(varying), len(config["values"]), config["engine"]])

@@ -66,7 +66,8 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
 
     on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
     skinny = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
-    # with a ShapeEnv, because without one Inductor does not keep compiled graphs on disk
+    # With a ShapeEnv, because without one Inductor does not keep compiled graphs on disk. Who hands over fake
+    # tensors, to see the code for a machine that is not there, brings their mode along.
     fake = detect_fake_mode(tensors) or FakeTensorMode(shape_env=ShapeEnv())
     fakes = [fake.from_tensor(tensor, static_shapes=True) for tensor in tensors]
     with torch.no_grad(), fake, tracing(TracingContext(fake)), config.patch(_options(config)):

@@ -23,6 +23,9 @@ STACK_SHARE = 0.6
 USABLE_SHARE = 0.9
 """Of a GPU's memory, what tables of data and a stack may take together; the rest is the framework's."""
 
+EVALUATED_AT_ONCE = 16
+"""Runs of a stack at most: each holds its samples on the GPU, which the budget of memory does not count."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,14 +77,20 @@ class Choice:
             "executor": self.executor,
             "device": settings.device,
             "size": size,
-            # training takes one; on a GPU the others evaluate
-            "threads": 1 if settings.device == "cpu" else max(1, cores() // settings.workers),
+            "threads": evaluating_threads(settings),
         }
         if self.card:
             record["card"] = self.card
         if self.why:
             record.update({"planned": CUDA_EXECUTORS[0], "why": self.why})
         return record
+
+
+def evaluating_threads(settings: Settings) -> int:
+    """Threads that evaluate the runs of a stack: one on a CPU, where each core has a worker."""
+    if settings.device == "cpu":
+        return 1
+    return min(EVALUATED_AT_ONCE, max(1, cores() // settings.workers))
 
 
 def settings(device: str | None, engine: str, workers: int | None, catalogue: Catalogue) -> Settings:

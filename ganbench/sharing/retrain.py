@@ -13,7 +13,7 @@ import torch
 from ganbench.engine.data import Sources
 from ganbench.judging.outcomes import Outcome
 from ganbench.judging.run_rows import judged_again
-from ganbench.planning.choice import Settings
+from ganbench.planning.choice import Settings, evaluating_threads
 from ganbench.planning.run_key import Identities
 from ganbench.plugins.discovery import Catalogue
 from ganbench.running.events import Failed, OutOfMemory
@@ -125,7 +125,7 @@ def _prepared(
     """A new stack of the sampled runs; of all of its stack, where only that can be the same bit for bit."""
     config = sampled.folder.config()
     usable = _usable(config["engine"], catalogue, settings)
-    engine = _anew(config["engine"], usable)
+    engine = _anew(config["engine"], usable, settings)
     here = environment(torch.device(engine["device"]), settings.gpus[0] if settings.gpus else None)
     # Runs that are stepped as one round differently in another number: only the whole stack can be equal.
     whole = usable and engine["mapper"] == "map" and not any(other_machine(sampled.folder.env(), here))
@@ -145,14 +145,14 @@ def _usable(engine: EngineRecord, catalogue: Catalogue, settings: Settings) -> b
     return executor is not None and executor.cls().available(engine["device"]) is None
 
 
-def _anew(engine: EngineRecord, usable: bool) -> EngineRecord:
+def _anew(engine: EngineRecord, usable: bool, settings: Settings) -> EngineRecord:
     """The engine to train with, without what became of the archive's plan; run by run if it is not usable."""
     plan: EngineRecord = {
         "mapper": engine["mapper"],
         "executor": engine["executor"],
         "device": engine["device"],
         "size": engine["size"],
-        "threads": engine["threads"],
+        "threads": evaluating_threads(settings),
     }
     return plan if usable else {**plan, "mapper": "loop", "executor": "eager", "device": "cpu"}
 

@@ -9,7 +9,7 @@ import pytest
 from made_findings import agreement, on_cpu, on_gpu
 from run_cli import RING, Done, ganbench_here, ganbench_process, needs_builtins
 
-from ganbench.doctor import examination, first_use
+from ganbench.doctor import first_use
 from ganbench.doctor.children import Lost
 from ganbench.doctor.examination import Examination
 from ganbench.doctor.findings import Way
@@ -94,12 +94,14 @@ def test_this_machine(tmp_path):
 # ---- the first use of a GPU
 
 
+TWO = ["NVIDIA H200", "NVIDIA H200"]
+
+
 @pytest.fixture
 def new_gpu(monkeypatch, tmp_path):
-    """A machine whose nvidia-smi lists a GPU; the list of examinations that it went through."""
+    """GPUs that were not examined yet; the list of examinations that they go through."""
     asked: list[str] = []
     monkeypatch.setenv("GANBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(first_use, "cards", lambda: ("NVIDIA H200", "NVIDIA H200"))
 
     def quick(self: Examination):
         asked.append(self.device)
@@ -110,29 +112,28 @@ def new_gpu(monkeypatch, tmp_path):
 
 
 def test_a_new_gpu_is_examined_once(new_gpu, capsys):
-    found = first_use.first_use(print)
+    found = first_use.first_use(TWO, print)
     assert found == first_use.FirstUse(
         True, "NVIDIA H200: `ganbench run` takes cuda-graph; 2 of 2 comparisons with the CPU's loop agree"
     )
-    assert first_use.first_use(print) is None
+    assert first_use.first_use(TWO, print) is None
     assert new_gpu == ["cuda"]
     assert capsys.readouterr().out == "NVIDIA H200 is new here: it is examined once, for a minute or two\n"
 
 
 def test_another_card_or_torch_is_examined_anew(new_gpu, monkeypatch):
-    first_use.first_use(print)
+    first_use.first_use(TWO, print)
     monkeypatch.setattr(first_use.torch, "__version__", "9.9")
-    first_use.first_use(print)
-    monkeypatch.setattr(first_use, "cards", lambda: ("NVIDIA T4",))
-    assert first_use.first_use(print).summary.startswith("NVIDIA T4: ")
+    first_use.first_use(TWO, print)
+    assert first_use.first_use(["NVIDIA T4"], print).summary.startswith("NVIDIA T4: ")
     assert len(new_gpu) == 3
 
 
 def test_a_verdict_that_was_cut_short_is_made_anew(new_gpu, tmp_path):
-    first_use.first_use(print)
+    first_use.first_use(TWO, print)
     [kept] = (tmp_path / "cache" / "doctor").iterdir()
     kept.write_text(kept.read_text()[:10])
-    assert first_use.first_use(print) is not None
+    assert first_use.first_use(TWO, print) is not None
     assert len(new_gpu) == 2
 
 
@@ -140,7 +141,7 @@ def test_a_gpu_with_a_fault_is_examined_until_it_is_gone(new_gpu, monkeypatch):
     faulty = replace(on_gpu(), agreements=(agreement(0.5),))
     monkeypatch.setattr(Examination, "quick", lambda self: faulty)
     for _ in range(2):
-        found = first_use.first_use(print)
+        found = first_use.first_use(TWO, print)
         assert not found.sound
         assert "dcgan by cuda-graph computes other numbers" in found.summary
 
@@ -148,21 +149,17 @@ def test_a_gpu_with_a_fault_is_examined_until_it_is_gone(new_gpu, monkeypatch):
 def test_numbers_that_could_not_be_compared_are_a_fault(new_gpu, monkeypatch):
     lost = replace(on_gpu(), agreements=Lost("hung", "stopped after 120 s"))
     monkeypatch.setattr(Examination, "quick", lambda self: lost)
-    assert "could not be compared with the CPU's: stopped after 120 s" in first_use.first_use(print).summary
-    assert first_use.first_use(print) is not None
+    assert (
+        "could not be compared with the CPU's: stopped after 120 s" in first_use.first_use(TWO, print).summary
+    )
+    assert first_use.first_use(TWO, print) is not None
 
 
 def test_a_read_only_cache_costs_time_only(new_gpu, monkeypatch):
     monkeypatch.setenv("GANBENCH_CACHE", "/proc/none")
-    assert first_use.first_use(print).sound
-    assert first_use.first_use(print).sound
+    assert first_use.first_use(TWO, print).sound
+    assert first_use.first_use(TWO, print).sound
     assert len(new_gpu) == 2
-
-
-def test_without_a_name_nothing_is_asked(monkeypatch):
-    monkeypatch.setattr(first_use, "cards", lambda: ())
-    monkeypatch.setattr(examination, "ask", None)
-    assert first_use.first_use(print) is None
 
 
 @needs_builtins

@@ -178,6 +178,8 @@ def pretended_gpu() -> Iterator[None]:
             # evaluated in one thread: a dispatch mode holds in the thread that entered it
             mock.patch("ganbench.planning.choice.cores", return_value=1),
             mock.patch.object(gpus, "_cards", return_value=(gpus.Card("pretended", MEMORY, (9, 0)),)),
+            # asked in processes of their own, where nothing is pretended
+            mock.patch("ganbench.doctor.first_use.first_use", return_value=None),
             mock.patch.object(torch.cuda, "empty_cache", return_value=None),
             mock.patch.object(torch.cuda, "CUDAGraph", Graph),
             mock.patch.object(torch.cuda, "graph", Graph.capture),

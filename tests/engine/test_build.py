@@ -98,6 +98,7 @@ OTHERS = {
     "the model": stack(options={"toy-gan": {"width": 5}}, **PENALISED),
     "the batch": stack(batch=4, **PENALISED),
     "the size": stack([{}] * 3, {**ENGINE, "size": 3}, **PENALISED),
+    "the number of runs": stack([{}], **PENALISED),
     "the precision": stack(precision="float32", **PENALISED),
     "the way": stack(engine={**ENGINE, "mapper": "loop"}, **PENALISED),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -117,31 +117,21 @@ def table() -> np.ndarray:
     return np.load(TABLE, allow_pickle=False)
 
 
-_Numbers = Callable[[Distribution, torch.dtype, Tensor, Tensor, Tensor, Tensor], Tensor]
-
-
 @cache
-def _fused() -> _Numbers:
+def _fused() -> Callable[..., Tensor]:
     """`numbers`, compiled for any shape; from the first failure on as it is."""
     compiled = torch.compile(numbers, dynamic=True)
     failed = False
 
-    def quickly(
-        distribution: Distribution,
-        dtype: torch.dtype,
-        keys: Tensor,
-        steps: Tensor,
-        block: Tensor,
-        coefficients: Tensor,
-    ) -> Tensor:
+    def quickly(*given: Any) -> Tensor:
         nonlocal failed
         if not failed:
             try:
-                return compiled(distribution, dtype, keys, steps, block, coefficients)
+                return compiled(*given)
             except torch.OutOfMemoryError:  # no fault of the compiler
                 raise
             except Exception:  # no Triton, no compiler, …: the numbers are the same without
                 failed = True
-        return numbers(distribution, dtype, keys, steps, block, coefficients)
+        return numbers(*given)
 
     return quickly
