@@ -308,6 +308,7 @@ def test_mnist_with_damaged_files_is_one_clear_sentence(write, empty, tmp_path, 
     assert_refused(done, "train-images-idx3-ubyte", where=empty)
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_parts_that_do_not_fit_are_an_outcome_not_bad_input(tmp_path):
     """DCGAN draws images, the ring has none: exit code 1, and the others are trained in full."""

@@ -28,6 +28,8 @@ from run_cli import (
 
 import ganbench
 
+pytestmark = pytest.mark.xdist_group("command line")  # one worker trains what most of them read
+
 LABELS = [
     "toy-blob/toy-gan/toy-loss/plain",
     "toy-blob/toy-gan/toy-loss/toy-penalty",
@@ -154,6 +156,7 @@ def test_more_seeds_train_only_the_new_ones(tmp_path):
     assert set(ganbench.load(tmp_path).runs["seed"]) == {0, 5}
 
 
+@pytest.mark.slow
 def test_fewer_seeds_show_fewer_rows_and_keep_the_others(tmp_path):
     run_toy(tmp_path, "--seeds", "3")
     run_toy(tmp_path, "--seeds", "1")
@@ -161,6 +164,7 @@ def test_fewer_seeds_show_fewer_rows_and_keep_the_others(tmp_path):
     assert "12 runs, 12 of them already trained" in run_toy(tmp_path, "--seeds", "3").err
 
 
+@pytest.mark.slow
 def test_a_variant_that_was_taken_out_and_put_back_is_not_trained_again(tmp_path):
     run_toy(tmp_path)
     before = files_below(tmp_path / "stacks")
@@ -436,6 +440,7 @@ def on_a_terminal(*args):
     return done.wait(timeout=60), seen.decode()
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal_end_in_the_table(tmp_path):
     """Labels with brackets are text, not markup, and the bars leave nothing behind."""
     suite = SUITES / "hostile.toml"
@@ -471,6 +476,7 @@ def test_hostile_names_break_no_paths(tmp_path, monkeypatch):
     assert "1 runs, 1 of them already trained" in again.err
 
 
+@pytest.mark.slow
 def test_control_characters_of_plugins_do_not_reach_a_terminal():
     plugin = SUITES / "hostile.py"
     for args in (("list",), ("show", "colour\x1b[31mful")):
