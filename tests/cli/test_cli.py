@@ -89,6 +89,7 @@ def test_progress_goes_to_standard_error_in_plain_lines(trained):
     assert "\x1b" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_two_workers_and_this_process_train_the_same_rows(trained, tmp_path):
     run_toy(tmp_path)
     assert_same_rows(rows(trained[0]), rows(tmp_path))
@@ -101,6 +102,7 @@ def test_one_worker_and_two_train_the_same_rows(trained, tmp_path):
     assert_same_rows(rows(trained[0]), rows(tmp_path / "one"))
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_the_built_ins_train_through_their_entry_point(tmp_path):
     done = ganbench_here("run", RING, "--out", tmp_path, "--engine", "loop", "--json")
@@ -118,6 +120,7 @@ def test_the_built_ins_train_through_their_entry_point(tmp_path):
     }
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_results_go_to_a_folder_named_by_the_suite(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -143,6 +146,7 @@ def test_a_second_run_trains_nothing(tmp_path):
     assert all(label in done.out for label in LABELS)
 
 
+@pytest.mark.slow
 def test_more_seeds_train_only_the_new_ones(tmp_path):
     run_toy(tmp_path, "--seeds", "1")
     first, kept = stacks(tmp_path), files_below(tmp_path / "stacks")

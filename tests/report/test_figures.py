@@ -80,6 +80,7 @@ def rows_of(spec):
     return [row for rows in spec.get("datasets", {}).values() for row in rows]
 
 
+@pytest.mark.slow
 def test_names_and_order(all_outcomes, sweep):
     drawn = [one.name for one in figures(all_outcomes)]
     assert drawn == [name for name in NAMES if name in drawn]

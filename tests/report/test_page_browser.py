@@ -185,6 +185,7 @@ def test_an_outcome_filter_reaches_tables_pictures_and_the_address(browser, ever
         assert again.locator("fieldset[data-field=outcome] input:checked").count() == 1
 
 
+@pytest.mark.slow
 def test_nothing_shown_is_said_and_can_be_undone(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         page.locator("fieldset[data-field=seed]").get_by_role("button", name="none").click()
@@ -235,6 +236,7 @@ def test_the_theme_button_turns_page_and_charts(browser, every_outcome):
         assert page.locator("#theme").inner_text() == "Light"
 
 
+@pytest.mark.slow
 def test_every_table_opens_and_saves_as_csv(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         figure = page.locator("#figure-failure-rates")
