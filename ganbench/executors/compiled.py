@@ -64,6 +64,7 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+    from ganbench.executors.instruction_set import one_instruction_set
     from ganbench.executors.one_unit import one_unit
 
     on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
@@ -80,7 +81,7 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
         graph = traced(*fakes)
         graph.graph.output_node().args = ((),)  # a step returns nothing; Inductor asks for a tuple
         graph.recompile()
-        with one_unit():
+        with one_instruction_set(), one_unit():
             run = compile_fx_inner(graph, fakes)
     return lambda: run(list(tensors))
 

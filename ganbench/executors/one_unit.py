@@ -1,8 +1,8 @@
 """All kernels of a program in one call of the C++ compiler.
 
-Inductor hands every kernel to g++ by itself, and g++ then reads Inductor's header, starts and links each time:
-more work than the kernel. Here the kernels of a program become one source and one library. Each keeps its text and
-its flags, so it computes the same numbers. What is not a plain kernel is left to Inductor.
+Inductor hands every kernel to g++ by itself, and g++ then reads Inductor's header, starts and links each
+time: more work than the kernel. Here the kernels of a program become one source and one library. Each keeps
+its text and its flags, so it computes the same numbers. What is not a plain kernel is left to Inductor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMED = re.compile(r'(?<=extern "C")(\s+void\s+)kernel(?=\()')
 INCLUDED = "#define PY_SSIZE_T_CLEAN\n" + "".join(
     f"#include <{name}>\n" for name in ("Python.h", "sstream", "cstdlib", "cerrno")
 )
-"""What Inductor's binding of a kernel includes. A header cannot be read for the first time within a namespace."""
+"""What Inductor's binding of a kernel includes. No header may be read first within a namespace."""
 
 Function = Callable[..., None]
 
@@ -95,7 +95,8 @@ def _binding(kernel: Kernel, name: str) -> str:
 def _loaded(library: str, name: str) -> Function:
     """The function out of its Python module: a library may hold several."""
     spec = importlib.util.spec_from_file_location(name, library)
-    assert spec is not None and spec.loader is not None, f"{library} is not a Python module"
+    assert spec is not None, f"{library} is not a Python module"
+    assert spec.loader is not None, f"nothing loads {library}"
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     function: Function = getattr(module, name)
