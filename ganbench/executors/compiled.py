@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -81,7 +82,7 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
         graph = traced(*fakes)
         graph.graph.output_node().args = ((),)  # a step returns nothing; Inductor asks for a tuple
         graph.recompile()
-        with one_instruction_set(), one_unit():
+        with one_instruction_set() if on_cpu else contextlib.nullcontext(), one_unit():
             run = compile_fx_inner(graph, fakes)
     return lambda: run(list(tensors))
 
