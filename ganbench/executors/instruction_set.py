@@ -1,8 +1,8 @@
 """Which vector instructions of an x86 processor compiled programs use.
 
 Inductor compiles trial programs for every set that the processor has, ten on a recent server: twice the work
-of a whole program. The further sets serve integers and half precision, which steps do not use. So the widest set
-that the compiler can use is found, and no other is tried.
+of a whole program. The further sets serve integers and half precision, which steps do not use. So the widest
+set that the compiler can use is found, and no other is tried.
 """
 
 from __future__ import annotations
