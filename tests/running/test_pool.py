@@ -15,7 +15,7 @@ from run_cli import TESTS, TOY, InlinePool, ganbench_here
 
 from ganbench.machine.gpus import Gpu
 from ganbench.running import pool as pools
-from ganbench.running.events import Failed, Finished, Last, Message
+from ganbench.running.events import Failed, Finished, Last, Message, Started
 from ganbench.running.pool import Pool
 from ganbench.storage.stack_folder import stack_folders
 
@@ -130,6 +130,20 @@ def test_a_worker_that_leaves_gets_no_further_stack(pretended, folders):
     assert [type(event).__name__ for event in events] == ["Failed", "Finished", "Finished"]
     assert {event.stack for event in events} == {folder.path.name for folder in folders[:3]}
     assert pretended.started == [GPU, GPU], "the replacement has the same GPU"
+
+
+def test_no_two_workers_prepare_one_program(pretended, folders):
+    """The second one waits until the first has prepared it, and then takes a stack of it, too."""
+    one, other, *_ = folders
+    other.write_config({**one.config(), "seeds": [7]})
+    pretended.script = [Message(Started("", 0, 1))]
+    with Pool(2, []) as pool:
+        events = pool.train([str(one.path), str(other.path)])
+        assert isinstance(next(events), Started)
+        assert pretended.trained == [(one.path.name, "")]
+        assert isinstance(next(events), Finished)
+        assert pretended.trained == [(one.path.name, ""), (other.path.name, "")]
+        assert [event.stack for event in events] == [other.path.name]
 
 
 def test_a_stack_goes_to_a_gpu_of_its_model(pretended, folders):
