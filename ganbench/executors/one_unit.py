@@ -1,6 +1,6 @@
 """All kernels of a program in one call of the C++ compiler.
 
-Inductor hands every kernel to g++ by itself, and g++ then reads Inductor's header, starts and links each
+Inductor calls g++ for every kernel, and g++ then reads Inductor's header, starts and links each
 time: more work than the kernel. Here the kernels of a program become one source and one library. Each keeps
 its text and its flags, so it computes the same numbers. What is not a plain kernel is left to Inductor.
 """
