@@ -28,7 +28,10 @@ _COLUMNS = ("runs", "steps", "trained", "time", "memory")
 @suite_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(suite: str, as_json: bool, **options: Any) -> int:
-    """Show what `ganbench run SUITE` would train, and its time and memory. Trains nothing."""
+    """Show what `ganbench run SUITE` would train, and its time and memory. Trains nothing.
+
+    The exit code is 1 where runs are incompatible, or a component breaks when it is tried.
+    """
     from ganbench.planning.plan import make_plan
 
     with redirect_stdout(sys.stderr):  # components may print; stdout is for the plan
@@ -38,7 +41,7 @@ def plan(suite: str, as_json: bool, **options: Any) -> int:
         click.echo(json.dumps(summary(made), indent=1))
     else:
         _show(made)
-    return 0
+    return int(bool(made.failed or made.unmeasured))
 
 
 def summary(plan: Plan) -> dict[str, object]:
@@ -51,14 +54,15 @@ def summary(plan: Plan) -> dict[str, object]:
         "cached": plan.cached,
         "resumed": [folder.path.name for folder in plan.resumed],
         "incompatible": [{name: row[name] for name in ("label", "seed", "reason")} for row in plan.failed],
+        "unmeasured": [{"label": label, "reason": reason} for label, reason in plan.unmeasured.items()],
         "stacks": [
             {
                 "label": stack.config["label"],
                 "runs": len(stack.config["seeds"]),
                 "steps": stack.config["variants"][0]["steps"],
                 "engine": stack.config["engine"],
-                "seconds": round(stack.seconds, 1),
-                "memory": stack.memory,
+                "seconds": round(stack.seconds, 1) if stack.measured else None,
+                "memory": stack.memory if stack.measured else None,
             }
             for stack in plan.stacks
         ],
@@ -85,9 +89,13 @@ def _show(plan: Plan) -> None:
     # one line a variant: its seeds fail for the same reason
     for reason in dict.fromkeys(f"{row['label']}: {row['reason']}" for row in plan.failed):
         console.print(Text(f"incompatible: {reason}"))
+    for label, reason in plan.unmeasured.items():
+        console.print(Text(f"cannot be measured: {label}: {reason}"))
     workers = f"{plan.settings.workers} worker" + ("s" if plan.settings.workers > 1 else "")
     prediction = f"predicted: {duration(plan.seconds)} on {workers} ({plan.settings.device})"
-    console.print(Text(prediction + (", unmeasured on GPUs" if plan.settings.device == "cuda" else "")))
+    limits = ["without what cannot be measured"] if plan.unmeasured else []
+    limits += ["unmeasured on GPUs"] if plan.settings.device == "cuda" else []
+    console.print(Text(", ".join([prediction, *limits])))
 
 
 def _table(stacks: Sequence[Stack], width: int) -> Table:
@@ -119,6 +127,6 @@ def _cells(stack: Stack) -> tuple[str, ...]:
         str(len(config["seeds"])),
         f"{steps:,}",
         way_of(config["engine"]),
-        duration(stack.seconds),
-        size(stack.memory),
+        duration(stack.seconds) if stack.measured else "unknown",
+        size(stack.memory) if stack.measured else "unknown",
     )

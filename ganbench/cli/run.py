@@ -44,7 +44,8 @@ def run(suite: str, logs: tuple[str, ...], timeout: float, quiet: bool, as_json:
     Runs that are already trained are kept; an interrupted suite resumes where it stopped.
     """
     from ganbench.cli.progress import watcher
-    from ganbench.planning.plan import cautions, make_plan
+    from ganbench.planning.cautions import cautions
+    from ganbench.planning.plan import make_plan
     from ganbench.running.loggers import chosen
     from ganbench.running.pool import Pool
     from ganbench.running.session import Session

@@ -16,7 +16,7 @@ from ganbench.engine.trainers import Mapped, Runs, Trainer, is_out_of_memory, on
 from ganbench.executors import executors_from
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import EngineRecord, StackConfig, VariantConfig
-from ganbench.suites.load import canonical, structure
+from ganbench.suites.load import program_key
 from ganbench.text import first_line
 
 
@@ -66,7 +66,7 @@ class Builder:
     def structure(self, config: StackConfig) -> Structure:
         """The structure of a stack, with its program and data."""
         engine, variant = config["engine"], config["variants"][0]
-        key = _key(config, self._catalogue)
+        key = program_key(config)
         if self._last is None or self._last.key != key:
             self.forget()  # first, so that its memory is free
             device = torch.device(engine["device"])
@@ -123,12 +123,3 @@ class Builder:
                 raise
             return f"the executor {name} failed: {first_line(error)}"
         return trainer
-
-
-def _key(config: StackConfig, catalogue: Catalogue) -> str:
-    variant, varying = config["variants"][0], config["values"][0]
-    shared, values = structure(variant, catalogue)
-    # a value that does not vary within the stack is a constant of the compiled step
-    constants = {path: value for path, value in values.items() if path not in varying}
-    # the runs are counted: of an archive's stack a few may be trained again, by the engine of all
-    return canonical([shared, constants, sorted(varying), len(config["values"]), config["engine"]])

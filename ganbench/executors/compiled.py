@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -64,6 +65,9 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+    from ganbench.executors.instruction_set import one_instruction_set
+    from ganbench.executors.one_unit import one_unit
+
     on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
     skinny = {torch.ops.aten.bmm.default: _skinny_product} if on_cpu else {}
     # With a ShapeEnv, because without one Inductor does not keep compiled graphs on disk. Who hands over fake
@@ -78,7 +82,8 @@ def _compiled(step: Callable[..., None], tensors: tuple[Tensor, ...]) -> Callabl
         graph = traced(*fakes)
         graph.graph.output_node().args = ((),)  # a step returns nothing; Inductor asks for a tuple
         graph.recompile()
-        run = compile_fx_inner(graph, fakes)
+        with one_instruction_set() if on_cpu else contextlib.nullcontext(), one_unit():
+            run = compile_fx_inner(graph, fakes)
     return lambda: run(list(tensors))
 
 

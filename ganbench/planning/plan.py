@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from ganbench.judging.outcomes import Outcome
 from ganbench.planning import cost
 from ganbench.planning.cards import Shares, Work, assigned, cards_so_far
 from ganbench.planning.choice import Choice, Settings, choose
+from ganbench.planning.crash_reason import crash_reason
 from ganbench.planning.run_key import Identities, parts, run_key
 from ganbench.plugins.discovery import Catalogue
 from ganbench.storage.records import (
@@ -34,7 +34,6 @@ from ganbench.storage.records import (
 from ganbench.storage.schema import SCHEMA
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.storage.suite_lock import lock_in
-from ganbench.suites.checks import idle_plugins
 from ganbench.suites.load import Suite, Variant, canonical, structure
 
 
@@ -51,11 +50,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Stack:
-    """Runs to be trained at once: the content of a config.json, and what it is predicted to cost."""
+    """Runs to be trained at once: the content of a config.json, and what it is predicted to cost.
+
+    `measured`: False where a component breaks, so that nothing can be predicted.
+    """
 
     config: StackConfig
     seconds: float
     memory: int
+    measured: bool = True
 
     @property
     def entry(self) -> PlannedStack:
@@ -85,6 +88,7 @@ class Plan:
         cached: runs that were trained before.
         resumed: stacks that an earlier call began.
         stacks: stacks to begin.
+        unmeasured: why variants that are left to train cannot be tried, by label: such runs will crash.
         directions: metric value -> which direction is better.
     """
 
@@ -95,6 +99,7 @@ class Plan:
     cached: int = 0
     resumed: list[StackFolder] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
+    unmeasured: dict[str, str] = field(default_factory=dict)
     directions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -171,6 +176,7 @@ class _Planner:
         self._problems: list[Problem] = []
         self._identities = Identities(catalogue, self._sources, self._create)
         self._groups: dict[str, _Group] = {}
+        self._broken: dict[str, str] = {}
         self._folders = stack_folders(root)
         self._finished = {key for folder in self._folders for key in finished_keys(folder)}
 
@@ -191,6 +197,8 @@ class _Planner:
             missing = [run for run in group.runs if run.key not in covered]
             stacks = self._stacks(group, missing, shares.card(shared), shares.pieces(shared))
             plan.stacks += [*planned, *stacks]
+        left = {label for stack in plan.stacks for label in stack.config["labels"]}
+        plan.unmeasured = {label: reason for label, reason in self._broken.items() if label in left}
         return plan
 
     def _shares(self, covered: Set[str]) -> Shares:
@@ -309,7 +317,7 @@ class _Planner:
             "versions": self._versions(runs[0].variant.config),
         }
         share = len(runs) / sum(choice.sizes)
-        return Stack(config, choice.seconds * share, choice.memory)
+        return Stack(config, choice.seconds * share, choice.memory, measured=group.cost is not None)
 
     def _modes(self, config: VariantConfig) -> int | None:
         """How many modes the data have, where that is known."""
@@ -321,8 +329,9 @@ class _Planner:
         data = self._sources.load(variant.config["dataset"])
         try:
             return cost.measure(program, {}, data, self._settings.gpu_memory) if program else None
-        except (Exception, SystemExit):
-            return None  # a crash is an outcome of the run
+        except (Exception, SystemExit) as error:
+            self._breaks(variant, error)
+            return None
 
     def _try(self, variant: Variant) -> _Tried:
         """The variant's program. A metric that does not fit is bad input."""
@@ -333,9 +342,14 @@ class _Planner:
             program.draws()
         except BadInput as error:
             return _Tried(None, str(error))
-        except (Exception, SystemExit):
-            return _Tried(None, None)  # a crash is an outcome of the run
+        except (Exception, SystemExit) as error:
+            self._breaks(variant, error)
+            return _Tried(None, None)
         return _Tried(program, None)
+
+    def _breaks(self, variant: Variant, error: BaseException) -> None:
+        """Note it and go on: a crash is an outcome of the run."""
+        self._broken[variant.label] = crash_reason(error, variant.config, self._catalogue)
 
     def _check_metrics(self, variant: Variant, data: Data) -> None:
         samples: int = variant.config["evaluate"]["samples"]
@@ -365,26 +379,6 @@ class _Planner:
         installed = self._catalogue.of("metric")
         tables = [installed[name].cls.values for name in sorted(names & installed.keys())]
         return {value: direction for table in tables for value, direction in table.items()}
-
-
-def cautions(plan: Plan, catalogue: Catalogue, files: Iterable[str]) -> list[str]:
-    """What the user should know before anything is trained.
-
-    Runs that cannot be trained, settings without effect, and single-file plugins (`files`) that failed or
-    give nothing.
-    """
-    reasons, runs = Counter(row["reason"] for row in plan.failed), len(plan.runs) + len(plan.failed)
-    warnings = [f"{count} of {runs} runs are incompatible: {reason}" for reason, count in reasons.items()]
-    if plan.settings.device == "cpu" and any(v.config.get("tf32") for v in plan.suite.variants):
-        warnings.append("tf32 = true has no effect on a CPU")
-    given = {str(Path(file)) for file in files}
-    failed = [
-        f"plugin {failure.plugin!r} of {failure.distribution} failed: {failure.message}"
-        for failure in catalogue.failures
-        if failure.distribution in given
-    ]
-    warnings += [text for text in failed if not any(text in reason for reason in reasons)]
-    return warnings + idle_plugins(catalogue)
 
 
 def finished_keys(folder: StackFolder) -> Iterable[str]:

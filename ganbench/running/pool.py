@@ -8,18 +8,17 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from ganbench.judging.outcomes import Outcome
 from ganbench.machine.folders import program_variables
 from ganbench.machine.gpus import Gpu
-from ganbench.running.events import Failed, Last, Message, WorkerEvent
+from ganbench.running.events import Failed, Last, Message, Started, WorkerEvent
+from ganbench.running.waiting import Waiting
 from ganbench.running.worker import HELD_BACK, main, own_group
-from ganbench.storage.stack_folder import StackFolder
+from ganbench.storage.records import StackConfig
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Of every worker: one thread each."""
@@ -37,6 +36,7 @@ class Pool:
 
     A worker that dies gives the event `Failed` for what it trained. So does one that takes longer than
     `timeout` seconds for a stack. One that has ended, or says that it will, is replaced for the next stack.
+    A program is compiled by one worker: see `Waiting.choose`.
 
     Arguments:
         gpus: one for each worker; none on a CPU.
@@ -49,7 +49,8 @@ class Pool:
         self._plugins, self._timeout = list(plugin_files), timeout
         self._cards = {gpu.name for gpu in gpus}
         self._workers: list[_Worker] = []
-        self._waiting: deque[str] = deque()
+        self._waiting = Waiting()
+        self._prepared: set[str] = set()
 
     def __enter__(self) -> Pool:
         self._workers = [_Worker(self._plugins, gpu) for gpu in self._places]
@@ -61,11 +62,12 @@ class Pool:
 
     def add(self, path: str) -> None:
         """Queue a further stack."""
-        self._waiting.append(path)
+        self._waiting.add(path)
 
     def train(self, paths: Sequence[str]) -> Iterator[WorkerEvent]:
         """Events until every stack ended. `add` may be called on the way."""
-        self._waiting.extend(paths)
+        for path in paths:
+            self._waiting.add(path)
         self._hand_out()
         while busy := self._busy():
             # wakes up every second, so that the timeout is at most that late
@@ -87,19 +89,25 @@ class Pool:
 
     def _hand_out(self) -> None:
         for worker in [worker for worker in self._workers if not worker.path]:
-            path = next((path for path in self._waiting if self._may_train(worker, path)), None)
-            if path is not None:
-                self._waiting.remove(path)
+            program = self._next_program(worker)
+            if program is not None:
                 # one that has ended would take the stack along
-                ready = self._replace(worker) if worker.leaving or not worker.process.is_alive() else worker
-                ready.send(path)
+                ready = worker if worker.stays else self._replace(worker)
+                ready.send(self._waiting.take(program), program)
 
-    def _may_train(self, worker: _Worker, path: str) -> bool:
-        """Whether its GPU is of the model that the stack is for; any will do if there is none of it."""
-        if worker.gpu is None or len(self._cards) < 2:
-            return True
-        card = StackFolder(Path(path)).config()["engine"].get("card")
-        return card in (None, worker.gpu.name) or card not in self._cards
+    def _next_program(self, worker: _Worker) -> str | None:
+        others = [other for other in self._workers if other is not worker and other.stays]
+        in_preparation = {other.program for other in others if other.path} - self._prepared
+        elsewhere = {other.program for other in others}
+
+        def may_train(config: StackConfig) -> bool:
+            """Whether its GPU is of the model that the stack is for; any will do if there is none of it."""
+            card = config["engine"].get("card") if worker.gpu and len(self._cards) > 1 else None
+            return card not in self._cards or (worker.gpu is not None and card == worker.gpu.name)
+
+        return self._waiting.choose(
+            worker.program if worker.stays else "", elsewhere, in_preparation, may_train
+        )
 
     def _kill_late(self, busy: Sequence[_Worker]) -> None:
         """Kill workers that take too long; their pipes then end, which `_receive` sees."""
@@ -120,6 +128,8 @@ class Pool:
             message: Message = worker.pipe.recv()
         except (EOFError, OSError):
             message = Message(self._death_of(worker), leaving=True)
+        if isinstance(message.event, Started):
+            self._prepared.add(worker.program)
         if isinstance(message.event, Last):
             worker.path = ""
         worker.leaving = message.leaving
@@ -142,6 +152,7 @@ class Pool:
 class _Worker:
     """A process, its pipe, the GPU that it has, and the folder that it trains ("" where it waits).
 
+    `program`: the one of its last stack, by `program_key`; it keeps what it prepared of it.
     `late`: it was killed for taking too long; `leaving`: it takes no further stack.
     """
 
@@ -149,7 +160,7 @@ class _Worker:
         # A forked process could not use CUDA, and would inherit locks that threads of this one hold.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.path, self.since, self.gpu = "", 0.0, gpu
+        self.path, self.program, self.since, self.gpu = "", "", 0.0, gpu
         self.late = self.leaving = False
         with _environment(gpu):
             self.process = context.Process(target=main, args=(theirs, plugin_files, gpu), daemon=True)
@@ -166,9 +177,14 @@ class _Worker:
         # This end must be closed here: while any process holds it, the death of the worker is no EOFError.
         theirs.close()
 
-    def send(self, path: str) -> None:
+    @property
+    def stays(self) -> bool:
+        """Whether it can train a further stack."""
+        return not self.leaving and self.process.is_alive()
+
+    def send(self, path: str, program: str) -> None:
         """Have it train the stack in that folder."""
-        self.path, self.since = path, time.monotonic()
+        self.path, self.program, self.since = path, program, time.monotonic()
         with contextlib.suppress(OSError):  # it died while it waited: the next `recv` fails
             self.pipe.send(path)
 

@@ -144,7 +144,7 @@ class StackWorker:
     def _train(self, folder: StackFolder) -> Last:
         from ganbench.engine.train import train_stack
         from ganbench.engine.trainers import is_out_of_memory
-        from ganbench.running.crash_reason import crash_reason
+        from ganbench.planning.crash_reason import crash_reason
         from ganbench.text import first_line
 
         stack = folder.path.name

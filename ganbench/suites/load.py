@@ -21,7 +21,7 @@ from ganbench.components.optimizers import OPTIMIZERS
 from ganbench.errors import BadInput, nearest
 from ganbench.judging.thresholds import Thresholds
 from ganbench.plugins.discovery import Catalogue
-from ganbench.storage.records import CompareConfig, OptionValue, VariantConfig
+from ganbench.storage.records import CompareConfig, OptionValue, StackConfig, VariantConfig
 from ganbench.suites import matrix
 from ganbench.suites.checks import Checker
 from ganbench.suites.schema import Document, validate
@@ -266,6 +266,30 @@ def structure(config: VariantConfig, catalogue: Catalogue) -> tuple[VariantConfi
             values[f"optimizer.{player}.betas.{index}"] = beta
             table["betas"][index] = None
     return shared, values
+
+
+def program_key(config: StackConfig) -> str:
+    """Equal for stacks that the same prepared program can train: seeds and varying values may differ."""
+    # a value that does not vary within the stack is a constant of the program
+    varying = sorted(config["values"][0])
+    shared = copy.deepcopy(config["variants"][0])
+    for path in varying:
+        _blank(shared, path)
+    # the runs are counted: of an archive's stack a few may be trained again, by the engine of all
+    return canonical([shared, varying, len(config["values"]), config["engine"]])
+
+
+def _blank(config: VariantConfig, path: str) -> None:
+    """Put null in the place of the value with that path, spelled as `structure` spells it."""
+    owner, _, option = path.rpartition(".")
+    kind, *player = owner.split(".")
+    if kind == "optimizer" and player[1:] == ["betas"]:
+        config["optimizer"][player[0]]["betas"][int(option)] = None
+    elif kind == "optimizer" and player:
+        config["optimizer"][player[0]][option] = None
+    for part in (config["loss"], *config["techniques"]):
+        if part["name"] == owner:
+            part["options"][option] = None
 
 
 def json_schema() -> dict[str, object]:

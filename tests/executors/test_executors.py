@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor import cpu_vec_isa
+from torch._inductor.codecache import CppPythonBindingsCodeCache
 from torch._subclasses import FakeTensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,6 +16,7 @@ from ganbench.engine.program import Program
 from ganbench.engine.trainers import Mapped, Runs
 from ganbench.executors import Compiled, CudaGraph, Eager, UncompiledCudaGraph
 from ganbench.executors.compiled import _skinny_product
+from ganbench.executors.instruction_set import one_instruction_set
 from ganbench.machine import gpus
 
 CPU = torch.device("cpu")
@@ -79,6 +84,50 @@ def test_a_compiled_step_is_kept_on_disk(toys, blob, tmp_path, monkeypatch):
         assert counters["inductor"][found] == 1
         ends.append(trainer.state())
     assert same(*ends)
+
+
+def in_two_kernels(x, weight):
+    """A product that is left to the BLAS parts the kernels before and after it."""
+    x.copy_(((x.sin() * 3) @ weight).tanh() + x)
+
+
+def test_all_kernels_of_a_program_are_one_unit(tmp_path, monkeypatch):
+    """One call of the C++ compiler, and the same bits as a call a kernel gives."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    units = []
+    plainly = CppPythonBindingsCodeCache.load_pybinding
+
+    def load_pybinding(argument_types, unit):
+        units.append(unit)
+        return plainly(argument_types, unit)
+
+    monkeypatch.setattr(CppPythonBindingsCodeCache, "load_pybinding", load_pybinding)
+    x, weight = torch.linspace(-3, 3, 15 * 20).reshape(15, 20), torch.full((20, 20), 0.1)
+    together, apart = x.clone(), x.clone()
+    Compiled().prepare(in_two_kernels, (together,), (weight,))()
+    assert len(units) == 1
+    monkeypatch.setattr("ganbench.executors.one_unit.NAMED", re.compile("no kernel is a plain one"))
+    with torch._inductor.config.patch(force_disable_caches=True):
+        Compiled().prepare(in_two_kernels, (apart,), (weight,))()
+    assert len(units) == 3
+    assert torch.equal(together, apart)
+    in_two_kernels(x, weight)
+    torch.testing.assert_close(together, x)
+
+
+def test_one_set_of_vector_instructions_is_tried(monkeypatch):
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setattr(cpu_vec_isa, "x86_isa_checker", lambda: "avx2 fma f16c")
+    monkeypatch.setattr(cpu_vec_isa.VecAVX2, "__bool__", lambda self: True)
+    before = cpu_vec_isa.supported_vec_isa_list
+    with one_instruction_set():
+        assert [type(found) for found in cpu_vec_isa.supported_vec_isa_list] == [cpu_vec_isa.VecAVX2]
+    monkeypatch.setattr(cpu_vec_isa.VecAVX2, "__bool__", lambda self: False)
+    with one_instruction_set():
+        assert cpu_vec_isa.supported_vec_isa_list == before, "left to Inductor"
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    with one_instruction_set():
+        assert cpu_vec_isa.supported_vec_isa_list is before, "the user chose"
 
 
 @pytest.mark.slow

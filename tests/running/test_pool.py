@@ -8,7 +8,6 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from run_cli import TESTS, TOY, InlinePool, ganbench_here
 
 from ganbench.machine.gpus import Gpu
 from ganbench.running import pool as pools
-from ganbench.running.events import Failed, Finished, Last, Message
+from ganbench.running.events import Failed, Finished, Last, Message, Started
 from ganbench.running.pool import Pool
 from ganbench.storage.stack_folder import stack_folders
 
@@ -95,13 +94,17 @@ class Pretended:
     trained: list[tuple[str, str]] = []
 
     def __init__(self, plugin_files, gpu):
-        self.gpu, self.path, self.late, self.leaving, self.since = gpu, "", False, False, 0.0
-        self.process = SimpleNamespace(is_alive=lambda: True)
+        self.gpu, self.path, self.program, self.late, self.since = gpu, "", "", False, 0.0
+        self.leaving = False
         self.pipe = self
         self.started.append(gpu)
 
-    def send(self, path):
-        self.path = path
+    @property
+    def stays(self):
+        return not self.leaving
+
+    def send(self, path, program):
+        self.path, self.program = path, program
         self.trained.append((Path(path).name, self.gpu.name if self.gpu else ""))
 
     def recv(self):
@@ -121,13 +124,27 @@ def pretended(monkeypatch):
     return Pretended
 
 
-def test_a_worker_that_leaves_gets_no_further_stack(pretended):
+def test_a_worker_that_leaves_gets_no_further_stack(pretended, folders):
     pretended.script = [Message(Failed("", "broken kernel"), leaving=True)]
     with Pool(1, [], gpus=[GPU]) as pool:
-        events = list(pool.train(["a", "b", "c"]))
+        events = list(pool.train([str(folder.path) for folder in folders[:3]]))
     assert [type(event).__name__ for event in events] == ["Failed", "Finished", "Finished"]
-    assert [event.stack for event in events] == ["a", "b", "c"]
+    assert {event.stack for event in events} == {folder.path.name for folder in folders[:3]}
     assert pretended.started == [GPU, GPU], "the replacement has the same GPU"
+
+
+def test_no_two_workers_prepare_one_program(pretended, folders):
+    """The second one waits until the first has prepared it, and then takes a stack of it, too."""
+    one, other, *_ = folders
+    other.write_config({**one.config(), "seeds": [7]})
+    pretended.script = [Message(Started("", 0, 1))]
+    with Pool(2, []) as pool:
+        events = pool.train([str(one.path), str(other.path)])
+        assert isinstance(next(events), Started)
+        assert pretended.trained == [(one.path.name, "")]
+        assert isinstance(next(events), Finished)
+        assert pretended.trained == [(one.path.name, ""), (other.path.name, "")]
+        assert [event.stack for event in events] == [other.path.name]
 
 
 def test_a_stack_goes_to_a_gpu_of_its_model(pretended, folders):
