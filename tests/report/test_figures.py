@@ -23,7 +23,7 @@ from ganbench.report.figures import NAMES, figure, figures, theme, write_figure
 from ganbench.report.figures.base import ROWS, looks
 from ganbench.report.figures.lines import band
 from ganbench.report.figures.maps import edges, logspaced
-from ganbench.report.figures.theme import LOOKS
+from ganbench.report.figures.theme import COLOURS
 from ganbench.report.names import labels_of
 from ganbench.storage.stack_folder import StackFolder, stack_folders
 from ganbench.text import p_equation, p_value, short_labels, wrap_label
@@ -463,7 +463,7 @@ def looks_of(node):
             found = node.get(channel)
             if isinstance(found, dict) and found.get("field") == "label":
                 drawn, domain = found["legend"]["values"], found["scale"]["domain"]
-                yield {name: domain.index(name) % LOOKS for name in drawn}
+                yield {name: domain.index(name) % COLOURS for name in drawn}
         node = list(node.values())
     for item in node if isinstance(node, list) else []:
         yield from looks_of(item)
