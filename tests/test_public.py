@@ -213,6 +213,7 @@ print(len(blocked), "blocked")
 """
 
 
+@pytest.mark.slow
 def test_a_toy_stack_trains_where_the_built_ins_are_blocked():
     from importlib import metadata
 
@@ -230,6 +231,7 @@ def core_tests(*names: str) -> str:
     return python(PYTEST, *options, *files, **{BLOCK: "1"})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BLOCK in os.environ, reason="these are they")
 def test_the_cores_tests_pass_where_the_built_ins_are_blocked():
     assert " passed" in core_tests(*CORE)

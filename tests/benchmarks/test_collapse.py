@@ -17,6 +17,8 @@ from ganbench.game.draws import stream
 from ganbench.judging.thresholds import Thresholds
 from ganbench.plugins.discovery import Catalogue
 
+pytestmark = pytest.mark.xdist_group("collapse")  # one worker takes the tables
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "collapse.md"
 LOST = ["half left, neighbours", "one mode left", "a point", "constant zero", "copies of 10 training samples"]
 
@@ -68,22 +70,26 @@ def test_the_healthy_resamples_of_images_are_distinct_and_held_out() -> None:
     assert torch.cdist(samples.flatten(1), subject.pool.flatten(1)).min(1).values.max() < 1e-2
 
 
+@pytest.mark.slow
 def test_every_metric_of_samples_is_taken(ring: Battery, digits: Battery, builtins: Catalogue) -> None:
     assert set(NOT_OF_SAMPLES) <= set(builtins.names("metric"))
     assert {"modes", "energy-distance", "fid", "kid", "precision-recall", "birthday"} <= set(ring.metrics)
     assert {"fid", "inception-score", "vendi", "density-coverage", "ndb"} <= set(digits.metrics)
 
 
+@pytest.mark.slow
 def test_every_fault_is_seen_but_those_that_cannot_be(table: Table) -> None:
     assert set(table.faults) == set(FAULTS)
     assert {fault for fault in table.faults if not table.seen_by(fault)} == set(INVISIBLE)
 
 
+@pytest.mark.slow
 def test_nothing_that_is_not_a_number_looks_good(table: Table) -> None:
     assert table.seen_by("all samples are NaN") == list(table.healthy)
     assert table.seen_by("one sample is NaN", "better") == []
 
 
+@pytest.mark.slow
 def test_a_symmetric_collapse_hides_from_the_moments_of_points(points: Table) -> None:
     lost, blind = "every other mode lost", {"fid", "kid", "vendi", "precision", "density", "high-quality"}
     seen = set(points.seen_by(lost))
@@ -95,6 +101,7 @@ def test_a_symmetric_collapse_hides_from_the_moments_of_points(points: Table) ->
     assert {"fid", "kid"} <= set(points.seen_by("half left, neighbours"))
 
 
+@pytest.mark.slow
 def test_each_fault_of_points_is_seen_by_what_is_made_for_it(points: Table) -> None:
     for fault, indicator in {
         "90% in one mode": "reverse-kl",
@@ -112,6 +119,7 @@ def test_each_fault_of_points_is_seen_by_what_is_made_for_it(points: Table) -> N
     assert points.faults["modes shrunk x .1"]["spread"] == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_features_of_images_show_lost_classes(images: Table) -> None:
     for fault in ("every other mode lost", *LOST, "90% in one mode"):
         assert {"fid", "coverage", "inception-score", "energy-distance"} <= set(images.seen_by(fault)), fault

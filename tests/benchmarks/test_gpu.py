@@ -42,6 +42,7 @@ def python(name: str, code: str, limit: float = 60, printed: bool = True) -> Ste
     return Step(name, limit, f"{name}.txt", (sys.executable, "-c", code), printed)
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_or_hangs_leaves_the_others(tmp_path):
     planned = [
         python("hangs", "import time; print('begun', flush=True); time.sleep(1000)", limit=8),
@@ -63,6 +64,7 @@ def test_what_no_time_is_left_for_is_skipped(tmp_path):
     assert said == ["first: skipped: no time was left (0 s)", "second: skipped: no time was left (0 s)"]
 
 
+@pytest.mark.slow
 def test_the_total_shortens_limits(tmp_path):
     begun = time.monotonic()
     [ended] = take([python("hangs", "import time; time.sleep(1000)", 900)], tmp_path, 6.0, lambda text: None)

@@ -110,6 +110,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_tables(tmp_path: Path) -> None:
     done = command("--quick", "--device", "cpu", "--cases", "mlp-2x32-r1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

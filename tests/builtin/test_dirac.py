@@ -227,6 +227,7 @@ def farthest_at_the_end(world, technique, seeds=20):
     return torch.stack(ends).amax(0).median()
 
 
+@pytest.mark.slow
 def test_instance_noise_converges_to_its_floor(world):
     """Where the plain game circles, noise draws it in, down to what noise is left.
 

@@ -281,6 +281,7 @@ def test_eigenvalues_of_a_saddle(shelf):
     assert found["eigen-imaginary"] == pytest.approx(math.sqrt(1 - 0.05**2), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_eigenvalues_of_a_large_quadratic_game(shelf, seed):
     sizes = (190, 141)

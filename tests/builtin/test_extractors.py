@@ -176,6 +176,7 @@ def test_several_processes_train_once(tmp_path: Path) -> None:
     assert (tmp_path / "count").read_text() == "x"
 
 
+@pytest.mark.slow
 def test_classifier_takes_images_of_any_size_and_any_default_dtype(tmp_path: Path) -> None:
     data = few(side=28)
     torch.set_default_dtype(torch.float64)

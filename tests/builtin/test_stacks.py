@@ -56,6 +56,8 @@ SMALL = {
     "vae-gan": {"latent": 2},
 }
 """Options that make models small, of those that have them."""
+COSTLY = ("consensus", "symplectic", "unrolled")
+"""Techniques whose steps take several gradients of gradients."""
 SGD = {"name": "sgd", "lr": 1e-3}
 ADAM = {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999]}
 PAIRS = [
@@ -195,8 +197,11 @@ def first_home(world, technique):
     raise AssertionError(f"{technique} fits no model here")
 
 
-@pytest.mark.parametrize("steps", [CHUNK + 6, pytest.param(200, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(
+    ("technique", "steps"),
+    [pytest.param(name, 200, marks=pytest.mark.slow) for name in TECHNIQUES]
+    + [(name, CHUNK + 6) for name in TECHNIQUES if name not in COSTLY],
+)
 def test_every_technique(world, technique, steps):
     model, names = first_home(world, technique)
     check_solo_is_stacked(world, model, plain_loss(model), names, 5 if model == "dcgan" else steps)
@@ -273,7 +278,13 @@ FAST = {"one-sided-gp.weight": {"optimizer": ADAM | {"lr": 0.02}}}
 SWEEPS = [*((path, values, "") for path, values in OPTIMIZER_SWEEPS), *swept_options()]
 
 
-@pytest.mark.parametrize(("path", "values", "technique"), SWEEPS, ids=[path for path, *_ in SWEEPS])
+@pytest.mark.parametrize(
+    ("path", "values", "technique"),
+    [
+        pytest.param(*sweep, id=sweep[0], marks=pytest.mark.slow if sweep[2] in COSTLY else [])
+        for sweep in SWEEPS
+    ],
+)
 def test_a_swept_value_is_that_option(world, path, values, technique):
     model, names = first_home(world, technique) if technique else ("mlp-gan", ())
     steps = 3 if model == "dcgan" else 60

@@ -528,6 +528,7 @@ class Traced(Eager):
         return lambda: graph(*written, *read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_whole_step_can_be_traced(builtins, name):
     runs, data = Runs((0, 1), ({}, {})), WORLDS[name]()

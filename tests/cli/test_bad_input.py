@@ -206,6 +206,7 @@ def test_results_cannot_go_into_a_folder_of_another(empty):
     assert_refused(ganbench_here("run", TOY, "--out", "locked/results"), "cannot be written to")
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
     with FolderLock(tmp_path):
         done = ganbench_here("run", TOY, "--out", tmp_path)
@@ -214,6 +215,7 @@ def test_a_folder_that_is_in_use_is_left_alone(tmp_path):
     assert ganbench_here("run", TOY, "--out", tmp_path, "--engine", "loop").code == 0
 
 
+@pytest.mark.slow
 def test_a_lock_of_a_process_that_was_killed_is_taken_over(tmp_path):
     code = "import sys, time\nfrom ganbench.storage.lock import FolderLock\n"
     code += "FolderLock(sys.argv[1]).__enter__()\n"
@@ -308,6 +310,7 @@ def test_mnist_with_damaged_files_is_one_clear_sentence(write, empty, tmp_path, 
     assert_refused(done, "train-images-idx3-ubyte", where=empty)
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_parts_that_do_not_fit_are_an_outcome_not_bad_input(tmp_path):
     """DCGAN draws images, the ring has none: exit code 1, and the others are trained in full."""

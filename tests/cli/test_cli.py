@@ -28,6 +28,8 @@ from run_cli import (
 
 import ganbench
 
+pytestmark = pytest.mark.xdist_group("command line")  # one worker trains what most of them read
+
 LABELS = [
     "toy-blob/toy-gan/toy-loss/plain",
     "toy-blob/toy-gan/toy-loss/toy-penalty",
@@ -87,6 +89,7 @@ def test_progress_goes_to_standard_error_in_plain_lines(trained):
     assert "\x1b" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_two_workers_and_this_process_train_the_same_rows(trained, tmp_path):
     run_toy(tmp_path)
     assert_same_rows(rows(trained[0]), rows(tmp_path))
@@ -99,6 +102,7 @@ def test_one_worker_and_two_train_the_same_rows(trained, tmp_path):
     assert_same_rows(rows(trained[0]), rows(tmp_path / "one"))
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_the_built_ins_train_through_their_entry_point(tmp_path):
     done = ganbench_here("run", RING, "--out", tmp_path, "--engine", "loop", "--json")
@@ -116,6 +120,7 @@ def test_the_built_ins_train_through_their_entry_point(tmp_path):
     }
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_results_go_to_a_folder_named_by_the_suite(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -141,6 +146,7 @@ def test_a_second_run_trains_nothing(tmp_path):
     assert all(label in done.out for label in LABELS)
 
 
+@pytest.mark.slow
 def test_more_seeds_train_only_the_new_ones(tmp_path):
     run_toy(tmp_path, "--seeds", "1")
     first, kept = stacks(tmp_path), files_below(tmp_path / "stacks")
@@ -154,6 +160,7 @@ def test_more_seeds_train_only_the_new_ones(tmp_path):
     assert set(ganbench.load(tmp_path).runs["seed"]) == {0, 5}
 
 
+@pytest.mark.slow
 def test_fewer_seeds_show_fewer_rows_and_keep_the_others(tmp_path):
     run_toy(tmp_path, "--seeds", "3")
     run_toy(tmp_path, "--seeds", "1")
@@ -161,6 +168,7 @@ def test_fewer_seeds_show_fewer_rows_and_keep_the_others(tmp_path):
     assert "12 runs, 12 of them already trained" in run_toy(tmp_path, "--seeds", "3").err
 
 
+@pytest.mark.slow
 def test_a_variant_that_was_taken_out_and_put_back_is_not_trained_again(tmp_path):
     run_toy(tmp_path)
     before = files_below(tmp_path / "stacks")
@@ -436,6 +444,7 @@ def on_a_terminal(*args):
     return done.wait(timeout=60), seen.decode()
 
 
+@pytest.mark.slow
 def test_bars_on_a_terminal_end_in_the_table(tmp_path):
     """Labels with brackets are text, not markup, and the bars leave nothing behind."""
     suite = SUITES / "hostile.toml"
@@ -471,6 +480,7 @@ def test_hostile_names_break_no_paths(tmp_path, monkeypatch):
     assert "1 runs, 1 of them already trained" in again.err
 
 
+@pytest.mark.slow
 def test_control_characters_of_plugins_do_not_reach_a_terminal():
     plugin = SUITES / "hostile.py"
     for args in (("list",), ("show", "colour\x1b[31mful")):

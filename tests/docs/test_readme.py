@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from blocks import blocks, follow
+
+from ganbench.cli import cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,6 +22,22 @@ def test_the_readme_has_commands_for_the_three_uses() -> None:
     assert {command.split()[1] for command in COMMANDS} >= {"suites", "plan", "run", "report", "plugins"}
 
 
+@pytest.mark.parametrize("text", COMMANDS)
+def test_a_command_and_its_options_exist(text: str) -> None:
+    assert_exists(cli, shlex.split(text)[1:])
+
+
+def assert_exists(command: click.Command, arguments: list[str], parent: click.Context | None = None) -> None:
+    context = click.Context(command, parent=parent)
+    if isinstance(command, click.Group) and arguments:  # such as `ganbench suites`, which lists them
+        found = command.get_command(context, arguments[0])
+        assert found, f"there is no command {arguments[0]!r}"
+        assert_exists(found, arguments[1:], context)
+    else:
+        command.make_parser(context).parse_args(arguments)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # everything that it trains is compiled, with a cold cache too
 def test_commands_and_python(tmp_path: Path) -> None:
     """In the order of the README, for later ones read what earlier ones wrote."""

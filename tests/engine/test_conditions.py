@@ -208,6 +208,7 @@ def trained(made, data, trainer=Looped, steps=CHUNK):
     return trainer.advance(steps), trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("techniques", [(), ("blur",), ("slope",), ("blur", "slope")], ids="+".join)
 @pytest.mark.parametrize("loss", ["toy-loss", "paired"])
 def test_alone_as_in_a_stack(data, loss, techniques):

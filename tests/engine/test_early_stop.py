@@ -18,7 +18,8 @@ import ganbench
 from ganbench.judging.thresholds import Thresholds
 from ganbench.storage.stack_folder import stack_folders
 
-pytestmark = pytest.mark.usefixtures("without_page")
+# one worker trains what most of them look at
+pytestmark = [pytest.mark.usefixtures("without_page"), pytest.mark.xdist_group("early stop")]
 
 TOUCHY = ("--set", "verdict.explode_ratio=1.5", "--set", "verdict.explode_steps=5")
 """By these thresholds, half of the seeds explode just after step 200."""
@@ -36,7 +37,7 @@ def run(out: Path, *args: object, engine: str = "loop") -> Path:
     return out
 
 
-@pytest.fixture(scope="module", params=["loop", "eager"])
+@pytest.fixture(scope="module", params=["loop", pytest.param("eager", marks=pytest.mark.slow)])
 def pair(request, tmp_path_factory):
     """The folders of an undisturbed stack and of one with stopping, by the same engine."""
     root = tmp_path_factory.mktemp(request.param)
@@ -99,6 +100,7 @@ def test_training_ends_when_every_run_is_hopeless(tmp_path):
     assert set(ganbench.load(out).runs["outcome"]) == {"exploded"}
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_write_it_ends_in_the_same_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("ganbench.engine.train.CHECKPOINT_SECONDS", 0.0)
     args = (*STOP, "--seeds", "0,1")

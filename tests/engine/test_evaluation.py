@@ -33,6 +33,7 @@ def traces(folder, engine, every, metrics, samples=300):
     return rows(folder)["traces"].drop(columns="key").sort_values(["variant", "seed", "player", "step"])
 
 
+@pytest.mark.slow
 @needs_builtins
 @pytest.mark.parametrize("engine", ["loop", "eager"])
 def test_training_is_the_same_whatever_is_evaluated(tmp_path, engine):
@@ -46,6 +47,7 @@ def test_training_is_the_same_whatever_is_evaluated(tmp_path, engine):
         pd.testing.assert_frame_equal(first, frame.reset_index(drop=True), check_exact=True)
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_threads_measure_what_one_measures(builtins):
     """Every metric that fits a ring, the game's dynamics among them."""

@@ -14,11 +14,15 @@ import ganbench
 
 HERE = Path(__file__).parent
 FAULTS = HERE / "faults_on_pretended_gpu.py"
-CASES = [*sorted(HERE.glob("on_pretended_gpu*.py")), FAULTS]
+QUICK = "on_pretended_gpu_draws"
+CASES = [
+    pytest.param(path, id=path.stem, marks=[] if path.stem == QUICK else pytest.mark.slow)
+    for path in (*sorted(HERE.glob("on_pretended_gpu*.py")), FAULTS)
+]
 
 
 @pytest.mark.timeout(LONGEST)
-@pytest.mark.parametrize("cases", CASES, ids=lambda cases: cases.stem)
+@pytest.mark.parametrize("cases", CASES)
 def test_on_a_pretended_gpu(cases):
     cases_pass(cases)
 

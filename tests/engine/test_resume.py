@@ -148,6 +148,7 @@ def test_killed_twice_it_ends_in_the_same_rows(undisturbed, tmp_path):
     finish(tmp_path, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_and_its_stack_trained_again(undisturbed, tmp_path):
     rng = np.random.default_rng(2)
     with started(*SUITE, *OFTEN, "--workers", 1, "--out", "out", cwd=tmp_path) as one:
@@ -163,6 +164,7 @@ def test_a_killed_worker_is_told_and_its_stack_trained_again(undisturbed, tmp_pa
     assert "8 runs, 6 of them already trained" in finish(tmp_path, undisturbed).err
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_can_go_on(undisturbed, tmp_path):
     """Ctrl-C reaches the process group of the terminal: the workers have groups of their own."""
     with started(*SUITE, *OFTEN, "--workers", 1, "--out", "out", cwd=tmp_path) as one:
@@ -184,6 +186,7 @@ def test_ctrl_c_leaves_what_can_go_on(undisturbed, tmp_path):
     finish(tmp_path, undisturbed)
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_anything_is_trained_is_told(tmp_path):
     with started(*LONG, "--out", "out", cwd=tmp_path) as one:
         while not one.workers() and one.process.poll() is None:
@@ -220,6 +223,7 @@ SHORT = (
 )
 
 
+@pytest.mark.slow
 def test_killed_before_any_write_it_ends_in_the_same_rows(tmp_path, monkeypatch):
     """Every file that a stack writes is a moment to die at."""
     monkeypatch.setattr("ganbench.engine.train.CHECKPOINT_SECONDS", 0.0)
@@ -317,6 +321,7 @@ def test_killed_while_verdicts_are_taken_again_they_are_taken_at_last(tmp_path):
         assert_same_rows(rows(tmp_path / "whole"), rows(out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [1, 3])
 def test_killed_while_folders_are_made_the_stacks_are_the_same(tmp_path, lost):
     """A kill before all stacks have their folder leaves some to be planned again: the same ones."""

@@ -81,6 +81,7 @@ def test_a_compiled_step_is_kept_on_disk(toys, blob, tmp_path, monkeypatch):
     assert same(*ends)
 
 
+@pytest.mark.slow
 def test_every_write_of_a_step_arrives():
     """In whichever place, order and way a step writes into the state."""
 

@@ -58,6 +58,7 @@ def cards_of(out):
     return found
 
 
+@pytest.mark.slow
 def test_a_variant_stays_on_a_model_through_a_resume(tmp_path, monkeypatch, without_page):
     args = ("run", TOY, "--device", "cuda", "--out", tmp_path)
     monkeypatch.setattr(gpus, "_cards", lambda: (LARGE, LARGE, SMALL))

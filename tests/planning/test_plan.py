@@ -147,6 +147,7 @@ def test_a_run_is_never_resumed_twice(plan, tmp_path):
     assert len(made.stacks) == 3
 
 
+@pytest.mark.slow
 def test_what_crashed_is_trained_again_and_what_failed_to_converge_is_not(plan, tmp_path):
     assert ganbench_here("run", TOY, "--engine", "loop", "--out", tmp_path).code == 0
     for folder in sorted((tmp_path / "stacks").iterdir())[:2]:

@@ -336,6 +336,7 @@ def test_a_component_that_ends_its_process(tmp_path, healthy, plugin):
     assert set(outcomes(tmp_path)) == {("crashed", "the worker process exited with 7")}
 
 
+@pytest.mark.slow
 def test_a_component_that_prints_and_ends_its_worker(tmp_path, healthy, plugin):
     """What it prints, in planning and in training, is not mixed with the table."""
     path = plugin("print('chatter')\nif self.calls[0] > 100: sys.exit(7)")

@@ -55,6 +55,7 @@ def test_the_example_is_discovered(installed):
     assert catalogue.suites["example"] == EXAMPLE / "src" / "ganbench_example" / "example.toml"
 
 
+@pytest.mark.slow
 def test_its_suite_trains_beside_the_built_ins(installed, tmp_path):
     brief = ["--steps", "6", "--seeds", "2", "--set", "options.ring.size=500", "--log", "outcome-table"]
     how = ("--workers", "1", "--device", "cpu", "--json", "--out", tmp_path / "out")

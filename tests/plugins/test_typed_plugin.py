@@ -68,11 +68,13 @@ def findings(tmp_path_factory) -> list[str]:
 
 
 @needs_mypy
+@pytest.mark.slow
 def test_plugins_that_use_public_names_only_are_typed(findings):
     assert [line for line in findings if not line.startswith("wrong.py")] == []
 
 
 @needs_mypy
+@pytest.mark.slow
 def test_wrong_names_and_wrong_signatures_are_found(findings):
     codes = [re.search(r"\[([\w-]+)\]$", line)[1] for line in findings if line.startswith("wrong.py")]
     assert codes == ["attr-defined", "override", "return-value"]

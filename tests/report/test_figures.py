@@ -80,6 +80,7 @@ def rows_of(spec):
     return [row for rows in spec.get("datasets", {}).values() for row in rows]
 
 
+@pytest.mark.slow
 def test_names_and_order(all_outcomes, sweep):
     drawn = [one.name for one in figures(all_outcomes)]
     assert drawn == [name for name in NAMES if name in drawn]
@@ -360,6 +361,7 @@ def test_cells_meet_half_way():
     assert low < 5 < high
 
 
+@pytest.mark.slow
 def test_many_variants_stay_readable(tmp_path):
     results = made(tmp_path, 60, 5, trace_steps=5)
     for one in figures(results):
@@ -521,6 +523,7 @@ def test_names_with_a_slash_stay_whole(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_figures(all_outcomes):
     again = ganbench.load(all_outcomes.path)
     for one, other in zip(figures(all_outcomes), figures(again), strict=True):

@@ -169,6 +169,7 @@ def test_a_filter_hides_rows_and_says_so(browser, every_outcome):
         assert rows.count() == every
 
 
+@pytest.mark.slow
 def test_an_outcome_filter_reaches_tables_pictures_and_the_address(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         outcomes = page.locator("fieldset[data-field=outcome]")
@@ -184,6 +185,7 @@ def test_an_outcome_filter_reaches_tables_pictures_and_the_address(browser, ever
         assert again.locator("fieldset[data-field=outcome] input:checked").count() == 1
 
 
+@pytest.mark.slow
 def test_nothing_shown_is_said_and_can_be_undone(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         page.locator("fieldset[data-field=seed]").get_by_role("button", name="none").click()
@@ -222,6 +224,7 @@ def test_a_link_of_the_navigation_leads_to_its_section(browser, every_outcome):
         assert page.evaluate("document.getElementById('failures').contains(document.activeElement)")
 
 
+@pytest.mark.slow
 def test_the_theme_button_turns_page_and_charts(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         draw_all(page)
@@ -233,6 +236,7 @@ def test_the_theme_button_turns_page_and_charts(browser, every_outcome):
         assert page.locator("#theme").inner_text() == "Light"
 
 
+@pytest.mark.slow
 def test_every_table_opens_and_saves_as_csv(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         figure = page.locator("#figure-failure-rates")
@@ -266,6 +270,7 @@ def test_the_page_can_be_used_by_keyboard(browser, every_outcome):
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+@pytest.mark.slow
 def test_everything_is_on_paper_and_light(browser, every_outcome):
     with opened(browser, every_outcome, scheme="dark") as page:
         page.evaluate(
@@ -282,6 +287,7 @@ def test_everything_is_on_paper_and_light(browser, every_outcome):
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) >= 3
 
 
+@pytest.mark.slow
 def test_on_a_phone_nothing_is_cut_off(browser, every_outcome, hostile):
     for path in (every_outcome, hostile):
         with opened(browser, path, 400) as page:
@@ -314,6 +320,7 @@ def test_labels_stand_beside_their_rows_and_clear_of_each_other(browser, hostile
         assert note["left"] >= axis
 
 
+@pytest.mark.slow
 def test_a_filter_reaches_csv_counts_and_legends(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         draw_all(page)
@@ -337,6 +344,7 @@ def test_a_filter_reaches_csv_counts_and_legends(browser, every_outcome):
         assert "diverged" in [box["text"] for box in legends["outcomes"]]
 
 
+@pytest.mark.slow
 def test_a_filtered_chart_is_as_high_as_its_rows(browser, every_outcome):
     with opened(browser, every_outcome) as page:
         draw_all(page)
@@ -347,6 +355,7 @@ def test_a_filtered_chart_is_as_high_as_its_rows(browser, every_outcome):
         assert page.evaluate(height) == pytest.approx(whole - 30, abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1440, 400])
 def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
     metrics = dict.fromkeys(["modes", "a", "b", "c", "d"], "lower")

@@ -382,6 +382,7 @@ def test_the_notebook_form_escapes_names(tmp_path):
     assert "&lt;script&gt;" in shown
 
 
+@pytest.mark.slow
 def test_ten_thousand_runs_are_summarised_in_seconds(tmp_path):
     config = variant_config("ring", "hinge", ["fid"])
     for index in range(100):

@@ -57,6 +57,7 @@ def ends(pool, folders):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine where all that asks for CUDA fails")
 def test_a_worker_that_failed_on_a_gpu_is_replaced_and_its_next_stack_trains(folders):
     """What it was asked for: no stack fails twice, none is lost, and the reason is the worker's own."""

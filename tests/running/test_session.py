@@ -86,12 +86,16 @@ def assert_close(one, other, rtol=1e-9):
                 pd.testing.assert_series_equal(left[column], right[column])
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("sixteen seeds")
 def test_sixteen_seeds_at_once_are_the_same_sixteen_one_by_one(one_by_one, tmp_path):
     run(tmp_path, "--engine", "loop", "--seeds", 16, "--workers", 1, *DOUBLE, *ONE)
     assert [len(config["seeds"]) for config in configs(tmp_path)] == [16]
     assert_same_rows(one_by_one, rows(tmp_path), ignoring=PLACE)
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("sixteen seeds")
 def test_sixteen_seeds_mapped_are_the_same_sixteen_one_by_one(one_by_one, tmp_path):
     run(tmp_path, "--engine", "eager", "--seeds", 16, *DOUBLE, *ONE)
     assert [(c["engine"]["mapper"], len(c["seeds"])) for c in configs(tmp_path)] == [("map", 16)]
@@ -110,6 +114,7 @@ def assert_mapped_alone_as_together(tmp_path, seeds):
     assert_close(of_seeds(rows(tmp_path / "all"), seeds), alone)
 
 
+@pytest.mark.slow
 def test_seeds_mapped_among_sixteen_are_the_same_mapped_alone(tmp_path):
     assert_mapped_alone_as_together(tmp_path, [15, 0, 7])
 
@@ -120,12 +125,14 @@ def test_sixteen_seeds_mapped_are_the_same_sixteen_mapped_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("sixteen seeds")
 def test_sixteen_seeds_compiled_are_the_same_sixteen_one_by_one(one_by_one, tmp_path):
     run(tmp_path, "--engine", "compiled", "--seeds", 16, *DOUBLE, *ONE)
     assert {config["engine"]["executor"] for config in configs(tmp_path)} == {"compiled"}
     assert_close(one_by_one, rows(tmp_path))
 
 
+@pytest.mark.slow
 def test_swept_values_in_one_stack_are_the_same_as_one_by_one(tmp_path):
     sweep = ("--set", "options.toy-penalty.weight={ sweep = [0.1, 1.0, 3.0] }", *DOUBLE, *ONE, "--seeds", 2)
     run(tmp_path / "mapped", "--engine", "eager", *sweep)

@@ -474,6 +474,7 @@ def test_the_digest_chooses(published, tmp_path):
     assert len(chosen("0" * 64, 100)) == 8
 
 
+@pytest.mark.slow
 def test_a_mapped_stack_is_trained_as_a_whole(tmp_path):
     root = trained(tmp_path / "results", "--engine", "eager")
     pack(root, tmp_path / "a.zip")

@@ -222,6 +222,7 @@ def test_without_a_readable_lock_or_stack_there_are_no_results(made):
 # -- the end of a run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "json"])
 def test_a_run_ends_with_all_warnings(tmp_path, form):
     """What its report could not read, and what there is no result of."""

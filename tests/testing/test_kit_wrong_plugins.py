@@ -98,6 +98,7 @@ def test_a_wrong_plugin_fails_the_right_check(name):
         assert list(failed) == [check]
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_wrong_plugins_are_listed(tmp_path):
     flags = [part for path in FILES for part in ("--plugin", path)]
@@ -139,6 +140,7 @@ def test_help_loads_no_plugin():
 # -- the command, in a process of its own
 
 
+@pytest.mark.slow
 @needs_builtins
 def test_the_command(tmp_path):
     done = ganbench_process(
