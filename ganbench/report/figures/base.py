@@ -285,8 +285,9 @@ def small_multiples(groups: Mapping[str, Sequence[alt.LayerChart]]) -> alt.VConc
     `usermeta` tells a page and a file how to fit them into their width.
     """
     rows = [
-        alt.concat(*charts, columns=COLUMNS, spacing=12, title=alt.TitleParams(broken(title, 60)))
-        .resolve_scale(x="shared", y="shared")
+        alt.concat(
+            *charts, columns=COLUMNS, spacing=12, title=alt.TitleParams(broken(title, 60))
+        ).resolve_scale(x="shared", y="shared")
         for title, charts in groups.items()
     ]
     return alt.vconcat(*rows, spacing=24, usermeta={"margin": 0, "columns": COLUMNS, "gap": GAP})

@@ -12,18 +12,13 @@ import pandas as pd
 from ganbench.errors import BadInput, Problem
 from ganbench.report.figures.base import (
     CROSS,
-    FEW,
     LINES,
-    SERIES,
     Figure,
     NothingToDraw,
     broken,
-    dim,
     ends,
     layers,
     left_out,
-    looks,
-    picked,
     records,
     small_multiples,
     small_title,
@@ -146,23 +141,18 @@ def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 def _chart(
     curves: pd.DataFrame, marks: pd.DataFrame, drawn: Sequence[str], names: dict[str, str], event: _Event
 ) -> alt.TopLevelMixin:
-    labels = {variant: names[variant] for variant in drawn}
+    """A chart a variant: curves often coincide, and one would hide another."""
     last = float(max(curves["step"].max(), marks["step"].max()))
-    if len(labels) <= SERIES:
-        chosen = picked()
-        look = looks(list(labels.values()), list(names.values()))
-        band, line = _curve_layers(curves, labels, _axes(last, event.axis), look, chosen)
-        runs = _run_layer(marks, labels, _axes(last, event.axis), look, chosen, event.mark)
-        return layers(band.add_params(chosen), line, runs).properties(width="container", height=280)
-    axes = _axes(last, "", ticks=2)
+    alone = len(drawn) == 1
+    axes = _axes(last, event.axis) if alone else _axes(last, "", ticks=2)
     charts = []
-    for variant in labels:
+    for variant in drawn:
         own_curve, own_marks = (rows[rows["variant"] == variant] for rows in (curves, marks))
-        drawn_layers = [
-            *_curve_layers(own_curve, labels, axes, {}, None),
-            _run_layer(own_marks, labels, axes, {}, None, event.mark),
-        ]
-        charts.append(layers(*drawn_layers).properties(height=100, title=small_title(labels[variant])))
+        label = names[variant]
+        parts = [*_curve_layers(own_curve, label, axes), _run_layer(own_marks, label, axes, event.mark)]
+        charts.append(layers(*parts).properties(height=100, title=small_title(label)))
+    if alone:
+        return charts[0].properties(width="container", height=280)
     return small_multiples({f"{event.axis}, over steps": charts})
 
 
@@ -176,66 +166,37 @@ def _axes(last: float, title: str, ticks: int = 6) -> dict[str, Any]:
     return {"x": step_axis(last, title="step" if title else None, ticks=ticks), "y": y}
 
 
-def _curve_layers(
-    curves: pd.DataFrame,
-    labels: Mapping[str, str],
-    axes: Mapping[str, Any],
-    look: Mapping[str, Any],
-    chosen: alt.Parameter | None,
-) -> tuple[alt.Chart, alt.Chart]:
-    """The interval and the curve of each variant."""
+def _curve_layers(curves: pd.DataFrame, label: str, axes: Mapping[str, Any]) -> tuple[alt.Chart, alt.Chart]:
+    """The interval and the curve of a variant."""
     rows = [
-        {"variant": variant, "label": labels[str(variant)], **{name: curve[name].tolist() for name in _STEPS}}
+        {"variant": variant, "label": label, **{name: curve[name].tolist() for name in _STEPS}}
         for variant, curve in curves.groupby("variant", sort=False, observed=True)
     ]
     base = alt.Chart(values(rows)).transform_flatten(_STEPS)
-    base = base.encode(x=axes["x"], description="label:N", **_colour(look))
-    band_opacity: Any = alt.value(0.18)
-    if chosen is not None:
-        band_opacity = alt.when(chosen, empty=len(labels) <= FEW).then(band_opacity).otherwise(alt.value(0))
-    band = base.mark_area(interpolate="step-after").encode(
-        y=alt.Y("low:Q", **axes["y"]), y2="high:Q", opacity=band_opacity
+    base = base.encode(x=axes["x"], description="label:N")
+    band = base.mark_area(interpolate="step-after", opacity=0.18).encode(
+        y=alt.Y("low:Q", **axes["y"]), y2="high:Q"
     )
     numbers = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(
         y=alt.Y("survival:Q", **axes["y"]),
-        opacity=_opacity(chosen),
         tooltip=tips(variant="variant:N", step="step:Q", **numbers),
-        **look,
     )
     return band, line
 
 
-def _run_layer(
-    marks: pd.DataFrame,
-    labels: Mapping[str, str],
-    axes: Mapping[str, Any],
-    look: Mapping[str, Any],
-    chosen: alt.Parameter | None,
-    mark: str,
-) -> alt.Chart:
+def _run_layer(marks: pd.DataFrame, label: str, axes: Mapping[str, Any], mark: str) -> alt.Chart:
     """A mark for each run: `mark` at its event, a tick where it is censored."""
-    rows = []
-    for row in records(marks):
-        label = labels[row["variant"]]
-        rows.append({**row, "label": label, "spoken": f"{label}, seed {row['seed']}, {row['outcome']}"})
+    rows = [
+        {**row, "label": label, "spoken": f"{label}, seed {row['seed']}, {row['outcome']}"}
+        for row in records(marks)
+    ]
     shapes = alt.Scale(domain=[True, False], range=[mark, _TICK])
     points = alt.Chart(values(rows)).mark_point(size=42, strokeWidth=1.6)
     return points.encode(
         x=axes["x"],
         y=alt.Y("survival:Q", **axes["y"]),
-        opacity=_opacity(chosen),
         shape=alt.Shape("event:N", scale=shapes, legend=None),
         description="spoken:N",
         tooltip=tips(variant="variant:N", seed="seed:O", outcome="outcome:N", step="step:Q"),
-        **_colour(look),
     )
-
-
-def _colour(look: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the dashes, which marks have not."""
-    return {name: encoding for name, encoding in look.items() if name == "color"}
-
-
-def _opacity(chosen: alt.Parameter | None) -> Any:
-    return alt.value(1) if chosen is None else dim(chosen)

@@ -101,10 +101,10 @@ def _failed(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     """The run that failed with the median onset, or any if none is known."""
     failed = runs[runs["outcome"] != Outcome.FINISHED].sort_values("onset_step", kind="stable")
     known = failed[failed["onset_step"].notna()]
-    for rows in (known if len(known) else failed,):
-        if len(rows):
-            run = rows.iloc[(len(rows) - 1) // 2]
-            yield str(run["outcome"]), run
+    rows = known if len(known) else failed
+    if len(rows):
+        run = rows.iloc[(len(rows) - 1) // 2]
+        yield str(run["outcome"]), run
 
 
 def _shown(what: str, run: pd.Series, sheets: pd.DataFrame) -> Iterator[Picture]:

@@ -32,7 +32,9 @@ class Section:
 
 SECTIONS = (
     Section(
-        *("ranking", "Ranking", "Which variants are better?"), names=("final-values", "comparisons"), open=True
+        *("ranking", "Ranking", "Which variants are better?"),
+        names=("final-values", "comparisons"),
+        open=True,
     ),
     Section(
         *("region", "Stable region", "Where is training stable?"),
