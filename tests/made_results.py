@@ -38,7 +38,7 @@ class MadeSuite:
         sweep: option path -> values: every variant once for each point of their product.
         evaluations: how many a run, evenly spaced, the last at the end.
         trace_steps: recorded steps a run, evenly spaced (real traces have every step). 0: no traces.
-        sheets: a sample sheet (a grey pixel) a run and evaluation.
+        sheets: a sample sheet (a grey pixel) a run and evaluation, and one of real samples.
         extra: further columns of evaluation rows, such as {"extractor": "classifier", "n": 500}.
         unfinished: how many of the last variants still train: traces and evaluations, but no runs.
         seed: of what is made up.
@@ -276,6 +276,7 @@ def _write_traces(
 
 
 def _write_sheets(stack: StackFolder, ended: Ends, steps: int, evaluations: int) -> None:
+    stack.write_real_sheet(grey_pixel())
     for run, (_, last) in enumerate(ended):
         for k in range(1, evaluations + 1):
             if steps * k // evaluations <= last:

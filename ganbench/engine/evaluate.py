@@ -116,6 +116,11 @@ class Evaluator:
             samples = sheets.with_pairs(samples, rows["data"], inspected["reconstruction"])
         return sheets.sheet(samples, self._data)
 
+    def real_sheet(self) -> bytes | None:
+        """A picture of held-out samples; None where none can be."""
+        n = sheets.wanted(self._data)
+        return sheets.sheet(self._data.test[:n], self._data) if n else None
+
     def _measure_one(self, run: int, stack: State, step: int, program: Program) -> list[EvaluationRow]:
         rows: list[EvaluationRow] = []
         state, seed, values = unstacked(stack, run), self._runs.seeds[run], self._runs.values[run]

@@ -18,6 +18,7 @@ from ganbench.engine.sheets import sheet_steps
 from ganbench.engine.traces import TraceWriter
 from ganbench.engine.trainers import Runs, Trainer
 from ganbench.game.draws import CHUNK
+from ganbench.game.step import State
 from ganbench.judging.run_rows import hopeless, run_rows
 from ganbench.machine.gpus import Gpu
 from ganbench.plugins.discovery import Catalogue
@@ -182,16 +183,22 @@ class StackTraining:
         state, step = self.trainer.state(), self.trainer.step
         rows = self.evaluator.measure(state, step, progress.alive)
         progress.evaluations += rows
-        for run in progress.alive if step in self.sheet_steps else ():
-            picture = self.evaluator.sheet(state, run)
-            if picture:
-                self.folder.write_sheet(run, step, picture)
+        if step in self.sheet_steps:
+            self._write_sheets(state, step)
         progress.evaluating += time.monotonic() - begun
         labels, seeds = self.config["labels"], self.config["seeds"]
         observed: list[ObservedRow] = [
             {**row, "variant": labels[row["run"]], "seed": seeds[row["run"]]} for row in rows
         ]
         self.observer.evaluated(step, observed)
+
+    def _write_sheets(self, state: State, step: int) -> None:
+        for run in self.progress.alive:
+            picture = self.evaluator.sheet(state, run)
+            if picture:
+                self.folder.write_sheet(run, step, picture)
+        if step == 0 and (real := self.evaluator.real_sheet()):
+            self.folder.write_real_sheet(real)
 
     def _flush(self) -> None:
         self.traces.flush(self.trainer.step, self.progress.died)

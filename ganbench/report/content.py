@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import pandas as pd
+
 from ganbench._version import __version__
 from ganbench.judging.collapse import COUNTS
 from ganbench.judging.thresholds import Thresholds
@@ -42,12 +44,15 @@ def cautions(results: Results) -> Iterator[tuple[str, str]]:
         yield missing, f"and {is_} not in these tables."
     labels = labels_of(results)
     for name in ("device", "executor"):
-        # strings: groups of a categorical column would include values that no run has
-        users = results.runs.dropna(subset=name).astype({name: str}).groupby(name)["variant"].unique()
-        if len(users) > 1:
+        used = results.runs.dropna(subset=name).astype({name: str})
+        mixed = [
+            rows for _, rows in used.groupby("dataset", sort=False, observed=True) if rows[name].nunique() > 1
+        ]
+        if mixed:  # only runs on the same data are compared
+            users = pd.concat(mixed).groupby(name)["variant"].unique()
             groups = "; ".join(
-                f"{used}: {listed([labels[variant] for variant in variants])}"
-                for used, variants in users.items()
+                f"{way}: {listed([labels[variant] for variant in variants])}"
+                for way, variants in users.items()
             )
             yield (
                 f"Mixed {name}s",

@@ -116,6 +116,11 @@ class Results:
         """One row a sample sheet: key, variant, seed, step, path of a PNG."""
         return pd.DataFrame(self._stored.sheets(), columns=["key", "variant", "seed", "step", "path"])
 
+    @cached_property
+    def real_sheets(self) -> dict[str, Path]:
+        """Variant -> a PNG of real samples, where one was written."""
+        return dict(self._stored.real_sheets())
+
     @property
     def configs(self) -> dict[str, VariantConfig]:
         """Variant label -> its resolved configuration, in the suite's order."""

@@ -127,6 +127,14 @@ class Stored:
                 if self.homes.get(key) == index:
                     yield key, self.names.get(key, ""), seeds[run], step, path
 
+    def real_sheets(self) -> Iterator[tuple[str, Path]]:
+        """(variant, file) of the sheets of real samples."""
+        for index, folder in enumerate(self._folders):
+            path = folder.real_sheet
+            for key in self.stacks[index].get("keys", []) if path else ():
+                if path and key in self.names:
+                    yield self.names[key], path
+
     @cached_property
     def _copies(self) -> pd.DataFrame:
         """Rows of runs, some of them tried more than once or lying in several folders."""

@@ -45,7 +45,7 @@ PLUGIN = re.compile(rf"{PLUGINS}[A-Za-z0-9_][A-Za-z0-9_.-]{{0,99}}\.py", re.ASCI
 _NAME = re.compile(
     rf"{re.escape(LOCK_NAME)}|suite\.toml|stacks/[a-z0-9-]{{1,100}}/"
     r"((config|env|status)\.json|(evals|runs)\.parquet|trace-\d{1,19}-\d{1,19}\.parquet"
-    r"|samples/run\d{1,9}-step\d{1,19}\.png)",
+    r"|samples/(?:run\d{1,9}-step\d{1,19}|real)\.png)",
     re.ASCII,
 )
 # The earliest time that a zip can record; times of the files would change the bytes.

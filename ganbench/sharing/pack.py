@@ -88,7 +88,7 @@ def pack(
     files: dict[str, Content] = {LOCK_NAME: _lock(lock), **_suite(lock, sources), **sources}
     for folder in ended:
         files |= {f"stacks/{folder.path.name}/{name}": content for name, content in _files(folder, thin)}
-        files |= {f"stacks/{folder.path.name}/samples/{p.name}": p for _, _, p in folder.sheets() if sheets}
+        files |= {f"stacks/{folder.path.name}/samples/{p.name}": p for p in _pictures(folder) if sheets}
     runs = sum(len(folder.runs()) for folder in ended)
     facts = {
         "ganbench": __version__,
@@ -160,6 +160,13 @@ def _suite(lock: Mapping[str, object], plugins: Mapping[str, bytes]) -> dict[str
     if source.suffix != ".toml" or not source.is_file():
         return {}
     return {SUITE: naming(source.read_bytes(), source.parent, plugins)}
+
+
+def _pictures(folder: StackFolder) -> Iterator[Path]:
+    """The stack's sheets of generated samples, and of real ones."""
+    yield from (path for _, _, path in folder.sheets())
+    if folder.real_sheet:
+        yield folder.real_sheet
 
 
 def _files(folder: StackFolder, thin: int | None) -> Iterator[tuple[str, Content]]:

@@ -35,6 +35,7 @@ from ganbench.text import first_line, slug
 
 # Matched in full: a file that a person copied or renamed there is no part of the results.
 _TRACE_NAME = re.compile(r"trace-(\d+)-(\d+)\.parquet")
+REAL_SHEET = "real.png"
 _SHEET_NAME = re.compile(r"run(\d+)-step(\d+)\.png")
 _META = "ganbench"
 
@@ -84,6 +85,16 @@ class StackFolder:
         write_atomic(
             self.samples / f"run{run:04d}-step{step:010d}.png", lambda path: path.write_bytes(picture)
         )
+
+    def write_real_sheet(self, picture: bytes) -> None:
+        """Write a sheet (PNG) of real samples, to see generated ones beside."""
+        write_atomic(self.samples / REAL_SHEET, lambda path: path.write_bytes(picture))
+
+    @property
+    def real_sheet(self) -> Path | None:
+        """The sheet of real samples; None where there is none."""
+        path = self.path / "samples" / REAL_SHEET
+        return path if path.exists() else None
 
     def sheets(self) -> list[tuple[int, int, Path]]:
         """(index of the run, step, file) of each sample sheet, by run and step."""

@@ -23,7 +23,7 @@ from ganbench.report.page.embedded import in_script, packed, packed_rows, safe_j
 from ganbench.report.page.factors import failed_runs, failures_by_factor
 from ganbench.report.page.further import further
 from ganbench.report.page.page import page_text
-from ganbench.report.page.pictures import MOST_RUNS, examples
+from ganbench.report.page.pictures import MOST_RUNS, examples, gallery
 from ganbench.report.page.sections import SECTIONS, answered
 from ganbench.results import load
 from ganbench.text import interval, number
@@ -373,6 +373,34 @@ def test_pictures_show_before_and_after_the_onset_and_a_good_run(tmp_path):
         assert re.fullmatch(r"(by step|between steps [\d,]+ and) [\d,]+", example.onset)
         onset = int(example.onset.split()[-1].replace(",", ""))
         assert not captions[0].startswith("before") or steps[0] < onset
+
+
+def test_a_variant_is_shown_at_its_best_median_and_worst_and_at_a_failure(tmp_path):
+    results = load(make(tmp_path, variants=2, seeds=9, outcomes=[{"collapsed": 0.5}, {}], sheets=True))
+    shown = gallery(results)
+    assert list(shown.real) == ["ring"]
+    runs = results.runs
+    for variant, pictures in shown.samples.items():
+        own = runs[runs["variant"] == variant]
+        finished = own[own["outcome"] == "finished"].sort_values("final_modes", ascending=False)
+        captions = [picture.caption for picture in pictures]
+        seeds = [finished["seed"].iloc[at] for at in (0, (len(finished) - 1) // 2, -1)]
+        for what, seed, caption in zip(("best", "median", "worst"), seeds, captions, strict=False):
+            assert caption == f"{what}: seed {seed}, step 1,000"
+        assert len(captions) == 3 + (own["outcome"] == "collapsed").any()
+    assert any(caption.startswith("collapsed: ") for caption in captions_of(shown))
+
+
+def captions_of(shown):
+    return [picture.caption for pictures in shown.samples.values() for picture in pictures]
+
+
+def test_few_finished_runs_are_shown_once_each(tmp_path):
+    for count, expected in ((1, ["finished"]), (2, ["best", "worst"]), (3, ["best", "median", "worst"])):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        shown = gallery(load(make(folder, variants=1, seeds=count, outcomes=[{}], sheets=True)))
+        assert [caption.split(":")[0] for caption in captions_of(shown)] == expected
 
 
 def test_pictures_that_are_gone_or_are_none_are_left_out(tmp_path):

@@ -85,7 +85,7 @@ def hostile(tmp_path_factory):
 
 
 @contextmanager
-def opened(browser, path, width=1440, scheme="light", address=""):
+def opened(browser, path, width=1440, scheme="light", address="", unfolded=True):
     """The page with the network off. Any request, dialog or message on the console fails the test."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", offline=True
@@ -99,6 +99,8 @@ def opened(browser, path, width=1440, scheme="light", address=""):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     page.goto(path.as_uri() + address)
+    if unfolded:
+        page.evaluate("document.getElementById('unfold').click()")
     yield page
     assert wrong == []
     context.close()
@@ -334,7 +336,9 @@ def test_a_filter_reaches_csv_counts_and_legends(browser, every_outcome):
         assert download.value.suggested_filename == "failure-rates-filtered.csv"
         assert len(download.value.path().read_text(encoding="utf-8").splitlines()) == 1 + 9
         legends = page.evaluate(BOXES, ".role-legend-label text")
-        assert "plain" not in [box["text"] for box in legends["survival"]]
+        titles = page.locator("#figure-survival .role-title text").all_text_contents()
+        assert len(titles) == 1 + 9
+        assert "plain" not in titles
         assert "diverged" not in [box["text"] for box in legends["outcomes"]]
         assert "collapsed" in [box["text"] for box in legends["outcomes"]]
         page.locator("#reset").click()
@@ -360,11 +364,12 @@ def test_a_filtered_chart_is_as_high_as_its_rows(browser, every_outcome):
 def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
     metrics = dict.fromkeys(["modes", "a", "b", "c", "d"], "lower")
     path = write_page(load(make(tmp_path, 3, 3, metrics=metrics, trace_steps=0)), tmp_path)
-    with opened(browser, path, width) as page:
+    with opened(browser, path, width, unfolded=False) as page:
         page.wait_for_timeout(500)
         chart = page.locator("#figure-metric-curves-d .chart svg.marks")
         assert chart.count() == 0
-        page.locator("#summary a", has_text="d").last.click()
+        page.evaluate("document.querySelector('nav a[href=\"#metrics\"]').click()")
+        page.locator("#metric-d > summary").click()
         chart.wait_for()
         draw_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -374,6 +379,28 @@ def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
         page.evaluate("document.querySelector('[data-field=variant] .choices input').click()")
         settled(page)
         assert rows.count() == 2
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_a_link_opens_what_it_leads_to(browser, every_outcome):
+    with opened(browser, every_outcome, unfolded=False) as page:
+        assert page.locator("#figure-outcomes").is_hidden()
+        page.locator("#summary .verdict a").first.click()
+        page.locator("#figure-outcomes .chart svg.marks").wait_for()
+        top = page.evaluate("document.getElementById('failures').getBoundingClientRect().top")
+        assert -5 <= top <= 100
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+def test_samples_stand_beside_failure_rates(browser, every_outcome, width):
+    with opened(browser, every_outcome, width, unfolded=False) as page:
+        rows = page.locator("#summary tr[data-variant]")
+        for row in rows.all():
+            if row.locator(".shots img").count():
+                picture, text = row.locator(".shots img").first.bounding_box(), row.bounding_box()
+                assert picture["width"] >= 60
+                assert text["y"] <= picture["y"] <= text["y"] + text["height"]
+        assert page.locator("#summary .shots img").count() >= 10
 
 
 @pytest.mark.parametrize("width", [1440, 400])

@@ -9,38 +9,45 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
-from ganbench.report.figures.theme import DASHES, LOOKS, theme
+from ganbench.report.figures.theme import COLOURS, DASHES, theme
 from ganbench.results import Results
-from ganbench.text import plain_text, shorten
+from ganbench.text import plain_text, shorten, wrap_label
 
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
+SERIES = 6
+"""Lines in one chart that colours tell apart; more variants get a small chart each."""
 LINES = 12
-"""Variants drawn as lines in one chart."""
+"""Variants drawn as lines in a figure."""
 ROWS = 30
 """Variants drawn as rows of one chart."""
 FEW = 3
 """With more variants as lines, a band is drawn only for those chosen in the legend."""
 MARGIN = 100
 """Pixels that axes with numbers take beside a chart."""
+COLUMNS, GAP, NARROWEST = 3, 75, 150
+"""Small charts in a row at most, the pixels beside each, and the pixels that one takes at least."""
 ROW_MARGIN = 215
 """Pixels that the names of variants take beside a chart."""
 ROW = 30
 """Height in pixels of a row: two lines of a name, and some air."""
-# Vega does not wrap text, but draws an array as lines: at most 36 characters, if possible ended by a mark.
-_LEGEND_LABEL = (
-    "split(trim(replace(datum.label, regexp('(.{1,36}$|.{1,35}[/+, ]|.{36})', 'g'), '$1\\n')), '\\n')"
-)
-"""Long names take several lines."""
 _LINE = 12
 """Height in pixels of a line of a name."""
 FAINT = 0.12  # opacity of what is not chosen in the legend
 CROSS = "M-.7-.7L.7.7M.7-.7L-.7.7"
 """The mark of a failed run, as an SVG path."""
+
+
+def _in_lines(text: str, width: int) -> str:
+    """A Vega expression: a long text in several lines, if possible broken after a mark."""
+    # Vega does not wrap text, but draws an array as lines
+    pattern = f"(.{{1,{width}}}$|.{{1,{width - 1}}}[/+, ]|.{{{width}}})"
+    return f"split(trim(replace({text}, regexp('{pattern}', 'g'), '$1\\n')), '\\n')"
 
 
 class NothingToDraw(BadInput):
@@ -235,23 +242,22 @@ def legend_columns(wide_page: int, phone: int) -> alt.ExprRef:
 
 
 def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
-    """Encodings that distinguish the lines of variants: colour and dash.
+    """Encodings that distinguish the lines of variants, `SERIES` at most: colour, and dash beside it.
 
     Arguments:
         labels: of the variants drawn.
         everyone: of all variants, whose order gives each its look in all figures.
     """
-    domain = _places(labels, everyone)
     legend = alt.Legend(
         title=None,
         values=list(labels),
-        labelExpr=_LEGEND_LABEL,
+        labelExpr=_in_lines("datum.label", 36),
         columns=legend_columns(*((3, 1) if max(map(len, labels)) > 24 else (5, 2))),
         symbolType="stroke",
         symbolOpacity=1,
         symbolSize=320,
     )
-    # colours repeat after 8 and dashes after 5, so only the 41st line looks like the first
+    domain = _places(labels, everyone)
     dashes = [DASHES[i % len(DASHES)] for i in range(len(domain))]
     return {
         "color": alt.Color("label:N", scale=alt.Scale(domain=domain), legend=legend),
@@ -260,17 +266,51 @@ def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
 
 
 def _places(labels: Sequence[str], everyone: Sequence[str]) -> list[str]:
-    """The domain of the scale: each label drawn at the index of its look; on a clash, the next free index."""
-    at = {label: index % LOOKS for index, label in enumerate(everyone)}
+    """The domain of the scale: each label drawn at its colour's index; on a clash, at the next free one."""
+    at = {label: index % COLOURS for index, label in enumerate(everyone)}
     taken: dict[int, str] = {}
     for label in labels:
         place = at[label]
         while place in taken:
-            place = (place + 1) % LOOKS
+            place = (place + 1) % COLOURS
         taken[place] = label
     # places below the highest one need some label, though nothing is drawn with it
     others = (label for label in everyone if label not in labels)
     return [taken[place] if place in taken else next(others) for place in range(max(taken) + 1)]
+
+
+def small_multiples(groups: Mapping[str, Sequence[alt.LayerChart]]) -> alt.VConcatChart:
+    """Groups of small charts below each other: title -> charts on the same axes, a few in a row.
+
+    `usermeta` tells a page and a file how to fit them into their width.
+    """
+    rows = [
+        alt.concat(
+            *charts, columns=COLUMNS, spacing=12, title=alt.TitleParams(broken(title, 60))
+        ).resolve_scale(x="shared", y="shared")
+        for title, charts in groups.items()
+    ]
+    return alt.vconcat(*rows, spacing=24, usermeta={"margin": 0, "columns": COLUMNS, "gap": GAP})
+
+
+def small_title(label: str) -> alt.TitleParams:
+    """The title of a small chart: its variant."""
+    return alt.TitleParams(wrap_label(label).split("\n"), fontSize=11, fontWeight="normal")
+
+
+def step_axis(last: float, title: str | None = "step", ticks: int = 6) -> alt.X:
+    """Steps from 0 to `last`, which has a label of its own."""
+    every = _round(last / ticks)
+    # a round step right before the last one would hide under its label
+    shown = [tick for tick in np.arange(0, last, every).tolist() if tick <= last - 0.6 * every]
+    axis = alt.Axis(values=[*shown, last], format=",~d")
+    return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, last], nice=False), axis=axis)
+
+
+def _round(number: float) -> int:
+    """The next whole number of the form 1, 2 or 5 times a power of ten."""
+    power = 10 ** math.floor(math.log10(max(1.0, number)))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= number)
 
 
 def tips(**fields: str) -> list[alt.Tooltip]:

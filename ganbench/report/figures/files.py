@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.report.figures.base import Figure
+from ganbench.report.figures.base import NARROWEST, Figure
 from ganbench.storage.atomic import write_atomic
 
 WIDTH = 480
@@ -25,7 +25,13 @@ def sized(figure: Figure, width: int = WIDTH, dark: bool = False) -> dict[str, A
     if spec.get("width") == "container":
         return spec | {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
     # panels get the width without their axes, and never less than 80 pixels
-    spec["config"]["view"]["continuousWidth"] = max(80, width - spec["usermeta"]["margin"])
+    room, columns = width - spec["usermeta"]["margin"], spec["usermeta"].get("columns", 1)
+    if columns > 1:
+        columns = max(1, min(columns, room // NARROWEST))
+        for part in spec["vconcat"]:
+            part["columns"] = columns
+        room = room // columns - spec["usermeta"]["gap"]
+    spec["config"]["view"]["continuousWidth"] = max(80, room)
     return spec
 
 

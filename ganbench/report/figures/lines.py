@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,15 @@ from ganbench.judging.outcomes import Outcome
 from ganbench.report.figures.base import (
     CROSS,
     FEW,
+    SERIES,
     dim,
     layers,
     looks,
     picked,
+    small_multiples,
+    small_title,
     stacked,
+    step_axis,
     tips,
     value_axis,
     values,
@@ -27,6 +31,8 @@ from ganbench.report.figures.base import (
 
 RUNS = 200
 """Runs drawn as lines of their own: the first seeds of each variant."""
+SINGLE = 10
+"""Up to so many runs of a variant are drawn without a band: the runs themselves show more."""
 _BAND: list[Any] = ["step", "low", "middle", "high", "n"]
 _TIPS = {"variant": "variant:N", "seed": "seed:O", "outcome": "outcome:N"}
 
@@ -50,6 +56,15 @@ class Panel:
     decades: float = 2.0
 
 
+@dataclass(frozen=True)
+class _Shades:
+    """Opacities: of bands, of medians and marks, and of single runs, given which run the pointer is over."""
+
+    band: object
+    middle: object
+    single: Callable[[alt.Parameter], object]
+
+
 class Lines:
     """The bands and single lines of a figure, from the rows of its panels.
 
@@ -64,8 +79,11 @@ class Lines:
         self, runs: pd.DataFrame, panels: Sequence[Panel], labels: Mapping[str, str], drawn: Iterable[str]
     ) -> None:
         self.labels = {variant: labels[variant] for variant in drawn}
-        self._look = looks(list(self.labels.values()), list(labels.values()))
         self.runs = runs[runs["variant"].isin(self.labels)].set_index("key")
+        self._counts = self.runs["variant"].value_counts()
+        # of more variants each has a chart of its own, and needs no look to be told apart by
+        self._small = len(self.labels) > SERIES
+        self._look = {} if self._small else looks(list(self.labels.values()), list(labels.values()))
         self.panels = panels
         self.bands = [self._bands(panel) for panel in panels]
         # an equal share each; at least one, so that a band never stands alone
@@ -74,10 +92,9 @@ class Lines:
         self.singles = [panel.rows[panel.rows["key"].isin(keys)] for panel in panels]
 
     def _bands(self, panel: Panel) -> pd.DataFrame:
-        counts = self.runs["variant"].value_counts()
         rows = panel.rows[panel.rows["variant"].isin(self.labels)]
         bands = [
-            band(rows_of_variant, int(counts[str(variant)]), panel.stopped).assign(variant=str(variant))
+            band(rows_of_variant, int(self._counts[str(variant)]), panel.stopped).assign(variant=str(variant))
             for variant, rows_of_variant in rows.groupby("variant", sort=False, observed=True)
         ]
         return pd.concat(bands, ignore_index=True) if bands else pd.DataFrame(columns=[*_BAND, "variant"])
@@ -99,88 +116,113 @@ class Lines:
 
     def chart(self) -> alt.TopLevelMixin:
         """The panels below each other; a single one is as wide as its container."""
+        panels = range(len(self.panels))
+        if self._small:
+            return small_multiples(
+                {f"{self.panels[i].title}, over steps": self._small_panels(i) for i in panels}
+            )
         chosen = picked()
-        height = 280 if len(self.panels) == 1 else 190
-        return stacked(
-            [self._panel(index, chosen).properties(height=height) for index in range(len(self.panels))]
-        )
+        height = 280 if len(panels) == 1 else 190
+        return stacked([self._panel(index, chosen).properties(height=height) for index in panels])
 
     def _panel(self, index: int, chosen: alt.Parameter) -> alt.LayerChart:
-        panel, bands, singles = self.panels[index], self.bands[index], self.singles[index]
-        numbers = [bands[name].to_numpy(dtype=np.float64) for name in ("low", "middle", "high")]
-        axis = value_axis(
-            np.concatenate([*numbers, singles["value"].to_numpy(dtype=np.float64)]),
-            panel.title,
-            panel.decades,
-        )
-        x = alt.X(
-            "step:Q",
-            title="step" if index == len(self.panels) - 1 else None,
-            scale=alt.Scale(nice=False, zero=False),
-        )
+        """All variants in one chart."""
+        bands = alt.Chart(values(self._band_rows(self.bands[index])))
+        runs = alt.Chart(values(self._run_rows(self.singles[index])))
+        x = step_axis(self._last(index), title="step" if index == len(self.panels) - 1 else None)
+        few = len(self.labels) <= FEW
+        band = alt.when(chosen, empty=few).then(alt.value(0.18)).otherwise(alt.value(0.02))
+        rest = 0.13 if self._banded else 0.35
+
+        def single(over: alt.Parameter) -> object:
+            lit = alt.when(over).then(alt.value(1)).when(chosen, empty=few).then(alt.value(0.4))
+            return lit.when(chosen).then(alt.value(rest)).otherwise(alt.value(0.04))
+
+        shades = _Shades(band, dim(chosen), single)
+        drawn = self._layers(index, f"over{index}", bands, runs, x, shades, self.panels[index].title)
+        if index == 0:
+            drawn[1] = drawn[1].add_params(chosen)
+        return layers(*drawn)
+
+    def _small_panels(self, index: int) -> list[alt.LayerChart]:
+        """A chart a variant."""
+
+        def single(over: alt.Parameter) -> object:
+            return alt.when(over).then(alt.value(1)).otherwise(alt.value(0.3))
+
+        shades = _Shades(alt.value(0.18), alt.value(1), single)
+        x = step_axis(self._last(index), title=None, ticks=2)
+        there = set(self.bands[index]["variant"])
+        panels = []
+        for place, variant in enumerate(variant for variant in self.labels if variant in there):
+            own = [rows[rows["variant"] == variant] for rows in (self.bands[index], self.singles[index])]
+            bands = alt.Chart(values(self._band_rows(own[0])))
+            runs = alt.Chart(values(self._run_rows(own[1])))
+            drawn = self._layers(index, f"over{index}at{place}", bands, runs, x, shades, "")
+            title = small_title(self.labels[variant])
+            panels.append(layers(*drawn).properties(height=100, title=title))
+        return panels
+
+    @property
+    def _banded(self) -> bool:
+        return bool((self._counts > SINGLE).any())
+
+    def _last(self, index: int) -> float:
+        return float(self.panels[index].rows["step"].max())
+
+    def _layers(
+        self,
+        index: int,
+        name: str,
+        bands: alt.Chart,
+        runs: alt.Chart,
+        x: alt.X,
+        shades: _Shades,
+        title: str,
+    ) -> list[alt.Chart]:
+        """Bands, single runs, medians, marks of failed runs, points of the run under the pointer."""
+        of_bands, of_runs = self.bands[index], self.singles[index]["value"].to_numpy(dtype=np.float64)
+        numbers = [of_bands[name].to_numpy(dtype=np.float64) for name in ("low", "middle", "high")]
+        axis = value_axis(np.concatenate([*numbers, of_runs]), title, self.panels[index].decades)
         # empty=False: without a pointer no line stands out
-        over = alt.selection_point(
-            name=f"over{index}", fields=["run"], on="pointerover", clear=False, empty=False
-        )
-        area, middle = self._band_layers(bands, x, axis, chosen)
-        single, dots, ends = self._run_layers(singles, x, axis, chosen, over)
-        single = single.add_params(over, *([chosen] if index == 0 else []))
+        over = alt.selection_point(name=name, fields=["run"], on="pointerover", clear=False, empty=False)
+        area, middle = self._band_layers(bands, x, axis, shades)
+        single, dots, ends = self._run_layers(runs, x, axis, shades, over)
         # later layers cover earlier ones: medians above seeds, marks above medians
-        return layers(area, single, middle, ends, dots)
+        return [area, single.add_params(over), middle, ends, dots]
+
+    def _colour(self) -> dict[str, Any]:
+        return {name: self._look[name] for name in ("color",) if name in self._look}
 
     def _band_layers(
-        self, bands: pd.DataFrame, x: alt.X, axis: Mapping[str, Any], chosen: alt.Parameter
+        self, bands: alt.Chart, x: alt.X, axis: Mapping[str, Any], shades: _Shades
     ) -> tuple[alt.Chart, alt.Chart]:
-        # one row a curve with lists, unfolded in the browser: each label is stored once a curve
-        rows = [
-            {
-                "variant": variant,
-                "label": self.labels[str(variant)],
-                **{name: curve[name].tolist() for name in _BAND},
-            }
-            for variant, curve in bands.groupby("variant", sort=False)
-        ]
-        base = alt.Chart(values(rows)).transform_flatten(_BAND)
-        base = base.encode(x=x, color=self._look["color"], description="label:N")
-        band_opacity = alt.when(chosen, empty=len(self.labels) <= FEW).then(alt.value(0.18))
-        area = (
-            base.transform_filter("isValid(datum.low) && isValid(datum.high)")
-            .mark_area()
-            .encode(
-                y=alt.Y("low:Q", **axis),
-                y2="high:Q",
-                opacity=band_opacity.otherwise(alt.value(0.02)),
-            )
-        )
-        middle = base.mark_line(strokeWidth=2.2).encode(
+        flat = bands.transform_flatten(_BAND).encode(x=x, description="label:N", **self._colour())
+        # no band of few runs, nor where an end is infinite
+        banded = f"datum.runs > {SINGLE} && isValid(datum.low) && isValid(datum.high)"
+        area = flat.transform_filter(banded).mark_area()
+        area = area.encode(y=alt.Y("low:Q", **axis), y2="high:Q", opacity=shades.band)
+        middle = flat.mark_line(strokeWidth=2.2).encode(
             y=alt.Y("middle:Q", **axis),
-            strokeDash=self._look["strokeDash"],
-            opacity=dim(chosen),
+            opacity=shades.middle,
             tooltip=tips(variant="variant:N", step="step:Q", median="middle:Q", n="n:Q"),
+            **self._look,
         )
         return area, middle
 
     def _run_layers(
-        self,
-        singles: pd.DataFrame,
-        x: alt.X,
-        axis: Mapping[str, Any],
-        chosen: alt.Parameter,
-        over: alt.Parameter,
+        self, runs: alt.Chart, x: alt.X, axis: Mapping[str, Any], shades: _Shades, over: alt.Parameter
     ) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
         """Faint lines that stand out under the pointer, the points of that run, and where runs failed."""
-        base = alt.Chart(values(self._run_rows(singles)))
-        base = base.encode(color=self._look["color"], description="spoken:N")
+        base = runs.encode(description="spoken:N", **self._colour())
         flat = base.transform_flatten(["step", "value"]).encode(
             # `detail` keeps runs apart: seeds repeat between variants
             x=x,
             y=alt.Y("value:Q", **axis),
             detail="run:N",
         )
-        few = len(self.labels) <= FEW
-        faint = alt.when(over).then(alt.value(1)).when(chosen, empty=few).then(alt.value(0.4))
         line = flat.mark_line().encode(
-            opacity=faint.when(chosen).then(alt.value(0.13)).otherwise(alt.value(0.04)),
+            opacity=shades.single(over),
             strokeWidth=alt.when(over).then(alt.value(2.5)).otherwise(alt.value(1)),
             tooltip=tips(**_TIPS),
         )
@@ -190,10 +232,22 @@ class Lines:
         ends = ends.encode(
             x=alt.X("onset:Q"),
             y=alt.Y("last:Q", **axis),
-            opacity=dim(chosen),
+            opacity=shades.middle,
             tooltip=tips(**_TIPS, failed_at="onset:Q", value="last:Q"),
         )
         return line, dots, ends
+
+    def _band_rows(self, bands: pd.DataFrame) -> list[dict[str, object]]:
+        """One row a variant, with its curve as lists that the browser unfolds."""
+        return [
+            {
+                "variant": variant,
+                "label": self.labels[str(variant)],
+                "runs": int(self._counts[str(variant)]),
+                **{name: curve[name].tolist() for name in _BAND},
+            }
+            for variant, curve in bands.groupby("variant", sort=False)
+        ]
 
     def _run_rows(self, singles: pd.DataFrame) -> list[dict[str, object]]:
         """One row a run: its curve as lists, and the step at which it failed, with its value there."""

@@ -122,10 +122,9 @@ def _tested(results: Results, labels: Mapping[str, str], alpha: float = 0.05) ->
         return ""
     clear = pairs[pairs["p_failures_holm"] <= alpha].sort_values("p_failures_holm", kind="stable")
     if clear.empty:
-        tests = (
-            f"{len(pairs)} exact tests, smallest Holm-corrected {p_equation(pairs['p_failures_holm'].min())}"
-        )
-        return f" No two variants differ significantly in failure rate ({tests})."
+        tests = f"{len(pairs)} exact tests, smallest Holm-corrected"
+        p = p_equation(pairs["p_failures_holm"].min())
+        return f" Between single variants no difference in failure rate is significant ({tests} {p})."
     differences = []
     for row in records(clear):
         more, less = labels[row["variant"]], labels[row["other"]]

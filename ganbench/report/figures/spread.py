@@ -67,7 +67,7 @@ def final_values(results: Results, metric: str | None = None) -> Figure:
         )
     chart = stacked(charts, ROW_MARGIN)
     title = f"Final and best {listed([task.name for task in metric_tasks])}"
-    finding = " ".join(findings) + " See Comparisons for significance tests."
+    finding = " ".join(findings)
     return Figure("final-values", title, finding, chart, pd.concat(tables, ignore_index=True))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 DASHES = ([1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 4])
-"""Of unlike number to the colours: `LOOKS` variants look different."""
-LOOKS = 8 * len(DASHES)
+"""A second cue beside colour, for whoever sees or prints no colours."""
+COLOURS = 8
+"""Of lines: more variants share them, in charts of their own."""
 
 _LIGHT = {
     "background": "#ffffff",

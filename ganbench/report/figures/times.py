@@ -12,18 +12,17 @@ import pandas as pd
 from ganbench.errors import BadInput, Problem
 from ganbench.report.figures.base import (
     CROSS,
-    FEW,
     LINES,
     Figure,
     NothingToDraw,
     broken,
-    dim,
     ends,
     layers,
     left_out,
-    looks,
-    picked,
     records,
+    small_multiples,
+    small_title,
+    step_axis,
     tips,
     values,
 )
@@ -33,10 +32,8 @@ from ganbench.results import Results
 from ganbench.results.survival import to_failure
 from ganbench.text import listed, number, p_equation, plain_text
 
-_STEPS: list[Any] = ["step", "survival", "y", "low", "high", "at_risk"]
+_STEPS: list[Any] = ["step", "survival", "low", "high", "at_risk"]
 _TICK = "M0-1L0 1"
-_GAP, _SPREAD = 0.008, 0.06
-"""Shares of the axis: between two lines that would overlap (a line's width), and of all of them together."""
 _DATED = " Failures that only an evaluation can detect are dated to that evaluation."
 
 
@@ -143,79 +140,62 @@ def _on_curve(marks: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 
 def _chart(
     curves: pd.DataFrame, marks: pd.DataFrame, drawn: Sequence[str], names: dict[str, str], event: _Event
-) -> alt.LayerChart:
-    labels = {variant: names[variant] for variant in drawn}
-    # curves that coincide are drawn a little apart, so that none hides another
-    gap = min(_GAP, _SPREAD / len(labels))
-    shift = {variant: gap * (index - (len(labels) - 1) / 2) for index, variant in enumerate(labels)}
-    curves, marks = (
-        rows.assign(y=rows["survival"] + rows["variant"].astype(str).map(shift)) for rows in (curves, marks)
-    )
-    # the axis reaches beyond 0 and 1 by as much as lines are moved
-    edge = gap + max(shift.values())
-    axis: dict[str, Any] = {
-        "scale": alt.Scale(domain=[-edge, 1 + edge], nice=False),
-        "title": broken(f"{event.axis}{' (lines drawn a little apart)' if len(labels) > 1 else ''}"),
-        "axis": alt.Axis(format="%", values=[0, 0.2, 0.4, 0.6, 0.8, 1]),
+) -> alt.TopLevelMixin:
+    """A chart a variant: curves often coincide, and one would hide another."""
+    last = float(max(curves["step"].max(), marks["step"].max()))
+    alone = len(drawn) == 1
+    axes = _axes(last, event.axis) if alone else _axes(last, "", ticks=2)
+    charts = []
+    for variant in drawn:
+        own_curve, own_marks = (rows[rows["variant"] == variant] for rows in (curves, marks))
+        label = names[variant]
+        parts = [*_curve_layers(own_curve, label, axes), _run_layer(own_marks, label, axes, event.mark)]
+        charts.append(layers(*parts).properties(height=100, title=small_title(label)))
+    if alone:
+        return charts[0].properties(width="container", height=280)
+    return small_multiples({f"{event.axis}, over steps": charts})
+
+
+def _axes(last: float, title: str, ticks: int = 6) -> dict[str, Any]:
+    shares = [0, 0.5, 1] if ticks < 6 else [0, 0.2, 0.4, 0.6, 0.8, 1]
+    y = {
+        "scale": alt.Scale(domain=[0, 1], nice=False),
+        "title": broken(title),
+        "axis": alt.Axis(format="%", values=shares),
     }
-    look, chosen = looks(list(labels.values()), list(names.values())), picked()
-    band, line = _curve_layers(curves, labels, axis, look, chosen)
-    runs = _run_layer(marks, labels, axis, look, chosen, event.mark)
-    return layers(band.add_params(chosen), line, runs).properties(width="container", height=280)
+    return {"x": step_axis(last, title="step" if title else None, ticks=ticks), "y": y}
 
 
-def _step_axis() -> alt.X:
-    return alt.X("step:Q", title="step", scale=alt.Scale(nice=False, domainMin=0))
-
-
-def _curve_layers(
-    curves: pd.DataFrame,
-    labels: Mapping[str, str],
-    axis: Mapping[str, Any],
-    look: Mapping[str, Any],
-    chosen: alt.Parameter,
-) -> tuple[alt.Chart, alt.Chart]:
-    """The interval and the curve of each variant."""
+def _curve_layers(curves: pd.DataFrame, label: str, axes: Mapping[str, Any]) -> tuple[alt.Chart, alt.Chart]:
+    """The interval and the curve of a variant."""
     rows = [
-        {"variant": variant, "label": labels[str(variant)], **{name: curve[name].tolist() for name in _STEPS}}
+        {"variant": variant, "label": label, **{name: curve[name].tolist() for name in _STEPS}}
         for variant, curve in curves.groupby("variant", sort=False, observed=True)
     ]
     base = alt.Chart(values(rows)).transform_flatten(_STEPS)
-    base = base.encode(x=_step_axis(), color=look["color"], description="label:N")
-    band_opacity = alt.when(chosen, empty=len(labels) <= FEW).then(alt.value(0.18))
-    band = base.mark_area(interpolate="step-after").encode(
-        y=alt.Y("low:Q", **axis), y2="high:Q", opacity=band_opacity.otherwise(alt.value(0))
+    base = base.encode(x=axes["x"], description="label:N")
+    band = base.mark_area(interpolate="step-after", opacity=0.18).encode(
+        y=alt.Y("low:Q", **axes["y"]), y2="high:Q"
     )
     numbers = {"share": "survival:Q", "low": "low:Q", "high": "high:Q", "runs_left": "at_risk:Q"}
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(
-        y=alt.Y("y:Q", **axis),
-        strokeDash=look["strokeDash"],
-        opacity=dim(chosen),
+        y=alt.Y("survival:Q", **axes["y"]),
         tooltip=tips(variant="variant:N", step="step:Q", **numbers),
     )
     return band, line
 
 
-def _run_layer(
-    marks: pd.DataFrame,
-    labels: Mapping[str, str],
-    axis: Mapping[str, Any],
-    look: Mapping[str, Any],
-    chosen: alt.Parameter,
-    mark: str,
-) -> alt.Chart:
+def _run_layer(marks: pd.DataFrame, label: str, axes: Mapping[str, Any], mark: str) -> alt.Chart:
     """A mark for each run: `mark` at its event, a tick where it is censored."""
-    rows = []
-    for row in records(marks):
-        label = labels[row["variant"]]
-        rows.append({**row, "label": label, "spoken": f"{label}, seed {row['seed']}, {row['outcome']}"})
+    rows = [
+        {**row, "label": label, "spoken": f"{label}, seed {row['seed']}, {row['outcome']}"}
+        for row in records(marks)
+    ]
     shapes = alt.Scale(domain=[True, False], range=[mark, _TICK])
     points = alt.Chart(values(rows)).mark_point(size=42, strokeWidth=1.6)
     return points.encode(
-        x=_step_axis(),
-        y=alt.Y("y:Q", **axis),
-        color=look["color"],
-        opacity=dim(chosen),
+        x=axes["x"],
+        y=alt.Y("survival:Q", **axes["y"]),
         shape=alt.Shape("event:N", scale=shapes, legend=None),
         description="spoken:N",
         tooltip=tips(variant="variant:N", seed="seed:O", outcome="outcome:N", step="step:Q"),

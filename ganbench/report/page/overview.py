@@ -3,40 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ganbench import stats
 from ganbench.judging.outcomes import Outcome
-from ganbench.report.page.factors import FACTORS
+from ganbench.report.figures import Figure
+from ganbench.report.page.factors import ALPHA, FACTORS
 from ganbench.report.page.sections import Section
 from ganbench.results import Results
 from ganbench.text import interval, number, percent
 
-HEADLINES = (
-    *(f"failures-by-{title}" for title in FACTORS.values()),
-    *("failure-rates", "final-values", "comparisons", "survival", "stability-map"),
-)
-"""The figures whose findings make the summary."""
+HEADLINES = {
+    "final-values": "Quality",
+    "comparisons": "Comparisons",
+    "survival": "Survival",
+    "stability-map": "Stable region",
+}
+"""The figures whose findings are told after the verdict, and what each is about."""
 _WHEN = ("final", "best")
+# a sentence, and the id of what shows it
+Sentence = tuple[str, str]
 
 
-def headlines(results: Results, sections: Sequence[Section]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(topic, [(sentence, id of the figure that shows it)])."""
+@dataclass(frozen=True)
+class Overview:
+    """The findings in sentences, the most important first.
+
+    Arguments:
+        verdict: how many runs failed, and the clearest difference.
+        further: (topic, sentence) of other questions.
+    """
+
+    verdict: Sequence[Sentence]
+    further: Sequence[tuple[str, Sentence]]
+
+
+def overview(results: Results, sections: Sequence[Section]) -> Overview:
+    """What the results say, from the findings of the figures in these sections."""
     # without failures the page has no such section to link to
     failures = "failures" if (results.runs["outcome"] != Outcome.FINISHED).any() else ""
-    findings = [(section.title, _findings(section)) for section in sections]
-    return [
-        ("Runs", [(_outcome(results), failures)]),
-        *((title, sentences) for title, sentences in findings if sentences),
+    figures = {figure.name: figure for section in sections for figure in section.figures}
+    clearest = _clearest_first(figures)
+    told = [*clearest, *(figures[name] for name in HEADLINES if name in figures)]
+    if not clearest and failures and "failure-rates" in figures:
+        clearest = [figures["failure-rates"]]
+    first = [_sentence(figure) for figure in clearest[:1]]
+    further = [
+        (HEADLINES.get(figure.name, "Stability"), _sentence(figure))
+        for figure in told
+        if figure not in clearest[:1]
     ]
+    return Overview([(_outcome(results), failures), *first], further)
 
 
-def _findings(section: Section) -> list[tuple[str, str]]:
-    """(sentence, id) of the section's figures among `HEADLINES`, in that order."""
-    figures = (figure for name in HEADLINES for figure in section.figures if figure.name == name)
-    return [(figure.finding, f"figure-{figure.name}") for figure in figures]
+def _clearest_first(figures: Mapping[str, Figure]) -> list[Figure]:
+    """The factors, such as the loss, whose levels fail significantly differently, by their p."""
+    p = {
+        name: float(figures[name].table["p_against_least"].min())
+        for name in (f"failures-by-{title}" for title in FACTORS.values())
+        if name in figures
+    }
+    return [figures[name] for name in sorted(p, key=p.__getitem__) if p[name] <= ALPHA]
+
+
+def _sentence(figure: Figure) -> Sentence:
+    return figure.finding, f"figure-{figure.name}"
 
 
 def _outcome(results: Results) -> str:

@@ -15,8 +15,8 @@ from ganbench.report.figures import NAMES, Figure, figures, theme
 from ganbench.report.page import embedded
 from ganbench.report.page.factors import failed_runs, failures_by_factor
 from ganbench.report.page.further import Further, further
-from ganbench.report.page.overview import headlines, summary_groups
-from ganbench.report.page.pictures import examples
+from ganbench.report.page.overview import overview, summary_groups
+from ganbench.report.page.pictures import examples, gallery
 from ganbench.report.page.sections import answered
 from ganbench.results import Results
 from ganbench.storage.atomic import plain, write_atomic
@@ -55,15 +55,18 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
     scripts = [
         embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
     ]
-    sections = answered(in_sections)
+    sections, shots = answered(in_sections), gallery(results)
     choices = _choices(results)
     return _template().render(
         name=results.name,
         description=results.lock.get("description") or "",
         counts=content.counts(results),
         cautions=list(content.cautions(results)),
-        headlines=headlines(results, sections),
+        overview=overview(results, sections),
         summary=summary_groups(results.summary()),
+        gallery=shots,
+        # variant -> the data set that its samples are to look like
+        datasets=dict(zip(results.runs["variant"], results.runs["dataset"], strict=True)),
         note=content.NOTE,
         sections=sections,
         further=beside,
@@ -136,6 +139,7 @@ def _template() -> jinja2.Template:
     )
     # <wbr> lets a browser break long labels after "/"
     environment.filters["breakable"] = lambda name: escape(plain_text(name)).replace("/", Markup("/<wbr>"))
+    environment.filters["of"] = lambda name, mapping: mapping.get(name, "")
     environment.filters["safe_json"] = lambda value: Markup(embedded.safe_json(value))
     return environment.get_template("report.html.j2")
 

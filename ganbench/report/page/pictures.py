@@ -1,10 +1,10 @@
-"""Samples of some failed runs before and after the onset, with samples of a run that finished."""
+"""Samples: of each variant beside real ones, and of failed runs before and after the onset."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,9 @@ from ganbench.results import Results
 MOST_RUNS = 12
 """Runs shown in pictures."""
 MOST_BYTES = 1_500_000
-"""Bytes of all pictures together, as base64."""
+"""Bytes of all pictures of failed runs together, as base64."""
+MOST_GALLERY_BYTES = 3_000_000
+"""Likewise of the pictures beside the summary."""
 LARGEST = 200_000
 """Bytes; larger pictures are not embedded."""
 _PNG = b"\x89PNG\r\n\x1a\n"  # the signature of the format: nothing else is embedded
@@ -40,6 +42,78 @@ class Example:
     onset: str
     reason: str
     pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What variants generate.
+
+    Arguments:
+        real: data set -> real samples.
+        samples: variant -> its best, median and worst run that finished, and a run that failed.
+    """
+
+    real: dict[str, Picture] = field(default_factory=dict)
+    samples: dict[str, list[Picture]] = field(default_factory=dict)
+
+
+def gallery(results: Results) -> Gallery:
+    """Pictures of the variants in their order, until the page is full."""
+    runs, sheets = results.runs, results.sheets
+    by_key = dict(tuple(sheets.sort_values("step").groupby("key", sort=False, observed=True)))
+    found, room = Gallery(), MOST_GALLERY_BYTES
+    for row in results.summary().to_dict("records"):
+        own = runs[(runs["variant"] == row["variant"]) & runs["key"].isin(by_key)]
+        chosen = [*_finished(own, str(row["metric"]), str(row["direction"])), *_failed(own)]
+        pictures = [picture for what, run in chosen for picture in _shown(what, run, by_key[run["key"]])]
+        room -= sum(len(picture.uri) for picture in pictures)
+        if room < 0:
+            break
+        if pictures:
+            found.samples[row["variant"]] = pictures
+            _add_real(found, results, row["variant"], str(own["dataset"].iloc[0]))
+    return found
+
+
+def _add_real(found: Gallery, results: Results, variant: str, dataset: str) -> None:
+    path = results.real_sheets.get(variant)
+    if path and dataset not in found.real:
+        for picture in _picture(path, "real"):
+            found.real[dataset] = picture
+
+
+def _finished(runs: pd.DataFrame, metric: str, direction: str) -> Iterator[tuple[str, pd.Series]]:
+    """(what it is, run) of the best, the median and the worst run that finished, each once."""
+    finished = runs[runs["outcome"] == Outcome.FINISHED]
+    column = f"final_{metric}"
+    if column in finished:
+        finished = finished.sort_values(column, ascending=direction == "lower", kind="stable")
+    if finished.empty:
+        return
+    places = {0: "best", (len(finished) - 1) // 2: "median", len(finished) - 1: "worst"}
+    # of two runs the first is best and median
+    places[0] = "best" if len(finished) > 1 else "finished"
+    for place, what in places.items():
+        yield what, finished.iloc[place]
+
+
+def _failed(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """The run that failed with the median onset, or any if none is known."""
+    failed = runs[runs["outcome"] != Outcome.FINISHED].sort_values("onset_step", kind="stable")
+    known = failed[failed["onset_step"].notna()]
+    rows = known if len(known) else failed
+    if len(rows):
+        run = rows.iloc[(len(rows) - 1) // 2]
+        yield str(run["outcome"]), run
+
+
+def _shown(what: str, run: pd.Series, sheets: pd.DataFrame) -> Iterator[Picture]:
+    """The last sheet of a run; of one that failed the first at its onset or after."""
+    sheet = sheets.iloc[-1]
+    if run["outcome"] != Outcome.FINISHED and pd.notna(run["onset_step"]):
+        after = sheets[sheets["step"] >= run["onset_step"]]
+        sheet = after.iloc[0] if len(after) else sheet
+    yield from _picture(sheet["path"], f"{what}: seed {run['seed']}, step {sheet['step']:,}")
 
 
 def examples(results: Results) -> list[Example]:

@@ -18,6 +18,7 @@ class Section:
         title: short, for the navigation.
         question: the heading.
         names: of the figures that answer it.
+        open: whether it is unfolded.
         figures: the figures that could be drawn.
     """
 
@@ -25,25 +26,31 @@ class Section:
     title: str
     question: str
     names: tuple[str, ...]
+    open: bool = False
     figures: Sequence[Figure] = field(default=())
 
 
 SECTIONS = (
     Section(
-        "stability",
-        "Stability",
-        "Which variants train stably?",
-        ("failure-rates", *(f"failures-by-{title}" for title in FACTORS.values())),
+        *("ranking", "Ranking", "Which variants are better?"),
+        names=("final-values", "comparisons"),
+        open=True,
     ),
-    Section("quality", "Quality", "How good are the variants that do?", ("final-values",)),
-    Section("comparisons", "Comparisons", "Which variants are better?", ("comparisons",)),
-    Section("survival", "Survival", "When do runs fail?", ("survival", "time-to-threshold")),
+    Section(
+        *("region", "Stable region", "Where is training stable?"),
+        names=("stability-map", "sensitivity"),
+        open=True,
+    ),
+    Section(
+        *("stability", "Stability", "How often do variants fail?"),
+        names=("failure-rates", *(f"failures-by-{title}" for title in FACTORS.values())),
+    ),
     Section("failures", "Failures", "How do runs fail?", ("outcomes", "examples", "failed-runs")),
+    Section("survival", "Survival", "When do runs fail?", ("survival", "time-to-threshold")),
     Section(
         *("dynamics", "Dynamics", "What did training look like?"),
         names=("metric-curves", "gradient-norms", "logit-gap"),
     ),
-    Section("region", "Stable region", "Where is training stable?", ("stability-map", "sensitivity")),
     Section("cost", "Cost", "What did it cost?", ("cost",)),
 )
 
@@ -58,5 +65,5 @@ def answered(figures: Sequence[Figure]) -> list[Section]:
     # so that a new figure is never lost because no section names it
     other = [figure for figure in figures if figure.name not in assigned]
     if other:
-        filled.append(Section("more", "More", "What else is there?", (), other))
+        filled.append(Section("more", "More", "What else is there?", (), figures=other))
     return [section for section in filled if section.figures]

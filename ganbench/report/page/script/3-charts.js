@@ -34,15 +34,24 @@ const passing = (rows) => rows.filter(passes).map((row) => ({ ...row }));
 /** How many rows belong to runs or variants; the others are rulers and the like, which no filter touches. */
 const marks = (datasets) => Object.values(datasets).flat().filter((row) => FIELDS.some((name) => name in row)).length;
 
-/** The theme, with panels as wide as there is room for. Charts of one panel fit themselves. */
-function fitted(theme, { chart, spec }) {
-  const width = chart.clientWidth - (spec.usermeta?.margin ?? 0); // less what stands beside an axis
-  return { ...theme, view: { ...theme.view, continuousWidth: Math.max(150, width) } };
+const NARROWEST = 150; // of small charts beside each other
+
+/** How many small charts stand in a row, and how wide a panel is. Charts of one panel fit themselves. */
+function fitted({ chart, spec }) {
+  const { margin = 0, columns = 1, gap = 0 } = spec.usermeta ?? {};
+  const room = chart.clientWidth - margin; // less what stands beside an axis
+  const inRow = Math.max(1, Math.min(columns, Math.floor(room / NARROWEST)));
+  return { columns: inRow, width: Math.max(120, Math.floor(room / inRow) - gap) };
 }
 
 /** The specification with these data: as high as there are rows in them, legends of what is in them. */
-function filled(spec, datasets) {
+function filled(spec, datasets, columns) {
   const found = structuredClone({ ...spec, datasets });
+  const holds = ({ layer }) => layer.some(({ data }) => datasets[data?.name]?.length);
+  for (const group of (found.vconcat ?? []).filter(({ concat }) => concat)) {
+    Object.assign(group, { columns, concat: group.concat.filter(holds) });
+  }
+  if (found.vconcat) found.vconcat = found.vconcat.filter(({ concat }) => concat?.length !== 0);
   const rows = Object.values(datasets).flat();
   if (found.height?.step) found.height = found.height.step * new Set(rows.flatMap(({ row }) => row ?? [])).size;
   for (const { legend, scale, field } of everything() ? [] : legends(found)) {
@@ -72,6 +81,8 @@ async function draw(figure) {
   figure.view?.finalize();
   figure.view = null;
   if (nothing) return;
+  const { columns, width } = fitted(figure);
+  const theme = page.themes[dark() && !onPaper ? "dark" : "light"];
   const options = {
     mode: "vega-lite",
     ast: true, // expressions are interpreted: the page's policy forbids `eval`
@@ -79,11 +90,11 @@ async function draw(figure) {
     defaultStyle: false,
     logLevel: 1, // errors
     renderer: count > MANY_MARKS ? "canvas" : "svg",
-    config: fitted(page.themes[dark() && !onPaper ? "dark" : "light"], figure),
+    config: { ...theme, view: { ...theme.view, continuousWidth: width } },
     tooltip: { disableDefaultStyle: true },
   };
   try {
-    figure.view = (await vegaEmbed(figure.chart, filled(spec, datasets), options)).view;
+    figure.view = (await vegaEmbed(figure.chart, filled(spec, datasets, columns), options)).view;
   } catch (error) {
     figure.chart.textContent = `This chart could not be drawn: ${error.message}`;
     console.error(error);

@@ -87,6 +87,9 @@ async function print() {
   window.print();
 }
 document.getElementById("print").onclick = print;
+document.getElementById("unfold").onclick = () => {
+  for (const part of document.querySelectorAll("details.fold, details.metric")) part.open = true;
+};
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "p") {
     event.preventDefault();
@@ -104,7 +107,8 @@ document.addEventListener("click", (event) => {
   goTo(node);
 });
 function goTo(node) {
-  node.closest("details")?.setAttribute("open", "");
+  for (let at = node; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+  node.querySelector(":scope > details.fold")?.setAttribute("open", "");
   node.scrollIntoView();
   node.tabIndex = -1;
   node.focus({ preventScroll: true });
@@ -137,7 +141,7 @@ document.getElementById("lock")?.addEventListener("click", () =>
 globalThis.report = { page, figures }; // for whoever opens the console
 
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-document.getElementById("filters").open = innerWidth >= 900;
+for (const id of ["menu", "filters"]) document.getElementById(id).open = innerWidth >= 900;
 chooseFromAddress();
 for (const { chart } of figures) if (chart) watcher.observe(chart);
 applyChoice();
