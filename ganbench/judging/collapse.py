@@ -67,7 +67,7 @@ def falls(
 ) -> Iterator[Fall]:
     """Every curve that can fall; none is low before step `warm`, unless it was from the first."""
     mode_counts = {"modes": modes, "stacked-modes": STACKED_MODES}
-    for whole in _curves(evals):
+    for whole in curves_of(evals):
         if whole.metric in t.finite_metrics:
             yield _not_finite(whole)
         curve = whole.known
@@ -77,12 +77,19 @@ def falls(
             yield _modes(curve, t.modes_ratio, total)
         elif curve.metric == "active-units":
             yield _below(curve, t.units_floor, "posterior collapse: {} active units")
+        direction = directions.get(curve.recorded, directions.get(curve.metric))
         if curve.metric in t.coverage_metrics:
-            lower = directions.get(curve.metric, "higher") == "lower"
-            yield _relapse(curve, t, lower, warm, Outcome.COLLAPSED, f"mode collapse: {curve.metric}")
+            lower = direction == "lower"
+            if not lower:
+                yield _below(curve, t.coverage_floor, f"mode collapse: {curve.metric} of {{}}")
+            what = f"mode collapse: {curve.metric}"
+            yield _relapse(curve, t, lower, warm, Outcome.COLLAPSED, what, t.relapse_share)
         elif curve.metric in t.relapse_metrics:
-            lower = directions.get(curve.metric, "lower") == "lower"
-            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric)
+            lower = direction != "higher"
+            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric, t.relapse_share)
+        elif direction and curve.metric not in COUNTS:
+            lower = direction == "lower"
+            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric, t.relapse_gain)
 
 
 def failures(fall: Fall, ending: Ending, warm: float) -> Iterator[Verdict]:
@@ -125,7 +132,7 @@ def remark(fall: Fall, returns: int, warm: float) -> Remark | None:
     return Remark(Behaviour.RECOVERED, f"recovered: {relief}")
 
 
-def _curves(evals: pd.DataFrame) -> Iterator[Curve]:
+def curves_of(evals: pd.DataFrame) -> Iterator[Curve]:
     """One a metric; of the averaged weights where a run has both."""
     if evals.empty:
         return
@@ -167,8 +174,10 @@ def _below(curve: Curve, floor: float, what: str) -> Fall:
     return Fall(curve, curve.values < floor, Outcome.COLLAPSED, 1, reason)
 
 
-def _relapse(curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Outcome, what: str) -> Fall:
-    """Low where the value is much worse than the run's best so far."""
+def _relapse(
+    curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Outcome, what: str, share: float
+) -> Fall:
+    """Low where the value is much worse than the run's best so far, by that share of what was gained."""
     values = curve.values
     # The best of all before, not of all so far: otherwise no value could be worse than itself, and the first
     # one, which has none before it, is no relapse (NaN compares false).
@@ -179,7 +188,7 @@ def _relapse(curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Out
         worse = values > t.relapse_ratio * best if lower else values * t.relapse_ratio < best
         # Near a metric's optimum a factor of two is noise: what is lost must be a share of what was gained
         # since the first evaluation, too. A measure that may be negative (best <= 0) has no ratio.
-        much = np.abs(values - best) > t.relapse_share * np.abs(values[:1] - best)
+        much = np.abs(values - best) > share * np.abs(values[:1] - best)
         low = worse & much & (best > 0) & (curve.steps >= warm)
 
     def reason(first: int) -> str:

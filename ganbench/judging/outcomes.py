@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     FINISHED = "finished"
     DIVERGED = "diverged"
     EXPLODED = "exploded"
+    STAGNANT = "stagnant"
     VANISHED = "vanished"
     SATURATED = "saturated"
     COLLAPSED = "collapsed"

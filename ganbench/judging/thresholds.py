@@ -29,6 +29,15 @@ class Thresholds:
     saturate_steps: int = 1000
     """Saturated: for this many consecutive steps, lone dips (shorter than explode_steps) aside: one mistake
     in a batch of 64 is one. Critics have no decision boundary and are not judged."""
+    stagnant_movement: float = 1e-6
+    """Stagnant: all updates of a player together are at most this share of its weight norm, about what
+    float32 resolves."""
+    stagnant_loss: float = 1e-6
+    """Stagnant: a player's loss varied by at most this share of its size, in more than `history` steps."""
+    stagnant_gain: float = 0.05
+    """Stagnant: in a run in which nothing else failed, no metric with a direction became better than at step
+    0 by more than this share of its value there, at two evaluations in turn. Another draw of samples moves
+    metrics by less."""
     warmup: float = 0.1
     """Collapsed, unstable: share of the budget before which no evaluation counts; training begins badly."""
     modes_ratio: float = 0.6
@@ -48,8 +57,13 @@ class Thresholds:
     coverage_metrics: tuple[str, ...] = ("coverage",)
     """Collapsed: one of these measures of diversity relapses, that is: its last values are far worse than the
     run's best before."""
+    coverage_floor: float = 0.01
+    """Collapsed: from some evaluation to the last, one of these measures is below this."""
     relapse_metrics: tuple[str, ...] = ("fid",)
     """Unstable: one of these measures of quality relapses (they must be positive)."""
+    relapse_gain: float = 0.5
+    """Unstable: any other metric with a direction relapses, and has lost more than this share of its gain
+    since the first evaluation, in place of `relapse_share`."""
     relapse_ratio: float = 2.0
     """Relapsed: by more than this factor."""
     relapse_share: float = 0.02

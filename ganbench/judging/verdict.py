@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from ganbench.judging import collapse, gradients, oscillation
+from ganbench.judging import collapse, gradients, learning, oscillation
 from ganbench.judging.outcomes import OUTCOMES, Outcome, Verdict
 from ganbench.judging.thresholds import Thresholds
 
@@ -62,7 +62,12 @@ def judge(
         *([] if critic else gradients.saturated(players, thresholds, judges)),
         *(verdict for fall in falls for verdict in collapse.failures(fall, ending, warm)),
     ]
+    if whole:
+        verdicts += learning.still(players, thresholds)
     first = min(verdicts, key=_rank, default=Verdict(Outcome.FINISHED))
+    if whole and not verdicts:  # whatever failed explains why nothing was gained
+        curves = [*collapse.curves_of(evals)]
+        first = learning.no_gain(curves, thresholds, directions, modes) or first
     remarks = [
         *oscillation.remarks(players, thresholds, judges),
         *(collapse.remark(fall, thresholds.oscillate_returns, warm) for fall in falls),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -81,19 +81,28 @@ def fallbacks(results: Results) -> Iterator[str]:
 
 
 def unjudged(results: Results) -> str:
-    """A sentence if no metric was measured that shows a collapse; empty if collapse could be judged."""
+    """What could not be judged, because no metric was measured that shows it; empty if all could."""
     verdict = results.lock.get("verdict") or {}
     # a lock that states no thresholds means the defaults
     revealing = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
+    needed = f"none of {listed(revealing, limit=len(revealing))}"
+    sentences = (
+        _unjudged(results, "Collapse", revealing, needed),
+        _unjudged(results, "Learning", results.directions, "no metric with a direction"),
+    )
+    return " ".join(filter(None, sentences))
+
+
+def _unjudged(results: Results, what: str, revealing: Iterable[str], needed: str) -> str:
     # plugins may name a metric with "_" where thresholds have "-"
+    shown = {name.replace("_", "-") for name in revealing}
     taken = {label: {name.replace("_", "-") for name in names} for label, names in results.metrics.items()}
-    blind = [label for label, names in taken.items() if names.isdisjoint(revealing)]
+    blind = [label for label, names in taken.items() if names.isdisjoint(shown)]
     if not blind:
         return ""
     labels = labels_of(results)
     whose = "" if len(blind) == len(taken) else f" for {listed([labels[label] for label in blind])}"
-    needed = listed(revealing, limit=len(revealing))
-    return f"Collapse could not be judged{whose}: none of {needed} was measured."
+    return f"{what} could not be judged{whose}: {needed} was measured."
 
 
 def further_metrics(results: Results) -> list[str]:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_results import make
-from test_verdict_battery import FAILURES, GAN, RECOVERIES, STEPS, Run
+from test_verdict_battery import DIRECTIONS, FAILURES, GAN, RECOVERIES, STEPS, Run
 
 from ganbench import load
-from ganbench.judging import collapse, gradients, oscillation, run_rows
+from ganbench.judging import collapse, gradients, learning, oscillation, run_rows
 from ganbench.judging.outcomes import Outcome, Remark, Verdict
 from ganbench.judging.run_rows import failed_rows, verdicts
 from ganbench.judging.thresholds import Thresholds
@@ -42,7 +42,7 @@ def reword(monkeypatch):
     verdict.read = Verdict.read
 
     def start() -> None:
-        for module in (collapse, gradients, run_rows):
+        for module in (collapse, gradients, learning, run_rows):
             monkeypatch.setattr(module, "Verdict", verdict)
         for module in (collapse, oscillation, run_rows):
             monkeypatch.setattr(module, "Remark", remark)
@@ -58,7 +58,7 @@ def config(run: Run, **more: object) -> dict[str, object]:
     return {
         "verdict": {item.name: getattr(Thresholds(), item.name) for item in fields(Thresholds)},
         "variants": [{"steps": STEPS, "loss": {"name": "x"}}],
-        "directions": {"fid": "lower", "coverage": "higher", "modes": "higher", "active-units": "higher"},
+        "directions": DIRECTIONS,
         "critic": False,
         "judges": ["discriminator"],
         "modes": 8,

@@ -466,9 +466,9 @@ def test_short_and_empty_runs_finish(steps):
 
 
 def test_every_verdict_is_a_known_outcome():
-    known = {"finished", "diverged", "exploded", "vanished", "saturated", "collapsed", "unstable"}
+    known = {"finished", "diverged", "exploded", "stagnant", "vanished", "saturated", "collapsed", "unstable"}
     assert known < set(OUTCOMES)
-    assert len(set(OUTCOMES)) == 10
+    assert len(set(OUTCOMES)) == 11
 
 
 def test_judging_5000_steps_takes_milliseconds():

@@ -10,13 +10,21 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from ganbench.judging import learning
+from ganbench.judging.collapse import curves_of
 from ganbench.judging.outcomes import Verdict
 from ganbench.judging.thresholds import Thresholds
 from ganbench.judging.verdict import judge
 
 STEPS, EVERY, MODES = 5000, 250, 8
 GAN, VAE = ("discriminator", "generator"), ("vae",)
-DIRECTIONS = {"fid": "lower", "coverage": "higher", "modes": "higher", "active-units": "higher"}
+DIRECTIONS = {
+    "fid": "lower",
+    "coverage": "higher",
+    "modes": "higher",
+    "active-units": "higher",
+    "energy-distance": "lower",
+}
 TIME = np.arange(1, STEPS + 1)
 EVALUATED = np.arange(0, STEPS + 1, EVERY)
 SEEDS = range(10)
@@ -94,8 +102,9 @@ class Run:
 KINDS = ("plain", "heavy tails", "warm-up", "decreasing rate", "alternating", "spikes")
 
 
-def test_a_hundred_healthy_runs_raise_no_alarm():
-    for seed in range(100):
+@pytest.mark.parametrize("seeds", [range(100), pytest.param(range(100, 1000), marks=pytest.mark.slow)])
+def test_healthy_runs_raise_no_alarm(seeds):
+    for seed in seeds:
         kind, players = KINDS[seed % len(KINDS)], (GAN, GAN, VAE)[seed // len(KINDS) % 3]
         run = Run(seed, kind, players)
         for thresholds in (Thresholds(), Thresholds(stop=True)):
@@ -165,6 +174,46 @@ def collapse_posterior(run: Run, step: int) -> int:
     return step
 
 
+def stand_still(run: Run, step: int) -> int:
+    """A learning rate of 1e-12: curves are the noise of untrained samples."""
+    for player in run.players.values():
+        player["update_norm"] = np.full(STEPS, 1e-11)
+    untrained(run)
+    return 1
+
+
+def say_nothing(run: Run, step: int) -> int:
+    """A discriminator whose logits are constant."""
+    run.players["discriminator"]["loss"] = np.full(STEPS, np.log(4)) + 1e-8 * run.rng.normal(size=STEPS)
+    return 1
+
+
+def learn_nothing(run: Run, step: int) -> int:
+    """Parameters move, and samples stay as they were."""
+    untrained(run)
+    del run.curves["modes"], run.curves["coverage"]
+    return EVERY
+
+
+def make_noise(run: Run, step: int) -> int:
+    """No sample is ever near a real one."""
+    del run.curves["modes"]
+    run.curves["coverage"][:] = 0
+    return int(Thresholds().warmup * STEPS)
+
+
+def untrained(run: Run) -> None:
+    noise = run.rng.lognormal(sigma=0.01, size=(2, len(EVALUATED)))
+    run.curves |= {"fid": 200 * noise[0], "energy-distance": 0.66 * noise[1]}
+
+
+def run_away(run: Run, step: int) -> int:
+    """A metric beside FID, at its best near the start, that ends far off."""
+    share = np.clip((EVALUATED - step) / 100, 0, 1)
+    run.curves["energy-distance"] = 0.66 * (1 - share) + 238 * share
+    return step + 50
+
+
 def blow_up(run: Run, step: int) -> int:
     """FID grows within 100 steps to four times its best, and stays there."""
     fid, share = run.curves["fid"], np.clip((EVALUATED - step) / 100, 0, 1)
@@ -206,6 +255,12 @@ FAILURES = [
     (never_learn, "collapsed", GAN, "mode collapse: 0 of 8 modes"),
     (collapse_posterior, "collapsed", VAE, "posterior collapse: 0 active units"),
     *[(blow_up, "unstable", players, "fid was") for players in (GAN, VAE)],
+    (run_away, "unstable", GAN, "energy-distance was"),
+    (stand_still, "stagnant", GAN, "discriminator never learnt: its parameters moved by"),
+    (stand_still, "stagnant", VAE, "vae never learnt: its parameters moved by"),
+    (say_nothing, "stagnant", GAN, "discriminator never learnt: its loss stayed at"),
+    (learn_nothing, "stagnant", GAN, "never learnt: fid was "),
+    (make_noise, "collapsed", GAN, "mode collapse: coverage of 0"),
 ]
 
 
@@ -222,6 +277,28 @@ def test_every_failure_is_named_with_its_onset_within_one_evaluation(kind, spoil
         assert reason in found.reason
         first, last = found.evidence
         assert first == found.onset_step <= last <= STEPS
+
+
+def test_what_begins_at_its_best_is_not_called_stagnant():
+    run = Run(0)
+    run.curves = {"modes": np.full(len(EVALUATED), float(MODES))}
+    assert run.verdict().outcome == "finished"
+
+
+@pytest.mark.parametrize("evaluated", [[0], [STEPS]])
+def test_without_a_first_and_a_later_value_nothing_is_said_of_learning(evaluated):
+    evals = pd.DataFrame({"step": evaluated, "metric": "fid", "value": 200.0})
+    assert learning.no_gain([*curves_of(evals)], Thresholds(), DIRECTIONS, MODES) is None
+
+
+def test_one_gain_by_chance_is_no_learning():
+    run = Run(0)
+    untrained(run)
+    run.curves = {"fid": run.curves["fid"]}
+    run.curves["fid"][7] *= 0.8
+    assert run.verdict().outcome == "stagnant"
+    run.curves["fid"][8] *= 0.8
+    assert run.verdict().outcome == "finished"
 
 
 def test_a_collapse_at_the_very_end_is_seen():

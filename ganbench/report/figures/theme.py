@@ -22,9 +22,9 @@ _LIGHT = {
     "grid": "#e3e6ea",
     # blue, vermillion, green, purple, orange, sky, yellow, grey
     "category": ["#0072b2", "#d55e00", "#008a64", "#b8578c", "#b57a00", "#2f8fcb", "#8f8600", "#5f6b76"],
-    # finished, diverged, exploded, vanished, saturated, collapsed, unstable, timed_out, crashed, incompatible
+    # in the order of `Outcome`
     "outcome": [
-        *("#d9e6f0", "#e26f1c", "#f0e442", "#cc79a7", "#56b4e9"),
+        *("#d9e6f0", "#e26f1c", "#f0e442", "#c29a7c", "#cc79a7", "#56b4e9"),
         *("#e69f00", "#3cb08a", "#c3c8ce", "#929aa3", "#b0a18f"),
     ],
     "ramp": ["#f6f8fa", "#b9d9ee", "#5aa9d6"],
@@ -37,7 +37,7 @@ _DARK = {
     "grid": "#2c323a",
     "category": ["#4aa8e0", "#f0803c", "#2bb58d", "#d98ab8", "#e6a82e", "#8fcdf2", "#e2d84f", "#a9b4bf"],
     "outcome": [
-        *("#253947", "#b03f00", "#6a6500", "#84496b", "#1d6799"),
+        *("#253947", "#b03f00", "#6a6500", "#6e4a35", "#84496b", "#1d6799"),
         *("#8f5f00", "#00694c", "#555d66", "#5d656d", "#6b5d4c"),
     ],
     "ramp": ["#1b2027", "#194a6b", "#1b6899"],
