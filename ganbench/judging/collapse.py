@@ -87,9 +87,9 @@ def falls(
         elif curve.metric in t.relapse_metrics:
             lower = direction != "higher"
             yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric, t.relapse_share)
-        elif direction and curve.metric not in COUNTS:
+        elif direction and curve.metric not in (*COUNTS, *t.descriptive_metrics):
             lower = direction == "lower"
-            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric, t.relapse_gain)
+            yield _relapse(curve, t, lower, warm, Outcome.UNSTABLE, curve.metric, t.relapse_gain, after=0)
 
 
 def failures(fall: Fall, ending: Ending, warm: float) -> Iterator[Verdict]:
@@ -175,13 +175,26 @@ def _below(curve: Curve, floor: float, what: str) -> Fall:
 
 
 def _relapse(
-    curve: Curve, t: Thresholds, lower: bool, warm: float, outcome: Outcome, what: str, share: float
+    curve: Curve,
+    t: Thresholds,
+    lower: bool,
+    warm: float,
+    outcome: Outcome,
+    what: str,
+    share: float,
+    after: float = -1,
 ) -> Fall:
-    """Low where the value is much worse than the run's best so far, by that share of what was gained."""
+    """Low where the value is much worse than the run's best so far, by that share of what was gained.
+
+    Arguments:
+        after: the step after which a value can be the best. Samples that all lie in one point, as those of
+            untrained networks may, look precise.
+    """
     values = curve.values
     # The best of all before, not of all so far: otherwise no value could be worse than itself, and the first
     # one, which has none before it, is no relapse (NaN compares false).
-    best = (np.minimum if lower else np.maximum).accumulate(values)
+    counted = np.where(curve.steps > after, values, np.nan)
+    best = (np.fmin if lower else np.fmax).accumulate(counted)
     best = np.concatenate([[np.nan], best])[: values.size]
     # NaN at the first evaluation compares false, which is meant; numpy would warn.
     with np.errstate(invalid="ignore"):

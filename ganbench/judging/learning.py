@@ -60,7 +60,9 @@ def no_gain(
 
 def _better(curve: Curve, t: Thresholds, direction: str | None, modes: int | None) -> bool | None:
     """Whether a metric gained; None where it says nothing."""
-    if direction is None or curve.values.size < 2 or curve.steps[0] != 0:
+    if direction is None or curve.metric in t.descriptive_metrics:
+        return None
+    if curve.values.size < 2 or curve.steps[0] != 0 or not np.isfinite(curve.values[0]):
         return None
     sign = 1.0 if direction == "higher" else -1.0
     if curve.metric == "modes" and curve.values[0] == modes:

@@ -62,8 +62,17 @@ class Thresholds:
     relapse_metrics: tuple[str, ...] = ("fid",)
     """Unstable: one of these measures of quality relapses (they must be positive)."""
     relapse_gain: float = 0.5
-    """Unstable: any other metric with a direction relapses, and has lost more than this share of its gain
-    since the first evaluation, in place of `relapse_share`."""
+    """Unstable: any other metric with a direction relapses after step 0, and has lost more than this share of
+    its gain since then, in place of `relapse_share`."""
+    descriptive_metrics: tuple[str, ...] = (
+        *("rate", "mutual-information", "aggregate-gap", "silent-units", "narrowest", "widest"),
+        *("spread", "density", "diversity", "diversity-ratio", "vendi", "vendi-ratio", "birthday"),
+        *("birthday-ratio", "variance-ratio", "decoder-variance", "eigen-real", "eigen-imaginary"),
+        *("path-switch", "path-bump", "singular-max", "singular-log-product", "duality-gap"),
+        *("discriminator-gap", "generator-conditioning"),
+    )
+    """These describe a model, and learning may move them either way: they show neither a relapse nor that a
+    run is stagnant. The rate of a VAE, for one, rises as it learns."""
     relapse_ratio: float = 2.0
     """Relapsed: by more than this factor."""
     relapse_share: float = 0.02
