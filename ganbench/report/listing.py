@@ -151,7 +151,7 @@ def _how(frame: pd.DataFrame, alpha: float) -> list[str]:
     notes = [
         f"{counted}: exact Mann-Whitney test, Holm-corrected p <= {alpha:g}. Failed runs rank worst.",
         "P(better): probability that a run of the variant is better than one of the other. Values: "
-        "interquartile means (medians below 4 runs). failed: * rates differ (Barnard's test, Holm).",
+        "medians of the runs that finished. failed: * rates differ (Barnard's test, Holm).",
     ]
     if not frame["reachable"].all():
         notes.append("°: with this few runs no result could be significant; train more seeds.")

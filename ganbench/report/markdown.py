@@ -109,9 +109,7 @@ def _summary(summary: pd.DataFrame) -> str:
             f"{row['failures']} ({percent(row['failure_rate'])})",
             f"[{percent(row['failure_low'])}, {percent(row['failure_high'])}]",
             escape(row["outcomes"]),
-            escape(f"{row['metric']} ({row['direction']} is better, {row['statistic']})")
-            if row["metric"]
-            else "–",
+            escape(f"{row['metric']} ({row['direction']} is better)") if row["metric"] else "–",
             *(_value(row, when) for when in ("final", "best")),
             str(row["n"]),
         ]

@@ -99,5 +99,5 @@ def _caption(frame: pd.DataFrame) -> Text:
     measured = frame[frame["metric"] != ""].drop_duplicates("metric")
     pairs = zip(measured["metric"], measured["direction"], strict=True)
     better = ", ".join(f"{plain_text(metric)}: {direction} is better" for metric, direction in pairs)
-    text = "Interquartile mean over seeds (median below 4 runs) [95% interval]; failed runs count as worst."
+    text = "Values: median of the n runs that finished [range of the true median, 95% from n = 6 on]."
     return Text(f"{text} {better}".strip())

@@ -11,7 +11,7 @@ import pandas as pd
 from ganbench import stats
 from ganbench.errors import BadInput
 from ganbench.judging.outcomes import Outcome
-from ganbench.results.summary import known_runs, ranked_values, statistic_of
+from ganbench.results.summary import finished_values, known_runs, ranked_values
 from ganbench.text import distinct_parts, p_equation
 
 # A fixed list: an empty comparison has the same columns as a full one.
@@ -78,7 +78,7 @@ class _Side:
         # The tests take low as good: a failed run is inf in either direction, and ties with the others.
         self.costs = -values if direction == "higher" else values
         self.n = len(values)
-        self.estimate = float(statistic_of(values)(values))
+        self.estimate = float(stats.median(finished_values(rows, f"final_{metric}")))
 
 
 def _row(one: str, other: str, sides: Mapping[str, _Side]) -> dict[str, object]:

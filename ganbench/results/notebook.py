@@ -53,7 +53,7 @@ def _cells(row: dict[Any, Any]) -> list[str]:
         f"{number(row[when])} {interval(row[f'{when}_low'], row[f'{when}_high'])}".strip()
         for when in ("final", "best")
     ]
-    metric = f"{row['metric']} ({row['direction']} is better, {row['statistic']})" if row["metric"] else ""
+    metric = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else ""
     return [
         plain_text(row["variant"]),
         f"{row['failures']} of {row['runs']} ({percent(row['failure_rate'])}) [{low}, {high}]",

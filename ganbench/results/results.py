@@ -173,10 +173,10 @@ class Results:
                 in the others the first that they take.
 
         Columns: variant, runs, failures, failure_rate, failure_low, failure_high, outcomes, metric,
-        direction, statistic, final, final_low, final_high, best, best_low, best_high, n. A failure is
-        any run that did not finish; failed runs count as worst (infinite). Rates have Wilson intervals;
-        values are the interquartile mean with `stats.iqm_interval`, below 4 runs the median with a bootstrap
-        interval. All at 95%.
+        direction, final, final_low, final_high, best, best_low, best_high, n, level, ranked. A failure is any
+        run that did not finish. Rates have Wilson intervals at 95%. Values are medians of the n runs that
+        finished, with `stats.median_interval`, which holds the true median with probability `level`.
+        `ranked` is the final median in which failed runs count as worst: for an order of variants.
         """
         if metric not in self._summaries:
             self._summaries[metric] = summarise(self.runs, self._main_metrics(metric), self.directions)

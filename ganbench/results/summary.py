@@ -1,8 +1,7 @@
-"""One row a variant: failure rate, and values over seeds in which failed runs rank worst."""
+"""One row a variant: how often it failed, and how good it is when it finishes."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 
@@ -14,8 +13,8 @@ from ganbench.judging.outcomes import Outcome
 
 COLUMNS = (
     *("variant", "runs", "failures", "failure_rate", "failure_low", "failure_high", "outcomes"),
-    *("metric", "direction", "statistic", "final", "final_low", "final_high"),
-    *("best", "best_low", "best_high", "n"),
+    *("metric", "direction", "final", "final_low", "final_high", "best", "best_low", "best_high"),
+    *("n", "level", "ranked"),
 )
 TIME_COLUMNS = ("key", "variant", "seed", "outcome", "reached", "step", "seconds")
 IQM_FROM = 4
@@ -72,7 +71,6 @@ def times_to(
 
 def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str, str]) -> dict[str, object]:
     count, failures = len(rows), int((rows["outcome"] != Outcome.FINISHED).sum())
-    ranked = known_runs(rows)
     rate = stats.wilson(failures, count)
     direction = directions.get(metric, "lower") if metric else ""
     row: dict[str, object] = {
@@ -85,16 +83,27 @@ def _row(variant: str, rows: pd.DataFrame, metric: str, directions: Mapping[str,
         "outcomes": _outcomes(rows["outcome"]),
         "metric": metric,
         "direction": direction,
-        "statistic": "IQM" if len(ranked) >= IQM_FROM else "median",
-        "n": len(ranked),
+        "ranked": _ranked(rows, metric, direction) if metric else math.nan,
     }
     for when in ("final", "best"):
-        estimate, low, high = math.nan, math.nan, math.nan
-        if metric and len(ranked):
-            values = ranked_values(ranked, f"{when}_{metric}", direction)
-            estimate, low, high = estimate_of(values, f"{variant}|{metric}|{when}")
-        row |= {when: estimate, f"{when}_low": low, f"{when}_high": high}
+        values = finished_values(rows, f"{when}_{metric}")
+        span = stats.median_interval(values)
+        row |= {when: float(stats.median(values)), f"{when}_low": span.low, f"{when}_high": span.high}
+        row |= {"n": len(values), "level": span.level}  # the same for both
     return row
+
+
+def _ranked(rows: pd.DataFrame, metric: str, direction: str) -> float:
+    """The median in which failed runs count as worst: infinite where half of them failed."""
+    return float(stats.median(ranked_values(known_runs(rows), f"final_{metric}", direction)))
+
+
+def finished_values(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """A column's values of the runs that finished and have one."""
+    if column not in rows:
+        return np.empty(0)
+    values = rows.loc[rows["outcome"] == Outcome.FINISHED, column].to_numpy(dtype=np.float64)
+    return values[~np.isnan(values)]
 
 
 def known_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -114,19 +123,6 @@ def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray
 def statistic_of(values: np.ndarray) -> stats.Statistic:
     """The statistic that summarises the values of a variant's runs: the IQM, or the median of few."""
     return stats.iqm if len(values) >= IQM_FROM else stats.median
-
-
-def estimate_of(values: np.ndarray, identity: str) -> tuple[float, float, float]:
-    """The statistic and its 95% interval. The resamples depend on the identity alone, not on other rows."""
-    # SHA-256, because Python salts hash() anew in each process. Labels may hold lone surrogates, which
-    # UTF-8 refuses.
-    seed = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()[:8], "big")
-    generator = np.random.default_rng(seed)
-    if len(values) < IQM_FROM:
-        interval = stats.bootstrap_interval(values, stats.median, generator)
-    else:
-        interval = stats.iqm_interval(values, generator)
-    return float(statistic_of(values)(values)), interval.low, interval.high
 
 
 def _outcomes(outcomes: pd.Series) -> str:

@@ -7,9 +7,11 @@ Bootstrap intervals come from an explicit `numpy.random.Generator`.
 from ganbench.stats.central import iqm, median
 from ganbench.stats.intervals import (
     Interval,
+    MedianInterval,
     Statistic,
     bootstrap_interval,
     iqm_interval,
+    median_interval,
     wilson,
 )
 from ganbench.stats.multiple import holm
@@ -37,6 +39,7 @@ from ganbench.stats.tasks import critical_difference, friedman, wilcoxon_holm
 __all__ = [
     "Effect",
     "Interval",
+    "MedianInterval",
     "RankTest",
     "Statistic",
     "Survival",
@@ -56,6 +59,7 @@ __all__ = [
     "mann_whitney",
     "marginal_effects",
     "median",
+    "median_interval",
     "performance_profile",
     "rates_differ",
     "restricted_mean",

@@ -110,11 +110,10 @@ class Task:
     summary: pd.DataFrame
 
     def best_first(self) -> list[str]:
-        """Variants by their final values, then by how few of their runs failed."""
-        # too many failures make a value infinite in the worse direction, which sorts last either way
+        """Variants by their final values with failed runs as worst, then by how few failed."""
         sign = -1.0 if self.direction == "higher" else 1.0
-        keyed = self.summary.assign(_final=sign * self.summary["final"])
-        return keyed.sort_values(["_final", "failure_rate"], kind="stable")["variant"].tolist()
+        keyed = self.summary.assign(_ranked=sign * self.summary["ranked"])
+        return keyed.sort_values(["_ranked", "failure_rate"], kind="stable")["variant"].tolist()
 
 
 def tasks(results: Results, metric: str | None = None) -> list[Task]:

@@ -39,13 +39,15 @@ from ganbench.text import listed, number, wrap_label
 
 _LANES = {"final": 0.28, "best": 0.72}
 """Where in a variant's row the two stand, 0 its top and 1 its foot."""
+_LANE = 0.12
+"""From the worst value to the middle of the lane of failed runs, as a share of the axis."""
 _GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 spread any number of seeds evenly over a lane
 _RUN_TIPS = tips(variant="variant:N", seed="seed:O", outcome="outcome:N", when="when:N", value="value_text:N")
-_COLUMNS = ["metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "statistic"]
+_COLUMNS = ["metric", "variant", "when", "kind", "seed", "outcome", "value", "low", "high", "n", "level"]
 
 
 def final_values(results: Results, metric: str | None = None) -> Figure:
-    """Final and best value of each run, with interquartile means and 95% intervals."""
+    """Final and best value of each run, with medians of the finished runs and their intervals."""
     metric_tasks = tasks(results, metric)
     if not metric_tasks:
         raise NothingToDraw("no variant measures a metric")
@@ -87,7 +89,7 @@ def _points(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _estimates(summary: pd.DataFrame) -> pd.DataFrame:
     lanes = [
-        summary[["variant", "n", "statistic"]].assign(
+        summary[["variant", "n", "level"]].assign(
             when=when,
             kind="estimate",
             value=summary[when],
@@ -100,25 +102,24 @@ def _estimates(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(ranked: pd.DataFrame, metric: str, labels: dict[str, str]) -> str:
-    """Which variant has the best final value, and how many have none."""
-    first = ranked.iloc[0]
-    if not math.isfinite(first["final"]):
-        return (
-            f"No variant has a finite final {metric}: too many runs failed, and failed runs count as worst."
-        )
+    """Which variant ranks first, and which others follow, each with the median of its finished runs."""
+    finished = ranked[ranked["n"] > 0]
+    if finished.empty:
+        return f"No run with a final {metric} finished."
+    first = finished.iloc[0]
+    span = ""
+    if first["n"] > 1:
+        span = f" (between {number(first['final_low'])} and {number(first['final_high'])})"
     text = (
-        f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])} (95% interval "
-        f"{number(first['final_low'])} to {number(first['final_high'])}, n = {first['n']})"
+        f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])}{span} is the median "
+        f"of its {first['n']} finished runs of {first['runs']}"
     )
-    if len(ranked) > 1 and math.isfinite(ranked["final"].iloc[1]):
-        second = ranked.iloc[1]
-        text += f", followed by {labels[second['variant']]} with {number(second['final'])}"
-    lost = int((~np.isfinite(ranked["final"])).sum())
-    return text + (
-        f"; {lost} of {len(ranked)} variants have no finite value because too many runs failed."
-        if lost
-        else "."
-    )
+    if len(finished) > 1:
+        second = finished.iloc[1]
+        of = f"{second['n']} of {second['runs']}"
+        text += f"; {labels[second['variant']]} follows with {number(second['final'])} ({of})"
+    none = len(ranked) - len(finished)
+    return text + (f". Of {none} of {len(ranked)} variants no run finished." if none else ".")
 
 
 def _chart(
@@ -149,13 +150,18 @@ def _chart(
     )
     axis = value_axis(finite, f"{task.name} ({task.direction} is better)")
     axis["scale"] = alt.Scale(nice=False, padding=8, **scale_kind(wide(finite)))
+    if finite.size and (~finished).any():
+        # the lane of failed runs has no value
+        axis[
+            "axis"
+        ].labelExpr = f"datum.value < {finite.min()} || datum.value > {finite.max()} ? '' : datum.label"
     x = alt.X("x:Q", **axis)
     drawn = [*_estimate_layers(base, x, axis["scale"]), _finished(base, x)]
     if first:
         # on the first layer, the only one whose legend Vega-Lite keeps clickable
         drawn[0] = drawn[0].add_params(chosen)
     if (~finished).any():
-        drawn = [*_edge_layers(edge, task.direction), *drawn, _failed(base, x)]
+        drawn = [*_lane_layers(finite, edge), *drawn, _failed(base, x)]
     # 44 pixels: a row has two lanes
     return layers(*drawn).properties(height=row_step(rows, 44))
 
@@ -188,14 +194,22 @@ def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Ch
     return [spans, middles.encode(x=alt.X("middle:Q", scale=scale), tooltip=tooltip)]
 
 
-def _edge_layers(edge: float, direction: str) -> list[alt.Chart]:
-    """The line at which failed runs are drawn, with its label on the side of the values."""
-    base = alt.Chart(values([{"x": edge, "note": "failed"}])).encode(x="x:Q", description="note:N")
-    inwards: dict[str, Any] = {"align": "left", "dx": -3}
-    if direction == "lower":
-        inwards = {"align": "right", "dx": 3}
-    note = base.mark_text(fontSize=10, dy=-5, **inwards).encode(y=alt.value(0), text="note:N")
-    return [base.mark_rule(strokeDash=[2, 3]), note]
+def _lane_layers(finite: np.ndarray, edge: float) -> list[alt.Chart]:
+    """The lane of failed runs: shaded from half-way to the worst value on, as a break in the axis."""
+    worst = _worst(finite, edge)
+    break_ = math.sqrt(worst * edge) if wide(finite) else (worst + edge) / 2
+    beyond = edge * edge / break_ if wide(finite) else 2 * edge - break_
+    lane = alt.Chart(values([{"x": break_, "x2": beyond, "note": "failed"}])).encode(description="note:N")
+    shade = lane.mark_rect(opacity=0.5).encode(x="x:Q", x2="x2:Q")
+    note = alt.Chart(values([{"x": edge, "note": "failed"}])).mark_text(fontSize=10, dy=-5)
+    return [shade, note.encode(x="x:Q", y=alt.value(0), text="note:N")]
+
+
+def _worst(finite: np.ndarray, edge: float) -> float:
+    """The value next to the lane."""
+    if not finite.size:
+        return edge - 1.0
+    return float(finite.max() if edge > finite.max() else finite.min())
 
 
 def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
@@ -204,11 +218,11 @@ def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
         return 0.0
     worst, best = (finite.min(), finite.max()) if direction == "higher" else (finite.max(), finite.min())
     if log:
-        # 8% of the axis, in decades
-        return float(worst * (worst / best) ** 0.08)
+        # a share of the axis, in decades
+        return float(worst * (worst / best) ** _LANE)
     outwards = 1.0 if direction == "lower" else -1.0
-    # 8% of the spread; if all values are equal, of 1
-    return float(worst + (worst - best or outwards) * 0.08)
+    # a share of the spread; if all values are equal, of 1
+    return float(worst + (worst - best or outwards) * _LANE)
 
 
 def _row(
@@ -249,7 +263,7 @@ def _estimate_row(row: dict[str, Any], edge: float, least: float) -> dict[str, o
     low, high = float(row["low"]), float(row["high"])
     start, stop = (edge if math.isinf(end) else max(end, least) for end in (low, high))
     return {
-        "who": row["statistic"],
+        "who": "median of the finished runs",
         "lane": _LANES[row["when"]],
         "x": start,
         "x2": stop,

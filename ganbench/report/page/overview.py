@@ -23,6 +23,7 @@ HEADLINES = {
     "stability-map": "Stable region",
 }
 """The figures whose findings are told after the verdict, and what each is about."""
+LEVEL = 0.95
 _WHEN = ("final", "best")
 # a sentence, and the id of what shows it
 Sentence = tuple[str, str]
@@ -101,7 +102,8 @@ def value_row(row: Mapping[Any, Any]) -> dict[str, object]:
         **{when: number(row[when]) for when in _WHEN},
         **{f"{when}_interval": interval(row[f"{when}_low"], row[f"{when}_high"]) for when in _WHEN},
         "n": row["n"],
-        "statistic": row["statistic"],
+        # a note only where there are too few runs for 95%
+        "level": percent(row["level"]) if row["level"] < LEVEL else "",
     }
 
 
