@@ -111,8 +111,8 @@ def _finding(ranked: pd.DataFrame, metric: str, labels: dict[str, str]) -> str:
     if first["n"] > 1:
         span = f" (between {number(first['final_low'])} and {number(first['final_high'])})"
     text = (
-        f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])}{span} is the median "
-        f"of its {first['n']} finished runs of {first['runs']}"
+        f"{labels[first['variant']]} has the best final {metric}: {number(first['final'])}{span} is the "
+        f"median of its {first['n']} finished runs of {first['runs']}"
     )
     if len(finished) > 1:
         second = finished.iloc[1]
