@@ -22,9 +22,9 @@ from ganbench.text import listed, not_as_planned, plural, setting
 
 NOTE = """\
 A failure is any run that did not finish. Failure rates have Wilson intervals at 95%. Values are medians of
-the n runs that finished, between two of their values that hold the true median at 95% (Thompson 1936), or less
-at few runs: the range of 5 runs holds it at 93.75%, of 4 at 87.5%, of 3 at 75%. Tests, ranks and P(better)
-count failed runs as worst."""
+the n runs that finished, between two of their values that hold the true median at 95% (Thompson 1936), or
+less at few runs: the range of 5 runs holds it at 93.75%, of 4 at 87.5%, of 3 at 75%. Tests, ranks and
+P(better) count failed runs as worst."""
 
 
 def counts(results: Results) -> str:
