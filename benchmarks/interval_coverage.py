@@ -97,6 +97,8 @@ def rows(trials: int, seed: int = 0) -> Iterator[Row]:
     for rate in (0.05, 0.2, 0.5):
         yield Row("failure rate (Wilson)", f"rate {rate:g}", tuple(_rate(rate, n) for n in SEEDS))
     for name, sampler in SAMPLERS.items():
+        truth = float(np.median(_finished(sampler)(generator, 4_000_000)))
+        yield Row("median of finished runs (`median_interval`)", name, hits(_median(sampler), truth))
         truth = float(stats.iqm(sampler(generator, 4_000_000)))
         yield Row("IQM (`iqm_interval`)", name, hits(_iqm(sampler), truth))
         yield Row("IQM (percentile bootstrap)", name, hits(_bootstrap(sampler), truth))
@@ -151,6 +153,20 @@ def _rate(rate: float, n: int) -> float:
     chances = [math.comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(n + 1)]
     held = [stats.wilson(k, n).low <= rate <= stats.wilson(k, n).high for k in range(n + 1)]
     return float(np.dot(chances, held))
+
+
+def _finished(sampler: Sampler) -> Sampler:
+    """The law of the runs that finish: until there are n of them."""
+
+    def draw(generator: np.random.Generator, n: int) -> np.ndarray:
+        values = sampler(generator, 4 * n + 40)
+        return values[np.isfinite(values)][:n]
+
+    return draw
+
+
+def _median(sampler: Sampler) -> Drawn:
+    return lambda generator, n: stats.median_interval(_finished(sampler)(generator, n))[:2]
 
 
 def _iqm(sampler: Sampler) -> Drawn:

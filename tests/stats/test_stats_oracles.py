@@ -184,6 +184,32 @@ def test_iqm_interval_ends_at_bounds():
     assert high == 0.0 > low
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 9, 10, 20, 50, 51])
+def test_median_interval_is_that_of_the_binomial_law(n):
+    values = GENERATOR(n).normal(size=n)
+    found = stats.median_interval(values)
+    ordered = np.sort(values)
+    levels = [1 - 2 * scipy_stats.binom.cdf(k, n, 0.5) for k in range(n // 2)]  # of each pair from outside
+    k = max([k for k, level in enumerate(levels) if level >= 0.95], default=0)
+    assert found == pytest.approx((ordered[k], ordered[n - 1 - k], levels[k]))
+    assert found.level >= 0.95 or n < 6
+
+
+def test_median_interval_of_five_is_the_range_at_its_exact_level():
+    assert stats.median_interval(np.array([43.0, 50.0, 84.0, 66.0, 61.0])) == (43.0, 84.0, 0.9375)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=40))
+def test_median_interval_stays_within_the_values(values):
+    low, high, _ = stats.median_interval(np.array(values))
+    assert min(values) <= low <= np.median(values) <= high <= max(values)
+
+
+def test_median_interval_of_one_value_is_unknown():
+    assert np.isnan(stats.median_interval(np.ones(1))).all()
+    assert np.isnan(stats.median_interval(np.empty(0))).all()
+
+
 def test_iqm_interval_bears_failures():
     low, high = stats.iqm_interval(np.array([1.0, 2.0, 3.0, 4.0, math.inf]), GENERATOR(0))
     assert math.isfinite(low)
