@@ -211,21 +211,16 @@ def test_the_summary_is_one_row_a_variant_each_with_its_own_metric(results):
         1,
         "4 finished, 1 collapsed",
     )
-    assert (a["metric"], a["direction"], a["statistic"], a["n"]) == ("modes", "higher", "IQM", 5)
+    assert (a["metric"], a["direction"], a["n"], a["level"]) == ("modes", "higher", 4, 0.875)
     assert (a["failure_low"], a["failure_high"]) == stats.wilson(1, 5)
-    values = np.array([8, 7, 6, 5, -np.inf])
-    assert a["final"] == a["best"] == stats.iqm(values) == 6.0
-    assert (a["final_low"], a["final_high"]) == stats.iqm_interval(values, np.random.default_rng(0))
-    assert a["final_low"] < 6 < a["final_high"]
+    assert a["final"] == a["best"] == 6.5
+    assert (a["final_low"], a["final_high"]) == (5, 8)
+    assert a["ranked"] == 6, "the median of all five, of which one failed"
     assert (b["metric"], b["direction"], b["final"]) == ("fid", "lower", 12.0)
-    assert 8 < b["final_low"] < 10 < 14 < b["final_high"] < 16
-    assert (c["outcomes"], c["failure_rate"], c["final"], c["statistic"]) == (
-        "1 incompatible",
-        1,
-        -np.inf,
-        "median",
-    )
-    assert np.isnan(c["final_low"])
+    assert 8 < b["final_low"] <= 10 < 14 <= b["final_high"] < 16
+    assert (b["n"], b["level"]) == (5, 0.9375)
+    assert (c["outcomes"], c["failure_rate"], c["n"], c["ranked"]) == ("1 incompatible", 1, 0, -np.inf)
+    assert np.isnan([c["final"], c["final_low"], c["level"]]).all()
 
 
 def test_the_summary_of_an_asked_metric(results):
@@ -244,14 +239,14 @@ def test_the_summary_does_not_depend_on_other_variants(results, tmp_path):
     pd.testing.assert_series_equal(alone.set_index("variant").loc["digits/b"], whole)
 
 
-def test_failed_runs_rank_worst_even_with_a_good_value_and_so_does_a_missing_value(tmp_path):
+def test_values_are_of_the_runs_that_finished_and_an_order_counts_the_others_as_worst(tmp_path):
     config = variant_config("digits", "hinge", ["fid"])
     values = [{"fid": [1.0]}, {"fid": [5.0]}, {}, {"fid": [5.0]}, {"fid": [np.nan]}, {"fid": [6.0]}]
     add_stack(tmp_path, "v", config, values, outcomes=["diverged", *["finished"] * 5])
     summary = load(tmp_path).summary().iloc[0]
-    assert summary["final"] == stats.iqm(np.array([5, 5, 6, np.inf, np.inf, np.inf])) == np.inf
-    assert summary["failures"] == 1
-    assert 5 <= summary["final_low"] < 6
+    assert (summary["final"], summary["final_low"], summary["final_high"]) == (5, 5, 6)
+    assert (summary["failures"], summary["n"], summary["level"]) == (1, 3, 0.75)
+    assert summary["ranked"] == 6, "of [5, 5, 6, inf, inf]; one run was not measured, and its rank is unknown"
 
 
 def test_only_the_runs_that_the_suite_names_are_shown(tmp_path):

@@ -34,7 +34,7 @@ def test_equal_rates_are_called_different_in_five_percent_at_most():
 
 def test_extremes_are_found_for_certain():
     assert failure_power(0.0, 1.0, 10) == pytest.approx(1.0)
-    assert detectable_rate(0.0, 3) is None
+    assert detectable_rate(0.0, 2) is None
     found = detectable_rate(0.1, 10)
     assert found is not None
     assert failure_power(0.1, found, 10) >= 0.8 > failure_power(0.1, found - 0.01, 10)

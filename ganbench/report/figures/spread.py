@@ -23,6 +23,7 @@ from ganbench.report.figures.base import (
     left_out,
     picked,
     records,
+    rounded,
     row_axis,
     row_step,
     scale_kind,
@@ -152,9 +153,9 @@ def _chart(
     axis["scale"] = alt.Scale(nice=False, padding=8, **scale_kind(wide(finite)))
     if finite.size and (~finished).any():
         # the lane of failed runs has no value
-        axis[
-            "axis"
-        ].labelExpr = f"datum.value < {finite.min()} || datum.value > {finite.max()} ? '' : datum.label"
+        beyond = "<" if task.direction == "higher" else ">"
+        outside = f"datum.value {beyond} {rounded(_break(finite, edge))}"
+        axis["axis"].labelExpr = f"{outside} ? '' : datum.label"
     x = alt.X("x:Q", **axis)
     drawn = [*_estimate_layers(base, x, axis["scale"]), _finished(base, x)]
     if first:
@@ -196,20 +197,20 @@ def _estimate_layers(base: alt.Chart, x: alt.X, scale: alt.Scale) -> list[alt.Ch
 
 def _lane_layers(finite: np.ndarray, edge: float) -> list[alt.Chart]:
     """The lane of failed runs: shaded from half-way to the worst value on, as a break in the axis."""
-    worst = _worst(finite, edge)
-    break_ = math.sqrt(worst * edge) if wide(finite) else (worst + edge) / 2
-    beyond = edge * edge / break_ if wide(finite) else 2 * edge - break_
-    lane = alt.Chart(values([{"x": break_, "x2": beyond, "note": "failed"}])).encode(description="note:N")
+    start = _break(finite, edge)
+    end = edge * edge / start if wide(finite) else 2 * edge - start
+    lane = alt.Chart(values([{"x": start, "x2": end, "note": "failed"}])).encode(description="note:N")
     shade = lane.mark_rect(opacity=0.5).encode(x="x:Q", x2="x2:Q")
     note = alt.Chart(values([{"x": edge, "note": "failed"}])).mark_text(fontSize=10, dy=-5)
     return [shade, note.encode(x="x:Q", y=alt.value(0), text="note:N")]
 
 
-def _worst(finite: np.ndarray, edge: float) -> float:
-    """The value next to the lane."""
+def _break(finite: np.ndarray, edge: float) -> float:
+    """Where the lane begins: half-way from the worst value to its middle."""
     if not finite.size:
         return edge - 1.0
-    return float(finite.max() if edge > finite.max() else finite.min())
+    worst = float(finite.max() if edge > finite.max() else finite.min())
+    return math.sqrt(worst * edge) if wide(finite) else (worst + edge) / 2
 
 
 def _edge(finite: np.ndarray, log: bool, direction: str) -> float:
