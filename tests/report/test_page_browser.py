@@ -381,7 +381,6 @@ def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
         assert rows.count() == 2
 
 
-@pytest.mark.parametrize("width", [1440, 400])
 def test_a_link_opens_what_it_leads_to(browser, every_outcome):
     with opened(browser, every_outcome, unfolded=False) as page:
         assert page.locator("#figure-outcomes").is_hidden()
