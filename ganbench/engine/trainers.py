@@ -99,7 +99,7 @@ class Trainer(ABC):
         program, steps = self.program, range(chunk * CHUNK, (chunk + 1) * CHUNK)
         return [
             draw_steps(self._declared, self.runs.seeds, f"turn{turn}", steps, program.dtype, self.device)
-            | {name: table.to(self.device, non_blocking=table.is_pinned()) for name, table in rows.items()}
+            | {name: table.to(self.device, non_blocking=True) for name, table in rows.items()}
             for turn, rows in enumerate(self._rows.of(chunk))
         ]
 
