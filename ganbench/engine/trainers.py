@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Generic
@@ -60,7 +60,8 @@ class Trainer(ABC):
             raise ValueError(f"steps {self.step} to {self.step + steps} are not within one chunk")
         self.load_chunk()
         ends = first + steps == CHUNK
-        with self._rows.gathering(self._held + 1) if ends else nullcontext():
+        beside: AbstractContextManager[None] = self._rows.gathering(self._held + 1) if ends else nullcontext()
+        with beside:
             probes = self._advance(first, steps)
         self.step += steps
         return probes
