@@ -208,7 +208,8 @@ class Copies(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         to = (kwargs or {}).get("device")
-        self.number += func is torch.ops.aten._to_copy.default and torch.device(to or "cpu").type == "cuda"
+        moves = func._schema.name in ("aten::_to_copy", "aten::to")
+        self.number += moves and torch.device(to or "cpu").type == "cuda"
         return func(*args, **(kwargs or {}))
 
 
