@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Generic
@@ -18,9 +19,10 @@ from torch.utils import _pytree as pytree
 from ganbench.components.data import Data
 from ganbench.components.kinds import Executor
 from ganbench.engine.program import Program, Values
-from ganbench.engine.tables import batch_of, order_of, sizes, training_tables
+from ganbench.engine.rows import Rows
+from ganbench.engine.tables import batch_of, training_tables
 from ganbench.game import Batch
-from ganbench.game.draws import CHUNK, Order, draw_steps
+from ganbench.game.draws import CHUNK, draw_steps
 from ganbench.game.probes import Seen, Value, row, rows
 from ganbench.game.step import ALONE, State, Step
 
@@ -38,19 +40,18 @@ class Trainer(ABC):
 
     def __init__(self, program: Program, runs: Runs, data: Data, device: torch.device) -> None:
         self.program, self.device = program, device
-        tables = training_tables(data)
-        self._streamed = {name: table for name, table in tables.items() if streams(table, device)}
-        self.tables = {name: table for name, table in tables.items() if name not in self._streamed}
-        self._declared, self._sizes = program.draws(), sizes(tables)
+        self._all = training_tables(data)
+        self._streamed = {name: table for name, table in self._all.items() if streams(table, device)}
+        self.tables = {name: table for name, table in self._all.items() if name not in self._streamed}
+        self._declared = program.draws()
         self._take(runs)
 
     def _take(self, runs: Runs) -> None:
         """These runs, before their first step."""
         self.runs, self.step, self._held = runs, 0, -1
-        self._orders = {
-            order.index: [Order(seed, size, self.program.batch_size, order.stream) for seed in runs.seeds]
-            for order, size in self._sizes.items()
-        }
+        turns, pinned = len(self.program.turns), self.device.type == "cuda"
+        batch = self.program.batch_size
+        self._rows = Rows(self._all, runs.seeds, batch, turns, self._streamed, pinned)
 
     def advance(self, steps: int) -> Tensor:
         """Take `steps` steps, within one chunk. Returns their probes on the CPU, steps x runs x columns."""
@@ -58,7 +59,10 @@ class Trainer(ABC):
         if first + steps > CHUNK:
             raise ValueError(f"steps {self.step} to {self.step + steps} are not within one chunk")
         self.load_chunk()
-        probes = self._advance(first, steps)
+        ends = first + steps == CHUNK
+        beside: AbstractContextManager[None] = self._rows.gathering(self._held + 1) if ends else nullcontext()
+        with beside:
+            probes = self._advance(first, steps)
         self.step += steps
         return probes
 
@@ -93,29 +97,12 @@ class Trainer(ABC):
 
     def _draw(self, chunk: int) -> list[dict[str, Tensor]]:
         """One mapping a turn: role -> CHUNK x runs x shape."""
-        turns, program = len(self.program.turns), self.program
-        # Every turn reads a batch of its own, so an epoch advances by `turns` batches a step.
-        steps = range(chunk * CHUNK, (chunk + 1) * CHUNK)
-        orders = {
-            index: torch.stack([one.indices(steps.start * turns, CHUNK * turns) for one in runs], dim=1)
-            for index, runs in self._orders.items()
-        }
+        program, steps = self.program, range(chunk * CHUNK, (chunk + 1) * CHUNK)
         return [
             draw_steps(self._declared, self.runs.seeds, f"turn{turn}", steps, program.dtype, self.device)
-            | self._rows({index: order[turn::turns].contiguous() for index, order in orders.items()})
-            for turn in range(turns)
+            | {name: table.to(self.device, non_blocking=True) for name, table in rows.items()}
+            for turn, rows in enumerate(self._rows.of(chunk))
         ]
-
-    def _rows(self, orders: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A turn's indices, and the rows themselves of the tables that are streamed."""
-        rows = {index: order.to(self.device) for index, order in orders.items()}
-        for name, table in self._streamed.items():
-            order = orders[order_of(name).index]
-            block = table.index_select(0, order.flatten()).view(*order.shape, *table.shape[1:])
-            if self.device.type == "cuda":  # only pinned memory is copied while the device computes
-                block = block.pin_memory()
-            rows[name] = block.to(self.device, non_blocking=True)
-        return rows
 
 
 class OneByOne(Trainer, Generic[Value]):

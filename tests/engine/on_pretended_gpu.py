@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 import torch
 from pretended_gpu import pretended_gpu
 from run_cli import TOY, ganbench_here
+from torch.utils._python_dispatch import TorchDispatchMode
 from toys import variant
 
 import ganbench
@@ -197,3 +199,42 @@ def test_the_kit_checks_executors_on_a_gpu(toys):
         case = Case(Eager, toys)
         does_what_the_step_does(case)
         leaves_the_state_until_called(case)
+
+
+class Copies(TorchDispatchMode):
+    """Counts the copies to the GPU."""
+
+    number = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        to = (kwargs or {}).get("device")
+        moves = func._schema.name in ("aten::_to_copy", "aten::to")
+        self.number += moves and torch.device(to or "cpu").type == "cuda"
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_stack_begins_with_as_many_copies_whatever_its_size(toys, blob):
+    counts = []
+    with pretended_gpu():
+        data = on_device(blob, GPU)
+        program = Program(variant(), toys, data)
+        for size in (2, 20):
+            with Copies() as copies:
+                Mapped(program, Runs(tuple(range(size)), ({},) * size), data, GPU, Eager())
+            counts.append(copies.number)
+    assert counts[0] == counts[1] > 0
+
+
+def test_streamed_rows_are_those_of_a_resident_table(toys, blob):
+    """Gathered and pinned beside the chunk before."""
+    config = variant()
+    with pretended_gpu():
+        resident = on_gpu(toys, blob, config, lambda *arguments: Mapped(*arguments, Eager()))
+        near = on_device(blob, GPU)
+        host = dataclasses.replace(near, train=blob.train)
+        streamed = Mapped(Program(config, toys, near), Runs((0, 1), ({}, {})), host, GPU, Eager())
+        assert set(streamed.tables) < set(resident.tables)
+        for steps in (10, CHUNK - 10, 5):
+            torch.testing.assert_close(
+                resident.advance(steps), streamed.advance(steps), rtol=0, atol=0, equal_nan=True
+            )

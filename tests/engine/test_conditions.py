@@ -263,6 +263,8 @@ def test_streamed_data_give_the_same_run(data, monkeypatch, how):
     streamed = trained(made, data, how)
     assert set(streamed[1].tables) == {"labels"}
     assert torch.equal(*(torch.nan_to_num(rows) for rows, _ in (resident, streamed)))
+    # the second chunk was gathered while the first one was trained
+    assert torch.equal(*(torch.nan_to_num(trainer.advance(5)) for _, trainer in (resident, streamed)))
 
 
 def test_clocks_count_updates():
