@@ -17,6 +17,7 @@ from ganbench.cli.leaderboard import leaderboard
 from ganbench.cli.pack import pack
 from ganbench.cli.plan import plan
 from ganbench.cli.plugins import plugins
+from ganbench.cli.protocol import protocol
 from ganbench.cli.report import report
 from ganbench.cli.run import run
 from ganbench.cli.suites import suites
@@ -46,6 +47,7 @@ for _command in (
     compare,
     leaderboard,
     export,
+    protocol,
     judge,
     suites,
     plugins,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganbench.cli.report import tell_all, tell_warning
+from ganbench.cli.report import FORMATS, tell_all, tell_warning
 from ganbench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ganbench.results import Results
     from ganbench.storage.records import OptionValue
 
-FORMATS = ("table", "md", "latex", "csv", "json")
 _KEYS = ("dataset", "model", "loss", "techniques", "batch", "steps")
 
 folders_argument = click.argument(

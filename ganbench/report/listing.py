@@ -18,7 +18,6 @@ from ganbench.results.ranking import Leaderboard
 from ganbench.storage.atomic import plain
 from ganbench.text import break_label, listed, number, p_value, percent, plain_text, whole_names
 
-FORMATS = ("table", "md", "latex", "csv", "json")
 _LEAST = 14  # fewest characters of a label
 _GAP = 3  # characters that Rich puts between columns
 
@@ -34,6 +33,7 @@ class Listing:
         notes: sentences below.
         frame: all numbers, for CSV and JSON.
         caption: of the table in LaTeX.
+        label: for its \\ref; empty for none.
     """
 
     names: Sequence[str]
@@ -42,6 +42,7 @@ class Listing:
     notes: Sequence[str]
     frame: pd.DataFrame = field(repr=False)
     caption: str
+    label: str = ""
 
     def text(self, form: str) -> str:
         """The listing as text; `form` is "md", "latex", "csv" or "json"."""
@@ -90,7 +91,7 @@ class Listing:
         headers = [latex.escape(header) for header in (*self.names, *self.headers)]
         rows = [[latex.escape(cell) for cell in row] for row in self.rows]
         notes = [latex.escape(note) for note in self.notes]
-        return latex.booktabs(headers, rows, right, latex.escape(self.caption), notes=notes)
+        return latex.booktabs(headers, rows, right, latex.escape(self.caption), self.label, notes)
 
 
 def _below(names: Sequence[str]) -> Text:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
 from ganbench.report.figures.base import Figure
+from ganbench.report.figures.headers import with_headers
 from ganbench.storage.atomic import write_atomic
 
 WIDTH = 480
@@ -52,7 +53,7 @@ def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: boo
     writers: dict[str, Callable[[], bytes]] = {
         **{name: partial(picture, figure, name, width, dark) for name in PICTURES},
         "tex": lambda: _latex(figure).encode(),
-        "csv": lambda: figure.table.to_csv(index=False, lineterminator="\n").encode(),
+        "csv": lambda: with_headers(figure.table).to_csv(index=False, lineterminator="\n").encode(),
     }
     if kind not in writers:
         raise BadInput(Problem(str(path), f"{kind!r} cannot be written; {nearest(kind, writers)}"))
@@ -69,4 +70,4 @@ def write_figure(figure: Figure, path: Path | str, width: int = WIDTH, dark: boo
 def _latex(figure: Figure) -> str:
     from ganbench.report.latex import latex_table
 
-    return latex_table(figure.table, f"{figure.title}.", f"tab:{figure.name}", [figure.finding])
+    return latex_table(with_headers(figure.table), f"{figure.title}.", f"tab:{figure.name}", [figure.finding])
