@@ -262,22 +262,17 @@ def _pattern(baseline: Mapping[str, Any]) -> str:
 
 
 def _versions(results: Results) -> str:
-    machines = [
-        " ".join(
-            [
-                f"ganbench {env.get('ganbench', '?')}, Python {env.get('python', '?')},",
-                ", ".join(f"{name} {version}" for name, version in (env.get("packages") or {}).items()),
-                f"on {env.get('gpu') or env.get('device', 'cpu')} ({env.get('processor', 'unknown processor')})",
-            ]
-        )
-        for env in results.environments
-    ]
-    provided = listed(sorted({text for text in _foreign(results)}), _ALL)
-    return plain_text(
-        f"Versions: {'; '.join(machines) or 'not recorded'}." + (f" Plugins: {provided}." if provided else "")
-    )
+    machines = "; ".join(_machine(environment) for environment in results.environments) or "not recorded"
+    # components that do not come with ganbench
+    foreign = sorted(text for text in components(results) if " ganbench " not in text)
+    plugins = f" Plugins: {listed(foreign, _ALL)}." if foreign else ""
+    return plain_text(f"Versions: {machines}.{plugins}")
 
 
-def _foreign(results: Results) -> Iterator[str]:
-    """Components that do not come with ganbench."""
-    return (text for text in components(results) if " ganbench " not in f"{text} ")
+def _machine(environment: Mapping[str, Any]) -> str:
+    packages = environment.get("packages") or {}
+    versions = {"ganbench": environment.get("ganbench"), "Python": environment.get("python"), **packages}
+    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    device = environment.get("gpu") or environment.get("device") or "an unknown device"
+    processor = environment.get("processor")
+    return f"{known} on {device}" + (f" ({processor})" if processor else "")

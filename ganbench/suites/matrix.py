@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ganbench.errors import nearest
+from ganbench.suites.optimizer_tables import merged
 from ganbench.suites.schema import Document, Entry, Include, Matrix, Pattern
 from ganbench.suites.sweeps import MAX_RUNS
 from ganbench.suites.toml_file import Problems, RawTable, RawValue
@@ -119,8 +120,10 @@ def _include(document: Document, index: int, include: Include, recipes: Recipes)
     where = f"matrix.include.{index}"
     base, given = _base(document), include.given()
     own_options = given.pop("options", {})
-    # merged, so that an entry can change the metrics alone
+    # merged, so that an entry can change the metrics alone, or a learning rate
     evaluate = base.get("evaluate", {}) | given.get("evaluate", {})
+    if "optimizer" in given:
+        given["optimizer"] = merged(base.get("optimizer", {}), given["optimizer"])
     values = _completed(base | given | {"evaluate": evaluate}, recipes)
     options = document.options | {
         name: document.options.get(name, {}) | own_options[name] for name in own_options
@@ -239,4 +242,5 @@ def optimizers(document: Document) -> Iterator[tuple[RawTable, str]]:
         yield table, f"matrix.optimizer.{index}"
     for index, entry in enumerate(matrix.include):
         if entry.optimizer is not None:
-            yield entry.optimizer, f"matrix.include.{index}.optimizer"
+            table = merged(document.defaults.optimizer or {}, entry.optimizer)
+            yield table, f"matrix.include.{index}.optimizer"

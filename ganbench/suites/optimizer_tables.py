@@ -31,6 +31,19 @@ def inherit(base: OptimizerTable, override: Mapping[str, object]) -> OptimizerTa
     return {**base, **override}
 
 
+def merged(base: OptimizerTable, own: OptimizerTable) -> OptimizerTable:
+    """An entry's optimiser table, with what it leaves out taken from `base`, for each player as well."""
+    if own.get("name", base.get("name")) != base.get("name"):
+        return dict(own)
+    players = player_tables(base)
+    tables = {
+        player: inherit(players[player], table)
+        for player, table in player_tables(own).items()
+        if player in players
+    }
+    return {**base, **own, **tables}
+
+
 def table_of(table: OptimizerTable, player: str) -> OptimizerTable:
     """The optimiser of one player."""
     return inherit(shared_table(table), player_tables(table).get(player, {}))

@@ -222,6 +222,48 @@ def test_an_include_may_change_the_metrics_alone(catalogue, write):
     assert [metric["name"] for metric in variant.config["evaluate"]["metrics"]] == ["spread"]
 
 
+INCLUDED = """optimizer = { name = "adam", lr = 0.5, betas = [0.0, 0.9], discriminator = { lr = 0.25 } }
+[[matrix.include]]
+loss = "push"
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "generator", "discriminator"),
+    [
+        ("{ lr = 0.125 }", ("adam", 0.125, [0.0, 0.9]), ("adam", 0.25, [0.0, 0.9])),
+        ("{ discriminator = { betas = [0.5, 0.9] } }", ("adam", 0.5, [0.0, 0.9]), ("adam", 0.25, [0.5, 0.9])),
+        ("{ generator = { lr = 1.0 } }", ("adam", 1.0, [0.0, 0.9]), ("adam", 0.25, [0.0, 0.9])),
+        ('{ name = "sgd", lr = 2.0 }', ("sgd", 2.0, None), ("sgd", 2.0, None)),
+    ],
+)
+def test_the_optimizer_of_an_include_is_merged_with_the_defaults(
+    catalogue, write, own, generator, discriminator
+):
+    [variant] = load_suite(write(SMALL + INCLUDED + f"optimizer = {own}"), catalogue).variants
+    tables = variant.config["optimizer"]
+    for player, expected in (("generator", generator), ("discriminator", discriminator)):
+        table = tables[player]
+        assert (table["name"], table["lr"], table.get("betas")) == expected
+
+
+def test_options_of_an_include_are_its_own_and_merged(catalogue, write):
+    text = (
+        SMALL
+        + """[matrix]
+loss = ["push"]
+[[matrix.include]]
+loss = "push"
+options = { duel = { slope = 0.5 } }
+[options.duel]
+hidden = [8]
+"""
+    )
+    usual, own = load_suite(write(text), catalogue).variants
+    assert usual.config["model"]["options"] == {"hidden": [8], "shape": "round", "slope": 0.2}
+    assert own.config["model"]["options"] == {"hidden": [8], "shape": "round", "slope": 0.5}
+
+
 # ---- the command line's changes
 
 
