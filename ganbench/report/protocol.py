@@ -87,7 +87,8 @@ def protocol(results: Results) -> list[str]:
 
 
 def _design(results: Results) -> str:
-    variants, seeds = len(results.configs), sorted(results.lock.get("seeds") or results.runs["seed"].unique())
+    variants = len(results.configs)
+    seeds = sorted(results.lock.get("seeds") or results.runs["seed"].unique().tolist())
     total = len(results.lock.get("keys", ())) or len(results.runs)
     missing = f" {results.missing:,} of them have no result yet." if results.missing else ""
     return (
@@ -98,6 +99,8 @@ def _design(results: Results) -> str:
 
 def _numbers(seeds: Sequence[int]) -> str:
     """Such as "0 to 9", or "0, 1, 7" where they do not follow each other."""
+    if not seeds:
+        return "unknown"
     first, last = int(seeds[0]), int(seeds[-1])
     if len(seeds) > 2 and last - first == len(seeds) - 1:
         return f"{first} to {last}"
@@ -229,7 +232,7 @@ def _several(counts: Any) -> str:
 def _verdicts(results: Results) -> str:
     """The thresholds in force: those that differ from the defaults, else that these hold."""
     used = results.lock.get("verdict") or {}
-    defaults = plain(vars(Thresholds()))
+    defaults: dict[str, Any] = dict(plain(vars(Thresholds())))
     other = [f"{name} = {_value(value)}" for name, value in used.items() if value != defaults.get(name)]
     numbers = [
         f"{name} = {_value(value)}"

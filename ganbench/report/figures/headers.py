@@ -36,7 +36,11 @@ _READABLE = {
 
 def with_headers(table: pd.DataFrame) -> pd.DataFrame:
     """The table with headers in plain words; swept options keep their names."""
-    names = {name: _READABLE.get(name, name if "." in name else name.replace("_", " ")) for name in table}
+    names = {name: _header(name) for name in map(str, table.columns)}
     # two columns may not get the same header: then both keep their names
     taken = list(names.values())
     return table.rename(columns={name: new for name, new in names.items() if taken.count(new) == 1})
+
+
+def _header(name: str) -> str:
+    return _READABLE.get(name, name if "." in name else name.replace("_", " "))
