@@ -36,6 +36,10 @@ GROUPS = {
         ),
         "Points, networks and arrows of the game: see [Concepts](../concepts.md).",
     ),
+    "Layers": (
+        ("Dropout",),
+        "For networks, in place of torch's: see [Port a PyTorch GAN](../write/port.md).",
+    ),
     "Helpers for techniques": (
         ("input_grad", "clip_by_norm", "per_player", "compute_once"),
         "Pure functions that work on a single run and on a stack of runs.",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ganbench.game import Batch, Flow, GradientField, Joint, Objective, Out, Play, Turn
     from ganbench.game.compute_once import compute_once
     from ganbench.game.draws import Draw, isolated_rng, stream
+    from ganbench.game.dropout import Dropout
     from ganbench.game.fields import input_grad
     from ganbench.game.nets import Layout, Named, Nets
     from ganbench.game.update_rules import Clock, Memory, Rule, StepCount, clip_by_norm, per_player
@@ -53,6 +54,7 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Draw",
+    "Dropout",
     "Evaluation",
     "Executor",
     "Extractor",
@@ -133,6 +135,7 @@ _HOMES = {
         "isolated_rng",
         "stream",
     ),
+    "game.dropout": ("Dropout",),
     "game.fields": ("input_grad",),
     "game.nets": (
         "Layout",

@@ -26,6 +26,7 @@ NAMES = [
     "DataSpec",
     "Dataset",
     "Draw",
+    "Dropout",
     "Evaluation",
     "Executor",
     "Extractor",

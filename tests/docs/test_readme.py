@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -20,6 +21,20 @@ COMMANDS = [command for block in BLOCKS for command in block.commands]
 
 def test_the_readme_has_commands_for_the_three_uses() -> None:
     assert {command.split()[1] for command in COMMANDS} >= {"suites", "plan", "run", "report", "plugins"}
+
+
+def test_it_is_short() -> None:
+    assert len(README.split()) <= 900
+
+
+def test_its_failure_rates_are_those_of_the_published_results() -> None:
+    """Else: `ganbench figure failure-rates results/quickstart --width 720 -o docs/failure-rates.svg`."""
+    drawn = (ROOT / "docs" / "failure-rates.svg").read_text(encoding="utf-8")
+    published = (ROOT / "results" / "published" / "quickstart.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^ |]+) \| (\d+) \| (\d+) \(\d+%\) \|", published, re.MULTILINE)
+    expected = {name: f"{failed} of {runs}" for name, runs, failed in rows}
+    assert len(expected) > 5
+    assert dict(re.findall(r"variant: ([^;]+); failed: (\d+ of \d+);", drawn)) == expected
 
 
 @pytest.mark.parametrize("text", COMMANDS)
