@@ -13,7 +13,7 @@ from rich.text import Text
 from ganbench.text import break_label, interval, number, percent, plain_text, whole_names
 
 _GAP = 3  # between columns
-_LABEL = 24  # least width of labels in two lines
+_LABEL = 12  # least width of labels
 _OUTCOMES = 26  # width of outcomes where labels need the room
 
 
@@ -21,18 +21,11 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
     """`Results.summary()` as a table that fits in `width` columns, 80 or more.
 
     A variant takes one line where there is room, else two: outcomes go below the failure rate, and intervals
-    below values. Labels are without what all variants share. `notes` go below the table.
+    below values. Where room is short, labels are without what all variants share. `notes` go below the table.
     """
     rows: list[dict[Any, Any]] = frame.to_dict("records")
-    names = whole_names([str(row["variant"]) for row in rows])
-    several = frame["metric"].nunique() > 1
-    whole = max((len(plain_text(name)) for name in names.values()), default=0)
-    layouts = (
-        (_wide(rows, several), max(whole, len("variant"))),
-        (_narrow(rows, several, width), _LABEL),
-        (_narrow(rows, several, _OUTCOMES), 12),
-    )
-    columns = next((columns for columns, least in layouts if _room(columns, width) >= least), layouts[-1][0])
+    labels = [str(row["variant"]) for row in rows]
+    names, columns = _fitting(rows, labels, width, several=frame["metric"].nunique() > 1)
     room = max(_room(columns, width), 12)  # below 80 columns nothing may be left
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -45,15 +38,34 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
     for header in columns:
         # cells have their line ends already; Rich would break numbers anywhere
         table.add_column(header, no_wrap=True)
-    for index, row in enumerate(rows):
+    for index, name in enumerate(names):
         # Text, because Rich reads "[...]" in a str as markup, and labels contain brackets
-        label = Text("\n".join(break_label(plain_text(names[str(row["variant"])]), room)))
+        label = Text("\n".join(break_label(name, room)))
         table.add_row(label, *(Text("\n".join(cells[index])) for cells in columns.values()))
     return table
 
 
 Columns = dict[str, list[list[str]]]
 """Header -> the lines of each row's cell."""
+
+
+def _fitting(
+    rows: list[dict[Any, Any]], labels: list[str], width: int, several: bool
+) -> tuple[list[str], Columns]:
+    """Labels and columns of the first layout that fits: one line, two, or as many as it takes."""
+    short = whole_names(labels)
+    whole, shared = [plain_text(label) for label in labels], [plain_text(short[label]) for label in labels]
+    wide, narrow = _wide(rows, several), _narrow(rows, several, width)
+    for names, columns, lines in (
+        (whole, wide, 1),
+        (shared, wide, 1),
+        (whole, narrow, 2),
+        (shared, narrow, 2),
+    ):
+        room = _room(columns, width)
+        if room >= _LABEL and all(len(break_label(name, room)) <= lines for name in names):
+            return names, columns
+    return whole, _narrow(rows, several, _OUTCOMES)
 
 
 def _wide(rows: list[dict[Any, Any]], several: bool) -> Columns:
