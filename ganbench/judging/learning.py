@@ -38,7 +38,7 @@ def no_gain(
 ) -> Verdict | None:
     """No metric became better than at step 0, at two evaluations in turn; None where some did.
 
-    Metrics that begin at their best, that have no value at step 0, or none later, say nothing.
+    Metrics that begin at their best, or have no value at step 0 or few later, say nothing.
     """
     judged = [
         (curve, better)
@@ -62,14 +62,16 @@ def _better(curve: Curve, t: Thresholds, direction: str | None, modes: int | Non
     """Whether a metric gained; None where it says nothing."""
     if direction is None or curve.metric in t.descriptive_metrics:
         return None
-    if curve.values.size < 2 or curve.steps[0] != 0 or not np.isfinite(curve.values[0]):
+    if curve.values.size <= t.stagnant_evaluations or curve.steps[0] != 0:
+        return None
+    if not np.isfinite(curve.values[0]):
         return None
     sign = 1.0 if direction == "higher" else -1.0
     if curve.metric == "modes" and curve.values[0] == modes:
         return None
     gains = sign * (curve.values[1:] - curve.values[0]) > t.stagnant_gain * abs(curve.values[0])
     # one good evaluation among bad ones may be luck of its draws
-    return bool((gains[1:] & gains[:-1]).any() if gains.size > 1 else gains[0])
+    return bool((gains[1:] & gains[:-1]).any())
 
 
 def _best(values: np.ndarray, direction: str) -> float:

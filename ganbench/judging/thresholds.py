@@ -38,6 +38,8 @@ class Thresholds:
     """Stagnant: in a run in which nothing else failed, no metric with a direction became better than at step
     0 by more than this share of its value there, at two evaluations in turn. Another draw of samples moves
     metrics by less."""
+    stagnant_evaluations: int = 4
+    """Stagnant: of fewer evaluations after step 0 nothing is concluded."""
     warmup: float = 0.1
     """Collapsed, unstable: share of the budget before which no evaluation counts; training begins badly."""
     modes_ratio: float = 0.6

@@ -107,7 +107,7 @@ def test_all_kernels_of_a_program_are_one_unit(tmp_path, monkeypatch):
     Compiled().prepare(in_two_kernels, (together,), (weight,))()
     assert len(units) == 1
     monkeypatch.setattr("ganbench.executors.one_unit.NAMED", re.compile("no kernel is a plain one"))
-    with torch._inductor.config.patch(force_disable_caches=True):
+    with torch._inductor.config.patch(force_disable_caches=True, compile_threads=1):
         Compiled().prepare(in_two_kernels, (apart,), (weight,))()
     assert len(units) == 3
     assert torch.equal(together, apart)

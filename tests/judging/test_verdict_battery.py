@@ -285,8 +285,8 @@ def test_what_begins_at_its_best_is_not_called_stagnant():
     assert run.verdict().outcome == "finished"
 
 
-@pytest.mark.parametrize("evaluated", [[0], [STEPS]])
-def test_without_a_first_and_a_later_value_nothing_is_said_of_learning(evaluated):
+@pytest.mark.parametrize("evaluated", [[0], [STEPS], [0, 1, 2, 3], [1, 2, 3, 4, 5, 6]])
+def test_without_a_first_and_some_later_values_nothing_is_said_of_learning(evaluated):
     evals = pd.DataFrame({"step": evaluated, "metric": "fid", "value": 200.0})
     assert learning.no_gain([*curves_of(evals)], Thresholds(), DIRECTIONS, MODES) is None
 

@@ -133,7 +133,7 @@ def test_the_report_has_what_was_run_what_failed_and_how_to_do_it_again(tmp_path
         "modes (higher is better)",
     ]
     assert summary[6] == f"6.5 {interval(*results.summary()[['final_low', 'final_high']].iloc[0])}"
-    assert summary[8] == "5"
+    assert summary[8] == "4"
     assert ["ring/a", "4", "collapsed", "by step 70", ""] in rows
     assert ["ring/c", "0", "incompatible", "–", "no fit"] in rows
     assert ["packages.torch", "2.8"] in rows

@@ -131,7 +131,7 @@ def test_files_of_an_archive(published, tmp_path):
 def test_sheets_on_request(published, tmp_path):
     pack(published, tmp_path / "a.zip", sheets=True)
     with zipfile.ZipFile(tmp_path / "a.zip") as content:
-        assert sum("samples/" in name for name in content.namelist()) == 8 * 3
+        assert sum("samples/" in name for name in content.namelist()) == 8 * 3 + 4
 
 
 def test_thinned_traces_keep_the_last_step_of_every_run(published, tmp_path):

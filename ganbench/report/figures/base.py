@@ -21,7 +21,7 @@ from ganbench.text import plain_text, shorten, wrap_label
 DIGITS = 4
 """Significant digits of the numbers drawn: more than an eye can see, a third of the bytes."""
 SERIES = 6
-"""Lines in one chart that colours tell apart; more variants get a small chart each."""
+"""Lines in one chart that colours distinguish; more variants get a small chart each."""
 LINES = 12
 """Variants drawn as lines in a figure."""
 ROWS = 30
@@ -241,7 +241,7 @@ def legend_columns(wide_page: int, phone: int) -> alt.ExprRef:
 
 
 def looks(labels: Sequence[str], everyone: Sequence[str]) -> dict[str, Any]:
-    """Encodings that distinguish the lines of variants, `SERIES` at most: colour, and dash beside it.
+    """Encodings that distinguish the lines of variants, `SERIES` at most: colour, and dash.
 
     Arguments:
         labels: of the variants drawn.
@@ -281,7 +281,7 @@ def _places(labels: Sequence[str], everyone: Sequence[str]) -> list[str]:
 def small_multiples(groups: Mapping[str, Sequence[alt.LayerChart]]) -> alt.VConcatChart:
     """Groups of small charts below each other: title -> charts on the same axes, a few in a row.
 
-    `usermeta` tells a page and a file how to fit them into their width.
+    A page and a file fit them into their width by `usermeta`.
     """
     rows = [
         alt.concat(

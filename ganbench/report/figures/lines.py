@@ -32,7 +32,7 @@ from ganbench.report.figures.base import (
 RUNS = 200
 """Runs drawn as lines of their own: the first seeds of each variant."""
 SINGLE = 10
-"""Up to so many runs of a variant are drawn without a band: the runs themselves show more."""
+"""So few runs of a variant are drawn without a band: the runs themselves show more."""
 _BAND: list[Any] = ["step", "low", "middle", "high", "n"]
 _TIPS = {"variant": "variant:N", "seed": "seed:O", "outcome": "outcome:N"}
 

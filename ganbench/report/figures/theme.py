@@ -11,7 +11,7 @@ from typing import Any
 
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 DASHES = ([1, 0], [7, 3], [2, 2], [10, 3, 2, 3], [4, 4])
-"""A second cue beside colour, for whoever sees or prints no colours."""
+"""A second cue beside colour, for readers and printers without colours."""
 COLOURS = 8
 """Of lines: more variants share them, in charts of their own."""
 

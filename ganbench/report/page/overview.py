@@ -22,7 +22,7 @@ HEADLINES = {
     "survival": "Survival",
     "stability-map": "Stable region",
 }
-"""The figures whose findings are told after the verdict, and what each is about."""
+"""The figures whose findings come after the verdict, and what each is about."""
 LEVEL = 0.95
 _WHEN = ("final", "best")
 # a sentence, and the id of what shows it
