@@ -81,13 +81,13 @@ def _examine(gpus: Sequence[str], quiet: bool) -> None:
 
 def _conclude(session: Session, root: Path, as_json: bool) -> int:
     """Print the table, the paths of results, and failures. Return the exit code."""
-    from ganbench.cli.report import report_of, tell_all, tell_warning
+    from ganbench.cli.report import print_summary, report_of, tell_all, tell_warning
     from ganbench.report import write_report
     from ganbench.results import load
 
     results = load(root)
     if as_json:
-        click.echo(results.summary().to_json(orient="records"))
+        print_summary(results, "json")
         write_report(results, root, tell_warning)
     else:
         _show(results)
