@@ -15,7 +15,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME
 import ganbench
 from ganbench.report import summary_table
 
-WIDTH = 156
+WIDTH = 120
 """Characters of the table."""
 WINDOW = (1240, 1180)
 """Pixels of the top of the page."""
