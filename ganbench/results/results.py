@@ -103,9 +103,8 @@ class Results:
     def traces(self) -> pd.DataFrame:
         """One row a (run, step, player): key, variant, seed, step, player, loss, grad_norm, …
 
-        update_ratio is update_norm / weight_norm.
-        All rows at once: 5,000 steps of 100 two-player runs are a million rows, about 50 MB. `curves` thins
-        them stack by stack.
+        update_ratio is update_norm / weight_norm. 5,000 steps of 100 two-player runs are a million rows,
+        about 50 MB: `curves` thins them stack by stack.
         """
         table = self._stored.concat(folder.traces_table() for folder in self.folders)
         frame: pd.DataFrame = tracing.with_ratio(NO_TRACES if table is None else table).to_pandas()
@@ -154,8 +153,7 @@ class Results:
         used = set(self._stored.homes.values())
         envs = (folder.env() for index, folder in enumerate(self.folders) if index in used)
         # A dict cannot be hashed: its JSON stands for it.
-        distinct = {json.dumps(env, sort_keys=True): env for env in envs if env}
-        return list(distinct.values())
+        return list({json.dumps(env, sort_keys=True): env for env in envs if env}.values())
 
     @property
     def warnings(self) -> list[str]:
@@ -172,10 +170,8 @@ class Results:
             metric: which to show. Default: the suite's metric of comparison in variants that take it,
                 in the others the first that they take.
 
-        Columns: variant, runs, failures, failure_rate, failure_low, failure_high, outcomes, metric,
-        direction, final, final_low, final_high, best, best_low, best_high, n, level, ranked. A failure is any
-        run that did not finish. Rates have Wilson intervals at 95%. Values are medians of the n runs that
-        finished, with `stats.median_interval`, which holds the true median with probability `level`.
+        Columns: `summary.COLUMNS`. A failure is any run that did not finish. Rates have Wilson intervals
+        at 95%. Values are medians of the n runs that finished, with `stats.median_interval` at `level`.
         `ranked` is the final median in which failed runs count as worst: for an order of variants.
         """
         if metric not in self._summaries:
