@@ -104,12 +104,15 @@ KINDS = ("plain", "heavy tails", "warm-up", "decreasing rate", "alternating", "s
 
 @pytest.mark.parametrize("seeds", [range(100), pytest.param(range(100, 1000), marks=pytest.mark.slow)])
 def test_healthy_runs_raise_no_alarm(seeds):
+    remarks = 0
     for seed in seeds:
         kind, players = KINDS[seed % len(KINDS)], (GAN, GAN, VAE)[seed // len(KINDS) % 3]
         run = Run(seed, kind, players)
         for thresholds in (Thresholds(), Thresholds(stop=True)):
             found = run.verdict(thresholds=thresholds)
-            assert found == Verdict("finished"), f"seed {seed}, {kind}: {found}"
+            assert found.outcome == "finished", f"seed {seed}, {kind}: {found}"
+            remarks += bool(found.remark)
+    assert remarks <= 0.01 * 2 * len(seeds), "a dip of a noisy FID may be called one"
 
 
 # ---- what goes wrong. Each spoils a run at a step and returns the step from which it should be seen.

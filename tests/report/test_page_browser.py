@@ -372,13 +372,13 @@ def test_what_is_folded_is_drawn_when_it_is_opened(browser, tmp_path, width):
         page.evaluate("document.querySelector('nav a[href=\"#metrics\"]').click()")
         page.locator("#metric-d > summary").click()
         chart.wait_for()
-        draw_all(page)
+        page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert chart.bounding_box()["width"] > 200
         rows = page.locator("#metric-d tbody tr:visible")
         assert rows.count() == 3
         page.evaluate("document.querySelector('[data-field=variant] .choices input').click()")
-        settled(page)
+        page.wait_for_timeout(500)
         assert rows.count() == 2
 
 

@@ -30,8 +30,8 @@ FEW = 3
 """With more variants as lines, a band is drawn only for those chosen in the legend."""
 MARGIN = 100
 """Pixels that axes with numbers take beside a chart."""
-COLUMNS, GAP, NARROWEST = 3, 75, 150
-"""Small charts in a row at most, the pixels beside each, and the pixels that one takes at least."""
+COLUMNS, GAP, NARROWEST = 3, 75, 230
+"""Small charts in a row at most, the pixels beside each, and the pixels that one and its title take."""
 ROW_MARGIN = 215
 """Pixels that the names of variants take beside a chart."""
 ROW = 30
@@ -284,9 +284,9 @@ def small_multiples(groups: Mapping[str, Sequence[alt.LayerChart]]) -> alt.VConc
     A page and a file fit them into their width by `usermeta`.
     """
     rows = [
-        alt.concat(
-            *charts, columns=COLUMNS, spacing=12, title=alt.TitleParams(broken(title, 60))
-        ).resolve_scale(x="shared", y="shared")
+        alt.concat(*charts, columns=COLUMNS, spacing=12, title=alt.TitleParams(broken(title))).resolve_scale(
+            x="shared", y="shared"
+        )
         for title, charts in groups.items()
     ]
     return alt.vconcat(*rows, spacing=24, usermeta={"margin": 0, "columns": COLUMNS, "gap": GAP})

@@ -34,7 +34,7 @@ const passing = (rows) => rows.filter(passes).map((row) => ({ ...row }));
 /** How many rows belong to runs or variants; the others are rulers and the like, which no filter touches. */
 const marks = (datasets) => Object.values(datasets).flat().filter((row) => FIELDS.some((name) => name in row)).length;
 
-const NARROWEST = 150; // of small charts beside each other
+const NARROWEST = 230; // of small charts beside each other, with their titles
 
 /** How many small charts stand in a row, and how wide a panel is. Charts of one panel fit themselves. */
 function fitted({ chart, spec }) {
