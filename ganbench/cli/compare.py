@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganbench.cli.report import FORMATS, tell_all, tell_warning
+from ganbench.cli.report import format_option, tell_all, tell_warning
 from ganbench.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ folders_argument = click.argument(
     "folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR..."
 )
 metric_option = click.option("--metric", help="The metric. Default: the suite's, or each variant's own.")
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
 
 
 @click.command()

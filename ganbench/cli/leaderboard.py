@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ganbench.cli.compare import folders_argument, format_option, metric_option, show
+from ganbench.cli.compare import folders_argument, metric_option, show
+from ganbench.cli.report import format_option
 
 
 @click.command()

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from ganbench.results import Results
 
 FORMATS = ("table", "md", "latex", "csv", "json")
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Format of the table that is printed.",
+)
 
 
 @click.command()
@@ -21,14 +29,7 @@ FORMATS = ("table", "md", "latex", "csv", "json")
     "--metric",
     help="The main metric of the table, the page and all files. Default: the suite's, or each variant's own.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Format of the table that is printed.",
-)
+@format_option
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 def report(folders: tuple[Path, ...], metric: str | None, form: str, opened: bool) -> int:

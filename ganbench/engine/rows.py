@@ -22,7 +22,7 @@ class Rows:
     Arguments:
         seeds: of the runs.
         batch: rows that a turn reads.
-        streamed: names of the tables whose rows are gathered on the CPU; of the others, indices suffice.
+        streamed: the tables whose rows are gathered on the CPU; of the others, indices suffice.
         pinned: whether these rows lie in pinned memory, which alone is copied while a GPU computes.
     """
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from ganbench.report.names import labels_of
 from ganbench.results import Results
 from ganbench.storage.atomic import plain
 from ganbench.storage.owners import owner_text
+from ganbench.storage.records import VariantConfig
 from ganbench.text import listed, not_as_planned, plural, setting
 
 NOTE = """\
@@ -80,28 +82,48 @@ def fallbacks(results: Results) -> Iterator[str]:
 
 
 def unjudged(results: Results) -> str:
-    """What could not be judged, because no metric was measured that shows it; empty if all could."""
+    """What could not be judged of which variants, and why; empty if all could."""
     verdict = results.lock.get("verdict") or {}
     # a lock that states no thresholds means the defaults
-    revealing = [*COUNTS, *(verdict.get("coverage_metrics") or Thresholds().coverage_metrics)]
-    needed = f"none of {listed(revealing, limit=len(revealing))}"
+    defaults = Thresholds()
+    revealing = [*COUNTS, *(verdict.get("coverage_metrics") or defaults.coverage_metrics)]
+    descriptive = verdict.get("descriptive_metrics") or defaults.descriptive_metrics
+    least = int(verdict.get("stagnant_evaluations") or defaults.stagnant_evaluations)
+    # of quality: learning makes these better
+    quality = _spelt(results.directions) - _spelt(descriptive)
+    few = {label for label, config in results.configs.items() if _evaluations(config) < least}
+    blind, needed = _without(results, quality), f"none of {listed(revealing, len(revealing))} was measured"
     sentences = (
-        _unjudged(results, "Collapse", revealing, needed),
-        _unjudged(results, "Learning", results.directions, "no metric with a direction"),
+        _unjudged(results, "Collapse", _without(results, _spelt(revealing)), needed),
+        _unjudged(results, "Learning", blind, "no metric of quality with a direction was measured"),
+        _unjudged(results, "Learning", few - blind, f"fewer than {least} evaluations after step 0"),
     )
     return " ".join(filter(None, sentences))
 
 
-def _unjudged(results: Results, what: str, revealing: Iterable[str], needed: str) -> str:
-    # plugins may name a metric with "_" where thresholds have "-"
-    shown = {name.replace("_", "-") for name in revealing}
-    taken = {label: {name.replace("_", "-") for name in names} for label, names in results.metrics.items()}
-    blind = [label for label, names in taken.items() if names.isdisjoint(shown)]
+def _spelt(names: Iterable[str]) -> set[str]:
+    """As thresholds spell them: plugins may have "_" where these have "-"."""
+    return {name.replace("_", "-") for name in names}
+
+
+def _without(results: Results, revealing: Set[str]) -> set[str]:
+    """The variants that take none of these metrics."""
+    return {label for label, names in results.metrics.items() if _spelt(names).isdisjoint(revealing)}
+
+
+def _evaluations(config: VariantConfig) -> float:
+    """How often a variant is evaluated after step 0; inf where its configuration does not say."""
+    every = (config.get("evaluate") or {}).get("every")
+    return -(-config["steps"] // every) if every and config.get("steps") else math.inf
+
+
+def _unjudged(results: Results, what: str, blind: Set[str], why: str) -> str:
     if not blind:
         return ""
     labels = labels_of(results)
-    whose = "" if len(blind) == len(taken) else f" for {listed([labels[label] for label in blind])}"
-    return f"{what} could not be judged{whose}: {needed} was measured."
+    named = [labels.get(label, label) for label in results.metrics if label in blind]
+    whose = "" if len(named) == len(results.metrics) else f" for {listed(named)}"
+    return f"{what} could not be judged{whose}: {why}."
 
 
 def further_metrics(results: Results) -> list[str]:

@@ -28,7 +28,7 @@ _BY: dict[str, Callable[[VariantConfig], str]] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Described:
     """What the paragraph is about.
 
     Arguments:
@@ -40,7 +40,7 @@ class Told:
     labels: Mapping[str, str]
 
     @classmethod
-    def of(cls, results: Results) -> Told:
+    def of(cls, results: Results) -> Described:
         """The variants of some results."""
         configs = copy.deepcopy(dict(results.configs))
         swept: dict[str, dict[str, float]] = {}
@@ -74,7 +74,7 @@ def protocol(results: Results) -> list[str]:
     """Sentences, a subject each: design, data, nets, optimisers, evaluation, verdicts, tests, versions."""
     if not results.configs:
         return ["Nothing is known of these runs: no resolved suite and no stack could be read."]
-    told = Told.of(results)
+    told = Described.of(results)
     return [
         _design(results),
         *_parts(told),
@@ -107,7 +107,7 @@ def _numbers(seeds: Sequence[int]) -> str:
     return ", ".join(str(seed) for seed in seeds)
 
 
-def _parts(told: Told) -> Iterator[str]:
+def _parts(told: Described) -> Iterator[str]:
     """Data sets, models, losses and techniques, each with its options."""
     for title, kind in (("Data", "dataset"), ("Networks", "model"), ("Losses", "loss")):
         entries = ((label, config[kind]) for label, config in told.configs.items())  # type: ignore[literal-required]
@@ -119,7 +119,7 @@ def _parts(told: Told) -> Iterator[str]:
     yield f"Techniques: {combined}." + (f" Their options: {used}." if used else "")
 
 
-def _with_options(entries: Iterable[tuple[str, ComponentEntry]], told: Told) -> Iterator[str]:
+def _with_options(entries: Iterable[tuple[str, ComponentEntry]], told: Described) -> Iterator[str]:
     """Each component once, with all its options. `entries`: of which variant each is."""
     grouped: dict[str, dict[str, Table]] = {}
     for label, entry in entries:
@@ -127,7 +127,7 @@ def _with_options(entries: Iterable[tuple[str, ComponentEntry]], told: Told) -> 
     return (f"{plain_text(name)}{_options(tables, told)}" for name, tables in grouped.items())
 
 
-def _options(tables: Mapping[str, Table], told: Told) -> str:
+def _options(tables: Mapping[str, Table], told: Described) -> str:
     """Such as " (gamma = 0.1, every = 4)"; an option that varies has each value with whose it is."""
     texts = []
     for option in dict.fromkeys(name for table in tables.values() for name in table):
@@ -145,7 +145,7 @@ def _value(value: object) -> str:
     return setting(value) if isinstance(value, float) else str(value)
 
 
-def _training(told: Told) -> Iterator[str]:
+def _training(told: Described) -> Iterator[str]:
     """Optimisers, steps, batch and precision."""
     texts: dict[str, Callable[[VariantConfig], str]] = {
         "Optimiser": _optimizers,
@@ -167,7 +167,7 @@ def _optimizers(config: VariantConfig) -> str:
     return ", ".join(f"{listed(players, _ALL)} by {text}" for text, players in texts.items())
 
 
-def _shared(texts: Mapping[str, str], told: Told, between: str = "; ") -> str:
+def _shared(texts: Mapping[str, str], told: Described, between: str = "; ") -> str:
     """The text that all variants share, or each text with whose it is."""
     groups: dict[str, list[str]] = {}
     for label, text in texts.items():
@@ -180,7 +180,7 @@ def _shared(texts: Mapping[str, str], told: Told, between: str = "; ") -> str:
 
 
 def _levels(
-    groups: Mapping[str, Sequence[str]], level: Callable[[VariantConfig], str], told: Told
+    groups: Mapping[str, Sequence[str]], level: Callable[[VariantConfig], str], told: Described
 ) -> dict[str, list[str]] | None:
     """Text -> the data sets (or models, …) that have it; None where one of these has several texts."""
     named = {
@@ -191,7 +191,7 @@ def _levels(
     return named if len(every) == len(set(every)) else None
 
 
-def _evaluation(results: Results, told: Told) -> Iterator[str]:
+def _evaluation(results: Results, told: Described) -> Iterator[str]:
     """When runs were measured and on how many samples; each metric with its options and extractor."""
     when = {
         label: f"every {config['evaluate']['every']:,} steps on {config['evaluate']['samples']:,} samples"

@@ -26,7 +26,7 @@ def summary_table(frame: pd.DataFrame, width: int, notes: Iterable[str] = ()) ->
     rows: list[dict[Any, Any]] = frame.to_dict("records")
     labels = [str(row["variant"]) for row in rows]
     names, columns = _fitting(rows, labels, width, several=frame["metric"].nunique() > 1)
-    room = max(_room(columns, width), 12)  # below 80 columns nothing may be left
+    room = max(_room(columns, width), _LABEL)  # below 80 columns nothing may be left
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,

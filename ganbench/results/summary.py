@@ -17,8 +17,6 @@ COLUMNS = (
     *("n", "level", "ranked"),
 )
 TIME_COLUMNS = ("key", "variant", "seed", "outcome", "reached", "step", "seconds")
-IQM_FROM = 4
-"""Below this many runs the middle half is too small to average: the median is used."""
 
 
 def summarise(runs: pd.DataFrame, metrics: Mapping[str, str], directions: Mapping[str, str]) -> pd.DataFrame:
@@ -118,11 +116,6 @@ def ranked_values(rows: pd.DataFrame, column: str, direction: str) -> np.ndarray
         return np.full(len(rows), worst)
     values = rows[column].to_numpy(dtype=np.float64)
     return np.where((rows["outcome"] != Outcome.FINISHED) | np.isnan(values), worst, values)
-
-
-def statistic_of(values: np.ndarray) -> stats.Statistic:
-    """The statistic that summarises the values of a variant's runs: the IQM, or the median of few."""
-    return stats.iqm if len(values) >= IQM_FROM else stats.median
 
 
 def _outcomes(outcomes: pd.Series) -> str:

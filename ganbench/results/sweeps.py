@@ -11,12 +11,14 @@ import pandas as pd
 from ganbench import stats
 from ganbench.errors import BadInput, nearest
 from ganbench.judging.outcomes import Outcome
-from ganbench.results.summary import known_runs, ranked_values, statistic_of
+from ganbench.results.summary import known_runs, ranked_values
 
 OPTION_COLUMNS = (
     *("option", "values", "runs", "stable", "share", "low", "high"),
     *("worst", "worst_share", "best", "best_share", "importance", "importance_of_rank"),
 )
+IQM_FROM = 4
+"""Below this many runs the middle half is too small to average: the median is used."""
 MAP_COLUMNS = ("x", "y", "runs", "stable", "share", "low", "high", "estimate")
 
 
@@ -57,13 +59,18 @@ def _points(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[tuple[Hashabl
         yield (point if isinstance(point, tuple) else (point,)), runs_at_point
 
 
+def _statistic(values: np.ndarray) -> stats.Statistic:
+    """The statistic that orders settings, failed runs as worst: the IQM, or the median of few."""
+    return stats.iqm if len(values) >= IQM_FROM else stats.median
+
+
 def _point(runs: pd.DataFrame, metric: str, direction: str) -> dict[str, float]:
     stable = int((runs["outcome"] == Outcome.FINISHED).sum())
     rate = stats.wilson(stable, len(runs))
     estimate = math.nan
     if metric:
         values = ranked_values(known_runs(runs), f"final_{metric}", direction)
-        estimate = float(statistic_of(values)(values))
+        estimate = float(_statistic(values)(values))
     counts = {"runs": len(runs), "stable": stable, "share": stable / len(runs)}
     return counts | {"low": rate.low, "high": rate.high, "estimate": estimate}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from ganbench.stats.rates import rates_differ
@@ -23,11 +25,19 @@ def failure_power(rate: float, other_rate: float, n: int, alpha: float = 0.05) -
     if not (0 <= rate <= 1 and 0 <= other_rate <= 1 and 0 < alpha < 1):
         raise ValueError(f"rates must be 0 to 1, and alpha between (got {rate}, {other_rate}, {alpha})")
     counts = np.arange(n + 1)
+    called = _called_different(n, alpha)
+    return float(binom.pmf(counts, n, rate) @ called @ binom.pmf(counts, n, other_rate))
+
+
+# a search for a rate asks for the same table a hundred times
+@cache
+def _called_different(n: int, alpha: float) -> np.ndarray:
+    """Flag of each pair of counts: whether the test calls their rates different."""
     # the test is symmetric for equal n: half of the table is enough
     called = np.zeros((n + 1, n + 1), dtype=bool)
     for k, other in zip(*np.triu_indices(n + 1), strict=True):
         called[k, other] = called[other, k] = rates_differ(int(k), n, int(other), n) <= alpha
-    return float(binom.pmf(counts, n, rate) @ called @ binom.pmf(counts, n, other_rate))
+    return called
 
 
 def detectable_rate(rate: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float | None:

@@ -102,17 +102,26 @@ class Run:
 KINDS = ("plain", "heavy tails", "warm-up", "decreasing rate", "alternating", "spikes")
 
 
-@pytest.mark.parametrize("seeds", [range(100), pytest.param(range(100, 1000), marks=pytest.mark.slow)])
-def test_healthy_runs_raise_no_alarm(seeds):
-    remarks = 0
+def healthy_verdicts(seeds):
     for seed in seeds:
         kind, players = KINDS[seed % len(KINDS)], (GAN, GAN, VAE)[seed // len(KINDS) % 3]
         run = Run(seed, kind, players)
         for thresholds in (Thresholds(), Thresholds(stop=True)):
-            found = run.verdict(thresholds=thresholds)
-            assert found.outcome == "finished", f"seed {seed}, {kind}: {found}"
-            remarks += bool(found.remark)
-    assert remarks <= 0.01 * 2 * len(seeds), "a dip of a noisy FID may be called one"
+            yield f"seed {seed}, {kind}", run.verdict(thresholds=thresholds)
+
+
+def test_a_hundred_healthy_runs_raise_no_alarm():
+    for what, found in healthy_verdicts(range(100)):
+        assert found == Verdict("finished"), f"{what}: {found}"
+
+
+@pytest.mark.slow
+def test_a_thousand_healthy_runs_have_finished():
+    remarks = 0
+    for what, found in healthy_verdicts(range(100, 1000)):
+        assert found.outcome == "finished", f"{what}: {found}"
+        remarks += bool(found.remark)
+    assert remarks <= 2, "a dip of a noisy FID, at one seed, may be called one"
 
 
 # ---- what goes wrong. Each spoils a run at a step and returns the step from which it should be seen.

@@ -246,15 +246,24 @@ def test_a_report_by_another_metric_is_all_by_that_one(tmp_path):
 def test_where_collapse_could_not_be_seen_it_is_said(tmp_path):
     blind = load(make(tmp_path / "blind", 2, 3, metrics={"spread": "higher"}, outcomes=[{}], trace_steps=0))
     told = (
-        "Collapse could not be judged: none of modes, stacked-modes, active-units and coverage was measured."
+        "Collapse could not be judged: none of modes, stacked-modes, active-units and coverage was measured. "
+        "Learning could not be judged: no metric of quality with a direction was measured."
     )
     assert unjudged(blind) == told
     assert f"## Failures\n\nNone. {told}" in plain_text_of(report_text(blind))
     assert told in squeezed(ganbench_here("report", blind.path).out)
-    blind.lock["verdict"]["coverage_metrics"] = ["spread"]
+    blind.lock["verdict"] |= {"coverage_metrics": ["spread"], "descriptive_metrics": ["rate"]}
     assert unjudged(blind) == ""
     half = load(demo(tmp_path / "half"))
     assert unjudged(half).startswith("Collapse could not be judged for digits: none of modes,")
+
+
+@pytest.mark.parametrize(("every", "judged"), [(25, True), (26, True), (34, False), (50, False)])
+def test_too_few_evaluations_to_judge_learning_are_said(tmp_path, every, judged):
+    config = variant_config("ring", "hinge", ["fid"]) | {"steps": 100, "evaluate": {"every": every}}
+    add_stack(tmp_path, "v", config, [{"fid": [1.0]}])
+    text = "Learning could not be judged: fewer than 4 evaluations after step 0."
+    assert (text in unjudged(load(tmp_path))) != judged
 
 
 def plain_text_of(markdown: str) -> str:

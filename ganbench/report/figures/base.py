@@ -289,7 +289,8 @@ def small_multiples(groups: Mapping[str, Sequence[alt.LayerChart]]) -> alt.VConc
         )
         for title, charts in groups.items()
     ]
-    return alt.vconcat(*rows, spacing=24, usermeta={"margin": 0, "columns": COLUMNS, "gap": GAP})
+    fitting = {"margin": 0, "columns": COLUMNS, "gap": GAP, "least": NARROWEST}
+    return alt.vconcat(*rows, spacing=24, usermeta=fitting)
 
 
 def small_title(label: str) -> alt.TitleParams:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.errors import BadInput, Problem, nearest
-from ganbench.report.figures.base import NARROWEST, Figure
+from ganbench.report.figures.base import Figure
 from ganbench.report.figures.headers import with_headers
 from ganbench.storage.atomic import write_atomic
 
@@ -28,7 +28,7 @@ def sized(figure: Figure, width: int = WIDTH, dark: bool = False) -> dict[str, A
     # panels get the width without their axes, and never less than 80 pixels
     room, columns = width - spec["usermeta"]["margin"], spec["usermeta"].get("columns", 1)
     if columns > 1:
-        columns = max(1, min(columns, room // NARROWEST))
+        columns = max(1, min(columns, room // spec["usermeta"]["least"]))
         for part in spec["vconcat"]:
             part["columns"] = columns
         room = room // columns - spec["usermeta"]["gap"]

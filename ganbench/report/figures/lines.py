@@ -84,6 +84,7 @@ class Lines:
         # of more variants each has a chart of its own, and needs no look to be told apart by
         self._small = len(self.labels) > SERIES
         self._look = {} if self._small else looks(list(self.labels.values()), list(labels.values()))
+        self._colour = {name: look for name, look in self._look.items() if name == "color"}
         self.panels = panels
         self.bands = [self._bands(panel) for panel in panels]
         # an equal share each; at least one, so that a band never stands alone
@@ -191,13 +192,10 @@ class Lines:
         # later layers cover earlier ones: medians above seeds, marks above medians
         return [area, single.add_params(over), middle, ends, dots]
 
-    def _colour(self) -> dict[str, Any]:
-        return {name: self._look[name] for name in ("color",) if name in self._look}
-
     def _band_layers(
         self, bands: alt.Chart, x: alt.X, axis: Mapping[str, Any], shades: _Shades
     ) -> tuple[alt.Chart, alt.Chart]:
-        flat = bands.transform_flatten(_BAND).encode(x=x, description="label:N", **self._colour())
+        flat = bands.transform_flatten(_BAND).encode(x=x, description="label:N", **self._colour)
         # no band of few runs, nor where an end is infinite
         banded = f"datum.runs > {SINGLE} && isValid(datum.low) && isValid(datum.high)"
         area = flat.transform_filter(banded).mark_area()
@@ -214,7 +212,7 @@ class Lines:
         self, runs: alt.Chart, x: alt.X, axis: Mapping[str, Any], shades: _Shades, over: alt.Parameter
     ) -> tuple[alt.Chart, alt.Chart, alt.Chart]:
         """Faint lines that stand out under the pointer, the points of that run, and where runs failed."""
-        base = runs.encode(description="spoken:N", **self._colour())
+        base = runs.encode(description="spoken:N", **self._colour)
         flat = base.transform_flatten(["step", "value"]).encode(
             # `detail` keeps runs apart: seeds repeat between variants
             x=x,

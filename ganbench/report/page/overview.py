@@ -86,12 +86,14 @@ def _outcome(results: Results) -> str:
     return f"{failed} of {count} runs failed ({percent(failed / count)}, {spread})."
 
 
-def summary_groups(summary: pd.DataFrame) -> list[tuple[str, list[dict[str, object]]]]:
-    """(title, rows as text) for each metric, in order of first appearance."""
+def summary_groups(
+    summary: pd.DataFrame, datasets: Mapping[str, str]
+) -> list[tuple[str, list[dict[str, object]]]]:
+    """(title, rows as text) for each metric, in order of first appearance. `datasets`: of the variants."""
     groups: dict[str, list[dict[str, object]]] = {}
     for row in summary.to_dict("records"):
         title = f"{row['metric']} ({row['direction']} is better)" if row["metric"] else "no metric"
-        groups.setdefault(title, []).append(_row(row))
+        groups.setdefault(title, []).append({**_row(row), "dataset": datasets[row["variant"]]})
     return list(groups.items())
 
 

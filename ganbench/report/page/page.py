@@ -56,6 +56,7 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
         embedded.in_script(text) for text in (embedded.drawing_library(), embedded.own_text("script", ".js"))
     ]
     sections, shots = answered(in_sections), gallery(results)
+    datasets = dict(zip(results.runs["variant"], results.runs["dataset"], strict=True))
     choices = _choices(results)
     return _template().render(
         name=results.name,
@@ -63,10 +64,8 @@ def page_text(results: Results, drawn: Sequence[Figure], beside: Sequence[Furthe
         counts=content.counts(results),
         cautions=list(content.cautions(results)),
         overview=overview(results, sections),
-        summary=summary_groups(results.summary()),
+        summary=summary_groups(results.summary(), datasets),
         gallery=shots,
-        # variant -> the data set that its samples are to look like
-        datasets=dict(zip(results.runs["variant"], results.runs["dataset"], strict=True)),
         note=content.NOTE,
         sections=sections,
         further=beside,
@@ -139,7 +138,6 @@ def _template() -> jinja2.Template:
     )
     # <wbr> lets a browser break long labels after "/"
     environment.filters["breakable"] = lambda name: escape(plain_text(name)).replace("/", Markup("/<wbr>"))
-    environment.filters["of"] = lambda name, mapping: mapping.get(name, "")
     environment.filters["safe_json"] = lambda value: Markup(embedded.safe_json(value))
     return environment.get_template("report.html.j2")
 

@@ -34,13 +34,11 @@ const passing = (rows) => rows.filter(passes).map((row) => ({ ...row }));
 /** How many rows belong to runs or variants; the others are rulers and the like, which no filter touches. */
 const marks = (datasets) => Object.values(datasets).flat().filter((row) => FIELDS.some((name) => name in row)).length;
 
-const NARROWEST = 230; // of small charts beside each other, with their titles
-
 /** How many small charts stand in a row, and how wide a panel is. Charts of one panel fit themselves. */
 function fitted({ chart, spec }) {
-  const { margin = 0, columns = 1, gap = 0 } = spec.usermeta ?? {};
+  const { margin = 0, columns = 1, gap = 0, least = 1 } = spec.usermeta ?? {};
   const room = chart.clientWidth - margin; // less what stands beside an axis
-  const inRow = Math.max(1, Math.min(columns, Math.floor(room / NARROWEST)));
+  const inRow = Math.max(1, Math.min(columns, Math.floor(room / least)));
   return { columns: inRow, width: Math.max(120, Math.floor(room / inRow) - gap) };
 }
 
