@@ -92,7 +92,9 @@ def unjudged(results: Results) -> str:
     # of quality: learning makes these better
     quality = _spelt(results.directions) - _spelt(descriptive)
     few = {label for label, config in results.configs.items() if _evaluations(config) < least}
-    blind, needed = _without(results, quality), f"none of {listed(revealing, len(revealing))} was measured"
+    # without a lock nobody knows which metrics have a direction
+    blind = _without(results, quality) if "directions" in results.lock else set()
+    needed = f"none of {listed(revealing, len(revealing))} was measured"
     sentences = (
         _unjudged(results, "Collapse", _without(results, _spelt(revealing)), needed),
         _unjudged(results, "Learning", blind, "no metric of quality with a direction was measured"),
